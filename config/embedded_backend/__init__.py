@@ -1,0 +1,1 @@
+"""Django database engine for the embedded PostgreSQL."""

@@ -1,0 +1,31 @@
+"""Addresses of the site."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from config import views
+
+admin.site.site_header = admin.site.site_title = "docqueue"
+
+
+def _there(m):
+    import importlib.util
+
+    return importlib.util.find_spec(m)
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home, name="home"),
+    path("admin/", admin.site.urls),
+    path("login/<str:uid>/<str:token>/", views.one_time_login, name="one-time-login"),
+    *[path("api/v1/", include(m)) for m in ("docqueue.api.urls", "ingestion.api.urls") if _there(m)],
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("api/reference/", SpectacularRedocView.as_view(url_name="schema"), name="api-reference"),
+]
+if settings.HTTP_METRICS:
+    urlpatterns.append(path("metrics/http", views.http_metrics, name="http-metrics"))

@@ -1,0 +1,49 @@
+"""System checks: what would not work, found by `manage.py check` before it hurts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from docqueue import conf
+
+
+@register("docqueue")
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E002: the DOCQUEUE setting is wrong."""
+    return [
+        Error(problem, hint="See docs/settings.md.", id="docqueue.E002")
+        for problem in conf.problems(getattr(django_settings, "DOCQUEUE", {}))
+    ]
+
+
+@register("docqueue", Tags.compatibility)
+def check_alias(**kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E001: the alias is missing or no PostgreSQL; docqueue.W001: it would lose the session state."""
+    raw = getattr(django_settings, "DOCQUEUE", {})
+    if conf.problems(raw):
+        return []
+    alias = conf.get_settings().DATABASE
+    if alias not in connections:
+        return [Error(f"DOCQUEUE['DATABASE'] names no database: {alias!r}.", id="docqueue.E001")]
+    if connections[alias].vendor != "postgresql":
+        return [
+            Error(
+                f"docqueue needs PostgreSQL, but the database {alias!r} is {connections[alias].vendor}.",
+                hint="Point DOCQUEUE['DATABASE'] at an alias whose ENGINE is django.db.backends.postgresql.",
+                id="docqueue.E001",
+            )
+        ]
+    options = connections[alias].settings_dict.get("OPTIONS", {})
+    if options.get("prepare_threshold") is not None:
+        return [
+            Warning(
+                f"The database {alias!r} sets prepare_threshold: behind a transaction pooler prepared statements fail.",
+                hint="Leave it out unless workers connect to PostgreSQL directly.",
+                id="docqueue.W001",
+            )
+        ]
+    return []

@@ -1,0 +1,110 @@
+"""Taking items: worker rows with their lease, claims in batches, suspects one at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from docqueue import store
+from docqueue.store import ClaimedItem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A queue that has pending items: plain ones, suspects, or both. Paused queues are not listed."""
+
+    queue: str
+    plain: bool
+    suspect: bool
+
+
+def lanes(using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Lane]:
+    """The lanes with something to claim, of the queues in `serve` (empty: all) but those in `exclude`."""
+    found = (Lane(queue=q, plain=p, suspect=s) for q, p, s in store.run(using, "lane_queues", {}))
+    return [lane for lane in found if (not serve or lane.queue in serve) and lane.queue not in exclude]
+
+
+def register(
+    using: str,
+    kind: str,
+    *,
+    lease_seconds: float,
+    name: str = "",
+    queues: Sequence[str] = (),
+    processes: int = 0,
+    info: str = "{}",
+    now: datetime | None = None,
+) -> int:
+    """A new worker row with a lease of its own. Returns its id."""
+    host = socket.gethostname()
+    params = {
+        "name": name or f"{host}:{os.getpid()}",
+        "kind": kind,
+        "hostname": host,
+        "pid": os.getpid(),
+        "queues": list(queues),
+        "processes": processes,
+        "lease_seconds": lease_seconds,
+        "info": info,
+        "now": now,
+    }
+    return int(store.run(using, "register_worker", params)[0][0])
+
+
+
+def claim(
+    using: str, worker: int, queues: Sequence[str], limit: int, now: datetime | None = None
+) -> list[ClaimedItem]:
+    """Claim up to `limit` items from the fronts of these queues' lanes, in the order given. Never blocks."""
+    items: list[ClaimedItem] = []
+    token = store.new_token()
+    for queue in queues:
+        if len(items) >= limit:
+            break
+        params = {"worker_id": worker, "token": token, "limit": limit - len(items), "queue": queue, "now": now}
+        items += store.claimed(store.run(using, "claim", params))
+    return items
+
+def claim_suspect(
+    self, queues: Sequence[str], worker: int, now: datetime | None = None
+) -> ClaimedItem | None:
+    """Claim one suspect, an item that may have killed its worker; it must run alone."""
+    params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
+    found = store.claimed(store.run(using, "claim_suspect", params))
+    return found[0] if found else None
+
+
+
+def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime | None = None) -> ClaimedItem | None:
+    """Claim one suspect, an item that may have killed its worker; it must run alone."""
+    params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
+    found = store.claimed(store.run(using, "claim_suspect", params))
+    return found[0] if found else None
+
+
+def renew(using: str, worker: int, lease_seconds: float, info: str | None = None, now: datetime | None = None) -> bool:
+    """Renew a worker's lease. False: it is lost or stopped, for ever."""
+    params = {"worker_id": worker, "lease_seconds": lease_seconds, "info": info, "now": now}
+    return bool(store.run(using, "heartbeat", params))
+
+
+def stop(using: str, worker: int, now: datetime | None = None) -> None:
+    """Mark a worker stopped; whatever it still holds is reaped uncharged."""
+    store.count(using, "stop_worker", {"worker_id": worker, "now": now})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the database says a worker holds: the fence, and whether somebody asked to cancel it."""
+
+    token: int
+    cancel_requested: bool
+
+
+def held(using: str, worker: int) -> dict[int, Held]:
+    """By item id, everything in progress under this worker row."""
+    rows = store.run(using, "held", {"worker_id": worker})
+    return {item_id: Held(token=token, cancel_requested=asked) for item_id, token, asked in rows}

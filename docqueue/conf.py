@@ -1,0 +1,164 @@
+"""Typed settings: `DOCQUEUE = {...}` in Django's settings, each key optional."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, NamedTuple, get_type_hints
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from docqueue.exceptions import ConfigurationError
+from docqueue.retry import Exponential, RetryPolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of docqueue with their defaults. Durations are in seconds."""
+
+    DATABASE: str = "default"
+    DEFAULT_QUEUE: str = "default"
+    DEFAULT_OPERATION: str = ""
+    MAX_ATTEMPTS: int = 5
+    MAX_CRASHES: int = 3
+    TIMEOUT_SECONDS: float = 300.0
+    MEMORY_MB: int = 1024
+    RETRY_BASE_SECONDS: float = 5.0
+    RETRY_FACTOR: float = 5.0
+    RETRY_MAX_SECONDS: float = 3600.0
+    PAYLOAD_MAX_BYTES: int = 262_144
+    QUEUES: tuple[str, ...] = ()
+    PROCESSES: int = 2
+    LEASE_SECONDS: float = 30.0
+    HEARTBEAT_SECONDS: float = 10.0
+    CALLER_LEASE_SECONDS: float = 300.0
+    POLL_MIN_SECONDS: float = 0.1
+    POLL_MAX_SECONDS: float = 2.0
+    GRACE_SECONDS: float = 30.0
+    KILL_AFTER_SECONDS: float = 5.0
+    BATCH_SIZE: int = 100
+    CHILD_MAX_ITEMS: int = 10_000
+    RETENTION_DAYS: int = 14
+    PROCESS_TOKEN: str = ""
+    PROCESS_LIMIT: int = 100
+    PROCESS_SECONDS: float = 50.0
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """The retry policy of handlers that name none."""
+        return Exponential(
+            base_seconds=self.RETRY_BASE_SECONDS,
+            factor=self.RETRY_FACTOR,
+            max_seconds=self.RETRY_MAX_SECONDS,
+        )
+
+
+HELP: dict[str, str] = {
+    "DATABASE": "Alias of the PostgreSQL database that holds the queue.",
+    "DEFAULT_QUEUE": "Queue of items whose caller and handler name none.",
+    "DEFAULT_OPERATION": "Operation of items whose caller names none; empty: naming one is required.",
+    "MAX_ATTEMPTS": "Failed attempts after which an item is dead.",
+    "MAX_CRASHES": "Crashes of its process after which an item is dead.",
+    "TIMEOUT_SECONDS": "How long a handler may run before its process is ended.",
+    "MEMORY_MB": "Memory a handler's process may use beyond what it has when the item starts; 0: no limit.",
+    "RETRY_BASE_SECONDS": "Backoff: upper bound of the wait after the first failure.",
+    "RETRY_FACTOR": "Backoff: what each further failure multiplies the bound by.",
+    "RETRY_MAX_SECONDS": "Backoff: the largest bound.",
+    "PAYLOAD_MAX_BYTES": "Largest payload that enqueue takes, as JSON.",
+    "QUEUES": "Queues that a worker serves; empty: all.",
+    "PROCESSES": "Executor processes of one worker.",
+    "LEASE_SECONDS": "A worker that has not renewed its lease for so long is lost and its items run elsewhere.",
+    "HEARTBEAT_SECONDS": "How often a worker renews its lease; at most a third of LEASE_SECONDS.",
+    "CALLER_LEASE_SECONDS": "Lease of a caller of mark_in_progress or claim outside a worker.",
+    "POLL_MIN_SECONDS": "Wait of an idle worker between looks at the queue, at first.",
+    "POLL_MAX_SECONDS": "The same after it has been idle for a while.",
+    "GRACE_SECONDS": "How long a stopping worker lets running handlers finish.",
+    "KILL_AFTER_SECONDS": "Time between SIGTERM and SIGKILL for a handler that overran.",
+    "BATCH_SIZE": "Most items that one claim takes.",
+    "CHILD_MAX_ITEMS": "An executor process is replaced after so many items.",
+    "RETENTION_DAYS": "How long finished items stay in the history.",
+    "PROCESS_TOKEN": "Secret that the cron endpoint asks for; empty: staff users only.",
+    "PROCESS_LIMIT": "Most items of one process_document_queue() call.",
+    "PROCESS_SECONDS": "One process_document_queue() call starts no item after so long.",
+}
+
+
+class SettingField(NamedTuple):
+    """One setting: key of DOCQUEUE (and, behind DOCQUEUE_, environment name), Python type, default, meaning."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+
+
+def _fields() -> tuple[SettingField, ...]:
+    hints = get_type_hints(Settings)
+    return tuple(
+        SettingField(f.name, getattr(hints[f.name], "__origin__", hints[f.name]), f.default, HELP[f.name])
+        for f in fields(Settings)
+    )
+
+
+FIELDS: tuple[SettingField, ...] = _fields()
+
+
+def problems(raw: Any) -> list[str]:
+    """What is wrong with a DOCQUEUE dict, one sentence a problem; empty when it is fine."""
+    if not isinstance(raw, Mapping):
+        return ["DOCQUEUE must be a dict."]
+    known = {f.name: f for f in FIELDS}
+    found = []
+    for key, value in raw.items():
+        if key not in known:
+            close = difflib.get_close_matches(str(key).upper(), known, n=1)
+            found.append(f"DOCQUEUE has no key {key!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+            continue
+        wanted = known[key].type
+        accepted = {float: (int, float), tuple: (tuple, list)}.get(wanted, (wanted,))
+        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+            found.append(f"DOCQUEUE[{key!r}] must be {wanted.__name__}, not {type(value).__name__}.")
+        elif wanted in (int, float) and value < 0:
+            found.append(f"DOCQUEUE[{key!r}] must not be negative.")
+    return found or _contradictions(raw)
+
+
+def _contradictions(raw: Mapping[str, Any]) -> list[str]:
+    s = Settings(**raw)
+    found = []
+    if s.HEARTBEAT_SECONDS * 3 > s.LEASE_SECONDS:
+        found.append("DOCQUEUE['HEARTBEAT_SECONDS'] must be at most a third of LEASE_SECONDS.")
+    if s.POLL_MIN_SECONDS > s.POLL_MAX_SECONDS:
+        found.append("DOCQUEUE['POLL_MIN_SECONDS'] must not exceed POLL_MAX_SECONDS.")
+    if s.RETRY_FACTOR < 1:
+        found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
+    found += [
+        f"DOCQUEUE[{name!r}] must be at least 1."
+        for name in ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD_MAX_ITEMS", "RETENTION_DAYS")
+        if getattr(s, name) < 1
+    ]
+    return found
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings in force. Raises `ConfigurationError` naming every problem."""
+    raw = getattr(django_settings, "DOCQUEUE", {})
+    wrong = problems(raw)
+    if wrong:
+        raise ConfigurationError(" ".join(wrong))
+    values = dict(raw)
+    if "QUEUES" in values:
+        values["QUEUES"] = tuple(values["QUEUES"])
+    return Settings(**values)
+
+
+def _reload(*, setting: str, **kwargs: Any) -> None:
+    if setting == "DOCQUEUE":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_reload, dispatch_uid="docqueue.conf")

@@ -1,0 +1,108 @@
+"""What a handler gets: its item, and the few things it may do with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from docqueue import history, settling, store, validation
+from docqueue.exceptions import Cancelled, LeaseLost
+from docqueue.store import ClaimedItem
+
+PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long, but always the last one of a stage
+
+
+class Channel(Protocol):
+    """How a running handler talks to its supervisor."""
+
+    def progress(self, item: ClaimedItem, percent: int, stage: str, message: str) -> None:
+        """Tell how far the item is."""
+
+    def cancel_requested(self, item: ClaimedItem) -> bool:
+        """Whether somebody asked to cancel it."""
+
+
+class Context:
+    """The item that a handler runs, as the handler sees it."""
+
+    def __init__(self, item: ClaimedItem, using: str, channel: Channel) -> None:
+        self.item = item
+        self.using = using
+        self.settled = False
+        self._channel = channel
+        self._said_at = 0.0
+        self._said_stage = ""
+
+    @property
+    def id(self) -> int:
+        """The item's id."""
+        return self.item.id
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+        return self.item.operation
+
+    @property
+    def document_id(self) -> str | None:
+        """The document this is about, as text."""
+        return self.item.document_id
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The payload given at enqueue."""
+        return self.item.payload
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What travels with the item: correlation id, user …"""
+        return self.item.metadata
+
+    @property
+    def attempt(self) -> int:
+        """Number of this attempt, from 1."""
+        return self.item.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """The last attempt there will be."""
+        return self.item.max_attempts
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same through all attempts, crashes and requeues: give it to the outside systems that you call."""
+        return f"docqueue-{self.item.id}"
+
+    def check(self) -> None:
+        """Raise `Cancelled` when somebody asked to cancel this item. Call it in long loops."""
+        if self._channel.cancel_requested(self.item):
+            raise Cancelled(f"item {self.id} was cancelled")
+
+    def progress(self, percent: float, stage: str = "", message: str = "") -> None:
+        """Say how far the item is, 0–100. Cheap: throttled, written by the supervisor. Raises `Cancelled`."""
+        self.check()
+        now = time.monotonic()
+        if now - self._said_at >= PROGRESS_SECONDS or stage != self._said_stage:
+            self._said_at, self._said_stage = now, stage
+            whole = max(0, min(100, int(percent)))
+            self._channel.progress(self.item, whole, stage[:100], message[:500])
+
+    @contextmanager
+    def complete(self, result: Any = None) -> Iterator[None]:
+        """Commit the block's database writes and the item's completion together: both happen, or neither.
+
+        The writes must go to the queue's database. The fenced removal of the item comes last before COMMIT; when
+        the claim is not the newest any more, everything rolls back and `LeaseLost` leaves the block. `result` is
+        read when the block ends, so the block may still fill it in. Use it once, last.
+        """
+        if self.settled:
+            raise RuntimeError("ctx.complete() was used already: the item is completed")
+        history.ensure(self.using)
+        with store.atomic(self.using):
+            yield
+            text = None if result is None else validation.json_text("result", result)
+            if not settling.complete(self.using, [(self.item, text)]):
+                raise LeaseLost(f"Item {self.id} is in other hands; nothing of this run was written.")
+        self.settled = True

@@ -1,0 +1,34 @@
+"""Values that travel with an item: bound around a request, stored in the item's metadata, bound again around its handler.
+
+`correlation_id`, `user`, `intake` and the like stand on every log line between `bind` and its end, in the
+process that enqueues and in the one that runs the item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_bound: ContextVar[dict[str, Any] | None] = ContextVar("docqueue_correlation", default=None)
+
+
+def current() -> dict[str, Any]:
+    """A copy of the values bound here and now."""
+    return dict(_bound.get() or {})
+
+
+@contextmanager
+def bind(**values: Any) -> Iterator[None]:
+    """Add `values` to those bound already, until the block ends. Values of None are left out."""
+    token = _bound.set(current() | {k: v for k, v in values.items() if v is not None})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def add(**values: Any) -> None:
+    """Add `values` until the enclosing `bind` block ends: for what is learnt half way, such as who a token belongs to."""
+    _bound.set(current() | {k: v for k, v in values.items() if v is not None})

@@ -1,0 +1,141 @@
+"""Every error of docqueue: a class, a stable `code`, whether a retry can help, and a next step for a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class DocqueueError(Exception):
+    """Something docqueue refuses or can not do. `str(error)` is the message for a person."""
+
+    code = "docqueue_error"
+    retryable = False
+    hint = ""
+    status = 400
+
+    def __init__(self, message: str = "", *, hint: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or self.code).strip().splitlines()[0])
+        if hint is not None:
+            self.hint = hint
+
+
+class InvalidItem(DocqueueError):
+    """The item can not be enqueued as it is."""
+
+    code = "invalid_item"
+    hint = "Nothing was enqueued. Correct the argument that the message names and enqueue again."
+
+
+class UnknownOperation(InvalidItem):
+    """No handler is registered for this operation."""
+
+    code = "unknown_operation"
+    hint = "Register it with @handler in a queue_handlers.py of an installed app, or correct the name."
+
+
+class InvalidKey(InvalidItem):
+    """A key is empty, too long (255 characters at most) or holds a NUL character."""
+
+    code = "invalid_key"
+
+
+class PayloadTooLarge(InvalidItem):
+    """The payload is larger than PAYLOAD_MAX_BYTES."""
+
+    code = "payload_too_large"
+    status = 413
+    hint = "Put the bytes into storage and enqueue their key."
+
+
+class PayloadNotJson(InvalidItem):
+    """The payload or metadata is not a JSON object."""
+
+    code = "payload_not_json"
+    hint = "Pass a dict of strings, numbers, booleans, None, lists and dicts."
+
+
+class InvalidPriority(InvalidItem):
+    """The priority is not a whole number from -100 to 100, nor 'high', 'normal', 'medium' or 'low'."""
+
+    code = "invalid_priority"
+
+
+class InvalidOption(InvalidItem):
+    """An option of the item is out of its range."""
+
+    code = "invalid_option"
+
+
+class ItemNotFound(DocqueueError):
+    """No item has this id; finished items are dropped after the retention period."""
+
+    code = "item_not_found"
+    status = 404
+
+
+class AlreadyClaimed(DocqueueError):
+    """The item is no longer pending: another caller took it, or it is waiting or finished."""
+
+    code = "already_claimed"
+    status = 409
+    hint = "Go on with the next item."
+
+
+class LeaseLost(DocqueueError):
+    """This claim is no longer the newest one: the item was reaped, taken again or finished; nothing was changed."""
+
+    code = "lease_lost"
+    status = 409
+    hint = "Stop working on the item: another claim is answerable for it now."
+
+
+class IllegalTransition(DocqueueError):
+    """The item's state does not allow this."""
+
+    code = "illegal_transition"
+    status = 409
+    hint = "Look at the item's present state; somebody else may have acted on it first."
+
+
+class ConfigurationError(DocqueueError):
+    """The DOCQUEUE setting is wrong."""
+
+    code = "configuration_error"
+    status = 500
+
+
+class Outcome(Exception):  # noqa: N818 - these are answers that a handler raises, not errors
+    """Base of what a handler may raise to say how its item goes on."""
+
+
+class Retry(Outcome):
+    """Run the item again `after` seconds (default: what the retry policy says). Costs an attempt."""
+
+    def __init__(self, message: str = "", *, after: float | None = None, code: str = "retry") -> None:
+        super().__init__(message or "the handler asked for a retry")
+        self.after = after
+        self.code = code
+
+
+class Snooze(Outcome):
+    """Not now: run the item again after `seconds`, or at `until`. The attempt is given back."""
+
+    def __init__(self, seconds: float | None = None, *, until: datetime | None = None) -> None:
+        if (seconds is None) == (until is None):
+            raise ValueError("Snooze takes either seconds or until")
+        super().__init__("snoozed")
+        self.seconds = seconds
+        self.until = until
+
+
+class DeadLetter(Outcome):
+    """The item can not succeed: set it aside at once, with a stable `code` and a message for a person."""
+
+    def __init__(self, code: str, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+        self.hint = hint
+
+
+class Cancelled(Outcome):
+    """The item was cancelled while its handler ran; raised by `ctx.check()` and `ctx.progress()`."""

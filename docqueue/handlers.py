@@ -1,0 +1,128 @@
+"""The registry of handlers: which function runs an operation, and with what limits."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from docqueue.conf import get_settings
+from docqueue.exceptions import ConfigurationError, UnknownOperation
+from docqueue.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from docqueue.context import Context
+
+HandlerFunction = Callable[["Context"], Any]
+DeadHook = Callable[[int, str, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handler:
+    """A registered operation. None means: what the settings say."""
+
+    operation: str
+    function: HandlerFunction
+    queue: str | None = None
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
+    memory_mb: int | None = None
+    retry: RetryPolicy | None = None
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """The retry policy in force."""
+        return self.retry or get_settings().retry_policy
+
+    @property
+    def where(self) -> str:
+        """Module and name of the function, for messages."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+_registry: dict[str, Handler] = {}
+_dead_hooks: dict[str, DeadHook] = {}
+
+
+def handler(
+    operation: str,
+    *,
+    queue: str | None = None,
+    max_attempts: int | None = None,
+    timeout_seconds: float | None = None,
+    memory_mb: int | None = None,
+    retry: RetryPolicy | None = None,
+) -> Callable[[HandlerFunction], HandlerFunction]:
+    """Register the decorated function as the handler of `operation`.
+
+    The function gets a `Context` and returns the item's result (JSON) or None. It may raise `Retry`, `Snooze`,
+    `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
+    operation has a handler already.
+    """
+
+    def register(function: HandlerFunction) -> HandlerFunction:
+        new = Handler(
+            operation=operation,
+            function=function,
+            queue=queue,
+            max_attempts=max_attempts,
+            timeout_seconds=timeout_seconds,
+            memory_mb=memory_mb,
+            retry=retry,
+        )
+        known = _registry.get(operation)
+        if known is not None and known.where != new.where:
+            raise ConfigurationError(
+                f"Operation {operation!r} has two handlers: {known.where} and {new.where}.",
+                hint="Give one of them another operation name.",
+            )
+        _registry[operation] = new
+        return function
+
+    return register
+
+
+def on_dead(operation: str) -> Callable[[DeadHook], DeadHook]:
+    """Call the decorated function with (item id, code, message) soon after an item of `operation` became dead.
+
+    Best effort: it runs after the item's commit, in the process that settled it, and is not repeated when that
+    process ends first. Whatever must not be missed has to be found again from the tables.
+    """
+
+    def register(function: DeadHook) -> DeadHook:
+        _dead_hooks[operation] = function
+        return function
+
+    return register
+
+
+def dead_hook(operation: str) -> DeadHook | None:
+    """The function registered with `on_dead`, if any."""
+    return _dead_hooks.get(operation)
+
+
+def operations() -> list[str]:
+    """Names of all registered operations, sorted."""
+    return sorted(_registry)
+
+
+def find(operation: str) -> Handler | None:
+    """The handler of `operation`, or None."""
+    return _registry.get(operation)
+
+
+def get(operation: str) -> Handler:
+    """The handler of `operation`. Raises `UnknownOperation` with the nearest name."""
+    found = _registry.get(operation)
+    if found is None:
+        close = difflib.get_close_matches(operation, _registry, n=1)
+        suggestion = f" Did you mean {close[0]!r}?" if close else ""
+        raise UnknownOperation(f"No handler is registered for the operation {operation!r}.{suggestion}")
+    return found
+
+
+def forget(operation: str) -> None:
+    """Take an operation out of the registry again, for tests."""
+    _registry.pop(operation, None)
+    _dead_hooks.pop(operation, None)

@@ -1,0 +1,24 @@
+"""Remove what belongs to items and workers that are gone: attempts, progress, worker rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from docqueue import store
+from docqueue.conf import get_settings
+
+EVERY_SECONDS = 300.0
+SLICE = 1000
+WORKER_DAYS = 2
+
+
+def run(using: str, now: datetime | None = None) -> int:
+    """Returns how many rows were removed, in slices of one autocommit statement each."""
+    total = store.count(using, "prune_workers", {"days": WORKER_DAYS, "now": now})
+    for name, params in (("prune_attempts", {"days": get_settings().RETENTION_DAYS}), ("prune_progress", {})):
+        while True:
+            removed = store.count(using, name, {"limit": SLICE, "now": now, **params})
+            total += removed
+            if removed < SLICE:
+                break
+    return total

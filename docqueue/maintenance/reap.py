@@ -1,0 +1,34 @@
+"""Mark workers lost whose lease ran out, and free the items of lost and stopped workers."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from docqueue import events, history, settling, store
+from docqueue.admission import ordering
+from docqueue.conf import get_settings
+from docqueue.states import Status
+
+EVERY_SECONDS = 1.0
+SLICE = 1000
+
+
+def run(using: str, now: datetime | None = None) -> int:
+    """Returns how many items were freed."""
+    for worker_id, name in store.run(using, "mark_lost", {"now": now}):
+        events.emit(events.EventName.WORKER_LOST, logging.WARNING, worker_id=worker_id, worker=name)
+    total = 0
+    params = {"limit": SLICE, "max_crashes": get_settings().MAX_CRASHES, "now": now}
+    while True:
+        rows = history.with_partition(using, now, lambda: store.run(using, "reap", params))
+        total += len(rows)
+        for item_id, status, operation, _ in rows:
+            if status == Status.DEAD:
+                settling.tell_dead(using, operation, item_id, "crashed", "its worker died while running it alone")
+        ordering.after_finish(using, [r[3] for r in rows if r[1] != Status.PENDING and r[3] is not None])
+        if len(rows) < SLICE:
+            break
+    if total:
+        events.emit(events.EventName.ITEMS_REAPED, logging.WARNING, count=total)
+    return total

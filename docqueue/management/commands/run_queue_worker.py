@@ -1,0 +1,47 @@
+"""manage.py run_queue_worker: claim and run items until stopped."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from docqueue.conf import get_settings
+from docqueue.worker.supervisor import Options, Supervisor
+
+
+class Command(BaseCommand):
+    """Run a worker: a supervisor and its executor processes."""
+
+    help = "Process queue items until stopped: TERM or Ctrl-C once finishes what runs, twice stops now."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        settings = get_settings()
+        parser.add_argument("--queue", action="append", default=[], help="serve only this queue (repeatable)")
+        parser.add_argument("--exclude-queue", action="append", default=[], help="do not serve this queue")
+        parser.add_argument("--processes", type=int, default=settings.PROCESSES, help="executor processes")
+        parser.add_argument("--grace-seconds", type=float, default=settings.GRACE_SECONDS)
+        parser.add_argument("--max-items", type=int, default=None, help="end after so many items")
+        parser.add_argument("--drain", action="store_true", help="end when nothing is left to claim")
+        parser.add_argument("--in-process", action="store_true", help="no executor processes (development only)")
+        parser.add_argument("--name", default="", help="shown in the admin; default host:pid")
+        parser.add_argument("--database", default=settings.DATABASE, help="alias of the queue's database")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["processes"] < 1:
+            raise CommandError("--processes must be at least 1.")
+        supervisor = Supervisor(
+            options=Options(
+                using=options["database"],
+                queues=tuple(options["queue"]) or get_settings().QUEUES,
+                exclude=tuple(options["exclude_queue"]),
+                processes=options["processes"],
+                in_process=options["in_process"],
+                grace_seconds=options["grace_seconds"],
+                max_items=options["max_items"],
+                drain=options["drain"],
+                name=options["name"],
+            )
+        )
+        supervisor.run()

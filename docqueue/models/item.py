@@ -1,0 +1,129 @@
+"""docqueue_item: live items only, lean and hot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from docqueue.exceptions import IllegalTransition
+from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
+
+PENDING = Q(status=Status.PENDING)
+WAITING = Q(status=Status.WAITING)
+
+
+class QueueItem(models.Model):
+    """A live item: waiting, pending, in progress or dead. Finished items are in `HistoryItem`.
+
+    Each index is partial and serves one statement (named in its comment); a claim changes the status, so it can
+    not be HOT and a fillfactor below 100 would only make the table larger.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(_("queue"), max_length=64)
+    priority = models.SmallIntegerField(_("priority"), db_default=0)
+    position = models.BigIntegerField(_("position"), null=True, blank=True)
+    status = models.CharField(_("status"), max_length=16, choices=Status.choices)
+    wait_reason = models.CharField(
+        _("wait reason"), max_length=16, null=True, blank=True, choices=WaitReason.choices
+    )
+    operation = models.CharField(_("operation"), max_length=200)
+    document_id = models.CharField(_("document"), max_length=255, null=True, blank=True)
+    ordering_key = models.CharField(_("ordering key"), max_length=255, null=True, blank=True)
+    holds_key = models.BooleanField(_("holds its ordering key"), db_default=False)
+    returned = models.BooleanField(_("returned to the front"), db_default=False)
+    suspect = models.BooleanField(_("suspect"), db_default=False)
+    unique_key = models.CharField(_("unique key"), max_length=255, null=True, blank=True)
+    payload = models.JSONField(_("payload"), default=dict)
+    metadata = models.JSONField(_("metadata"), default=dict)
+    attempt = models.IntegerField(_("attempt"), db_default=0)
+    max_attempts = models.IntegerField(_("most attempts"))
+    crashes = models.IntegerField(_("crashes"), db_default=0)
+    timeout_seconds = models.FloatField(_("timeout (s)"))
+    run_after = models.DateTimeField(_("run after"), null=True, blank=True)
+    next_retry_at = models.DateTimeField(_("next try"), null=True, blank=True)
+    enqueued_at = models.DateTimeField(_("enqueued"), db_default=Now())
+    claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)
+    worker_id = models.BigIntegerField(_("worker"), null=True, blank=True)
+    claim_no = models.IntegerField(_("claim number"), db_default=0)
+    claim_token = models.BigIntegerField(null=True, blank=True, editable=False)
+    cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
+    died_at = models.DateTimeField(_("died"), null=True, blank=True)
+    error_code = models.CharField(_("error code"), max_length=100, null=True, blank=True)
+    error_message = models.TextField(_("error message"), null=True, blank=True)
+    fingerprint = models.CharField(_("fingerprint"), max_length=32, null=True, blank=True)
+
+    class Meta:
+        db_table = "docqueue_item"
+        verbose_name = _("queue item")
+        verbose_name_plural = _("queue items")
+        permissions = [
+            ("requeue_item", "Can requeue items"),
+            ("cancel_item", "Can cancel and discard items"),
+            ("view_payload", "Can see payloads"),
+            ("process_queue", "Can start a bounded run of the queue"),
+        ]
+        indexes = [
+            # claim.sql: the lane
+            models.Index(
+                "queue",
+                F("priority").desc(),
+                "position",
+                condition=PENDING & Q(returned=False),
+                name="docqueue_item_lane",
+            ),
+            # claim.sql, claim_suspect.sql: what came back, before the lane
+            models.Index(
+                "queue",
+                F("priority").desc(),
+                "position",
+                condition=PENDING & Q(returned=True),
+                name="docqueue_item_returned",
+            ),
+            # reap.sql, held.sql: what a worker has in its hands
+            models.Index("worker_id", condition=Q(status=Status.IN_PROGRESS), name="docqueue_item_held"),
+            # promote_due.sql
+            models.Index(
+                "next_retry_at",
+                "id",
+                condition=WAITING & Q(wait_reason__in=WAITING_FOR_TIME),
+                name="docqueue_item_due",
+            ),
+            # promote_keys.sql, waiting_keys.sql
+            models.Index(
+                "ordering_key",
+                "id",
+                condition=WAITING & Q(wait_reason=WaitReason.ORDERING),
+                name="docqueue_item_line",
+            ),
+            # the dead-letter queue, newest first
+            models.Index("died_at", "id", condition=Q(status=Status.DEAD), name="docqueue_item_dead"),
+        ]
+        constraints = [
+            # One holder of an ordering key at a time. An index over all live items of a key would deadlock callers.
+            models.UniqueConstraint("ordering_key", condition=Q(holds_key=True), name="docqueue_item_holds_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} #{self.pk}"
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
+        item = super().from_db(db, field_names, values)
+        item._status_in_database = item.__dict__.get("status")
+        return item
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save everything but the status: that is the service's. Raises `IllegalTransition` when it was changed."""
+        before = getattr(self, "_status_in_database", None)
+        if self._state.adding or (before is not None and before != self.status):
+            raise IllegalTransition(
+                "QueueItem.save() can neither make an item nor change its status.",
+                hint="Use DocumentQueueService: enqueue, requeue, cancel …",
+            )
+        super().save(*args, **kwargs)

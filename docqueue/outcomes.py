@@ -1,0 +1,194 @@
+"""The closed set of ways in which a claimed item's run can end, and what each does to the row."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import traceback as tb
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
+from docqueue.retry import RetryPolicy
+from docqueue.states import Status, WaitReason
+from docqueue.store import ClaimedItem
+
+MESSAGE_MAX = 1000
+TRACEBACK_MAX = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """The handler returned. `result` is JSON text or None. `settled`: its own transaction removed the item already."""
+
+    result: str | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The attempt failed; the retry policy decides what comes next."""
+
+    code: str
+    message: str
+    traceback: str = ""
+    fingerprint: str = ""
+    retryable: bool = True
+    retry_after: float | None = None
+    outcome: str = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crashed:
+    """The process that ran the item died; counted apart from failures."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dead:
+    """The handler or a caller said that the item can not succeed."""
+
+    code: str
+    message: str
+    traceback: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snoozed:
+    """Not now: the attempt is given back."""
+
+    seconds: float | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """Handed back unrun (or cut off by a stop): the attempt is given back, the place in the lane kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """The claim is not the newest any more; there is nothing left to write."""
+
+    message: str = field(default="")
+
+
+Outcome = Completed | Failed | Crashed | Dead | Snoozed | Released | Lost
+
+
+def from_exception(error: BaseException) -> Outcome:
+    """What an exception that left a handler means for its item."""
+    text = clean(str(error)) or type(error).__name__
+    trace = clean("".join(tb.format_exception(error)))[-TRACEBACK_MAX:]
+    mark = fingerprint(error)
+    match error:
+        case Snooze():
+            return Snoozed(seconds=error.seconds, until=error.until)
+        case Cancelled():
+            return Released()  # its cancel was requested, so the exit leads to cancelled
+        case LeaseLost():
+            return Lost(message=text)
+        case Retry():
+            return Failed(code=error.code, message=text, retry_after=error.after, fingerprint=mark)
+        case DeadLetter():
+            return Dead(code=error.code, message=text, traceback=trace, fingerprint=mark)
+        case MemoryError():
+            return Failed(code="out_of_memory", message=text, traceback=trace, fingerprint=mark)
+    code = getattr(error, "code", None)
+    retryable = getattr(error, "retryable", True)
+    return Failed(
+        code=code if isinstance(code, str) and 0 < len(code) <= 100 else "exception",
+        message=text,
+        traceback=trace,
+        fingerprint=mark,
+        retryable=retryable is not False,
+        retry_after=getattr(error, "retry_after", None),
+    )
+
+
+def clean(text: str) -> str:
+    """Text that PostgreSQL can store: no NUL, no lone surrogates."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+_NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
+
+
+def fingerprint(error: BaseException) -> str:
+    """A short hash of class, message without its variable parts, and the innermost frame: equal for equal causes."""
+    frames = tb.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].name}" if frames else ""
+    return text_fingerprint(type(error).__qualname__, str(error), place)
+
+
+def text_fingerprint(kind: str, message: str, place: str = "") -> str:
+    """The same from its parts, for failures without an exception."""
+    text = "\n".join((kind, _NUMBERS.sub("#", message), place))
+    return hashlib.blake2s(text.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+BARE: dict[str, Any] = {
+    "wait_reason": None,
+    "delay_seconds": None,
+    "next_at": None,
+    "attempts_back": 0,
+    "crashes": 0,
+    "suspect": False,
+    "outcome": None,
+    "code": None,
+    "message": None,
+    "traceback": "",
+    "fingerprint": None,
+}
+
+
+def bare_row(item_id: int, token: int, outcome: Released | Snoozed) -> dict[str, Any]:
+    """The row of settle.sql for an exit that gives the attempt back and needs nothing of the item but its fence."""
+    fields = BARE | {"id": item_id, "token": token, "attempts_back": 1}
+    if isinstance(outcome, Released):
+        return fields | {"target": Status.PENDING}
+    until = None if outcome.until is None else outcome.until.isoformat()
+    wait = {"delay_seconds": outcome.seconds, "next_at": until, "wait_reason": WaitReason.SNOOZED}
+    return fields | {"target": Status.WAITING} | wait
+
+
+def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: int) -> dict[str, Any]:
+    """The row of settle.sql that `outcome` becomes. Not for `Completed` and `Lost`."""
+    fields = BARE | {"id": item.id, "token": item.claim_token}
+    match outcome:
+        case Released() | Snoozed():
+            return bare_row(item.id, item.claim_token, outcome)
+        case Crashed():
+            final = item.crashes + 1 >= max_crashes
+            fields |= {"outcome": "crashed", "code": outcome.code, "message": outcome.message[:MESSAGE_MAX]}
+            fields |= {"fingerprint": text_fingerprint("crash", outcome.code)}
+            fields |= {"crashes": 1, "attempts_back": 1, "suspect": True}
+            return fields | _next(final, policy.delay_seconds(item.crashes + 1))
+        case Failed():
+            final = not outcome.retryable or item.attempt >= item.max_attempts
+            delay = policy.delay_seconds(item.attempt) if outcome.retry_after is None else outcome.retry_after
+            return fields | _said(outcome, outcome.outcome) | _next(final, max(0.0, delay))
+        case Dead():
+            return fields | _said(outcome, "dead") | _next(True, 0)
+        case _:
+            raise AssertionError(f"{outcome} is not written by settle.sql")
+
+
+def _said(outcome: Failed | Dead, kind: str) -> dict[str, Any]:
+    return {
+        "outcome": kind,
+        "code": outcome.code[:100],
+        "message": clean(outcome.message)[:MESSAGE_MAX],
+        "traceback": clean(outcome.traceback)[-TRACEBACK_MAX:],
+        "fingerprint": outcome.fingerprint or text_fingerprint(outcome.code, outcome.message),
+    }
+
+
+def _next(final: bool, delay_seconds: float) -> dict[str, Any]:
+    if final:
+        return {"target": Status.DEAD}
+    return {"target": Status.WAITING, "wait_reason": WaitReason.RETRY, "delay_seconds": delay_seconds}

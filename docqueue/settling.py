@@ -1,0 +1,80 @@
+"""Ending claims in batches: completed items move to the history, all other exits go through one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from docqueue import claiming, handlers, history, outcomes, store, validation
+from docqueue.admission import ordering
+from docqueue.conf import get_settings
+from docqueue.states import Status
+from docqueue.store import ClaimedItem
+
+
+def complete(
+    using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: datetime | None = None
+) -> set[int]:
+    """Complete claimed items, each with its result as JSON text. Returns the ids that were still ours."""
+    if not done:
+        return set()
+    params = {
+        "ids": [item.id for item, _ in done],
+        "tokens": [item.claim_token for item, _ in done],
+        "results": [result for _, result in done],
+        "now": now,
+    }
+    rows = history.with_partition(using, now, lambda: store.run(using, "complete", params))
+    ordering.after_finish(using, [key for _, key in rows if key is not None])
+    return {row[0] for row in rows}
+
+
+def settle(
+    using: str, ended: Sequence[tuple[ClaimedItem, outcomes.Outcome]], now: datetime | None = None
+) -> dict[int, Status]:
+    """Write every exit but completed for claimed items. Returns the new status of those that were still ours."""
+    if not ended:
+        return {}
+    most = get_settings().MAX_CRASHES
+    rows = []
+    for item, outcome in ended:
+        found = handlers.find(item.operation)
+        policy = found.policy if found else get_settings().retry_policy
+        rows.append(outcomes.row(item, outcome, policy, most))
+    statuses = write(using, rows, now)
+    for (item, _), row in zip(ended, rows, strict=True):
+        if statuses.get(item.id) is Status.DEAD:
+            tell_dead(using, item.operation, item.id, row["code"], row["message"])
+    return statuses
+
+
+def write(using: str, rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> dict[int, Status]:
+    """Write rows of settle.sql. Returns the new status of those whose claim was still the newest."""
+    params = {"rows": validation.json_text("rows", rows), "now": now}
+    changed = history.with_partition(using, now, lambda: store.run(using, "settle", params))
+    freed = [key for _, status, _, key in changed if status in (Status.DEAD, Status.CANCELLED) and key is not None]
+    ordering.after_finish(using, freed)
+    return {row[0]: Status(row[1]) for row in changed}
+
+
+def tell_dead(using: str, operation: str, item_id: int, code: str, message: str) -> None:
+    """Call the operation's `on_dead` hook after the commit, best effort."""
+    hook = handlers.dead_hook(operation)
+    if hook is not None:
+        transaction.on_commit(lambda: hook(item_id, code, message), using=using, robust=True)
+
+
+def release_unknown(using: str, worker: int, known: Mapping[int, int]) -> int:
+    """Release what the database says this worker holds and `known` (item id → token) does not have.
+
+    That is what an answer lost on the wire leaves behind: claimed, and known to nobody. Returns how many.
+    """
+    rows = [
+        outcomes.bare_row(item_id, held.token, outcomes.Released())
+        for item_id, held in claiming.held(using, worker).items()
+        if known.get(item_id) != held.token
+    ]
+    return len(write(using, rows)) if rows else 0

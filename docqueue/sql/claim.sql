@@ -1,0 +1,21 @@
+-- Claim the front of one queue's lane: first what came back, then the lane in order. Suspects are left to
+-- claim_suspect. Never blocks; a worker whose lease is gone gets nothing.
+with front as materialized (
+    select id from docqueue_item
+    where status = 'pending' and returned and not suspect and queue = %(queue)s
+    order by priority desc, position limit %(limit)s
+    for update skip locked
+), lane as materialized (
+    select id from docqueue_item
+    where status = 'pending' and not returned and queue = %(queue)s
+    order by priority desc, position limit (select %(limit)s - count(*) from front)
+    for update skip locked
+)
+update docqueue_item i set
+    status = 'in_progress', attempt = attempt + 1, claim_no = claim_no + 1, claim_token = %(token)s,
+    worker_id = %(worker_id)s, claimed_at = coalesce(%(now)s::timestamptz, clock_timestamp()), returned = false
+where i.id = any(array(select id from front union all select id from lane))
+    and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
+returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload, i.metadata,
+    i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds, i.enqueued_at, i.claimed_at,
+    i.suspect, i.position

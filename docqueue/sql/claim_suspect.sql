@@ -1,0 +1,15 @@
+-- Claim one suspect: an item that was in the hands of a process that died. It must run alone.
+with front as materialized (
+    select id from docqueue_item
+    where status = 'pending' and returned and suspect and queue = any(%(queues)s)
+    order by priority desc, position limit 1
+    for update skip locked
+)
+update docqueue_item i set
+    status = 'in_progress', attempt = attempt + 1, claim_no = claim_no + 1, claim_token = %(token)s,
+    worker_id = %(worker_id)s, claimed_at = coalesce(%(now)s::timestamptz, clock_timestamp()), returned = false
+where i.id = any(array(select id from front))
+    and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
+returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload, i.metadata,
+    i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds, i.enqueued_at, i.claimed_at,
+    i.suspect, i.position

@@ -1,0 +1,26 @@
+-- For each of these ordering keys that is free and whose hash slot can be locked without waiting, the first item in
+-- line takes the key and becomes pending.
+with free as materialized (
+    select k.key from (select distinct unnest(%(keys)s::text[]) as key) k
+    where not exists (select from docqueue_item h where h.holds_key and h.ordering_key = k.key)
+), mine as materialized (
+    select key from free where pg_try_advisory_xact_lock(%(lock_class)s, hashtext(key) & 1023)
+), head as materialized (
+    select (
+        select i.id from docqueue_item i
+        where i.status = 'waiting' and i.wait_reason = 'ordering' and i.ordering_key = m.key
+        order by i.id limit 1
+    ) as id
+    from mine m
+), locked as materialized (
+    select i.id from docqueue_item i join head h on h.id = i.id
+    where i.status = 'waiting' and i.wait_reason = 'ordering'
+    order by i.id for update of i skip locked
+), numbered as materialized (
+    select id, nextval('docqueue_position_seq') as position from locked
+)
+update docqueue_item i set
+    status = 'pending', wait_reason = null, holds_key = true, position = n.position, returned = i.suspect
+from numbered n
+where i.id = n.id
+returning i.id, i.ordering_key

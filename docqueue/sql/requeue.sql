@@ -1,0 +1,28 @@
+-- Put a dead item back, or let one that waits for its time run now. An item with an ordering key takes its turn again.
+with target as materialized (
+    select id, coalesce(%(now)s::timestamptz, clock_timestamp()) as now from docqueue_item
+    where id = %(item_id)s
+        and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed'))
+    for update
+), decided as (
+    select i.id, t.now, i.status = 'dead' as was_dead,
+        case
+            when %(delay_seconds)s > 0 then 'delayed'
+            when i.ordering_key is not null and not i.holds_key then 'ordering'
+        end as reason
+    from target t join docqueue_item i on i.id = t.id
+)
+update docqueue_item i set
+    status = case when d.reason is null then 'pending' else 'waiting' end,
+    wait_reason = d.reason,
+    position = case when d.reason is null then nextval('docqueue_position_seq') end,
+    next_retry_at = case when d.reason = 'delayed' then d.now + make_interval(secs => %(delay_seconds)s) end,
+    returned = d.reason is null and i.suspect,
+    attempt = case when d.was_dead and %(reset_attempts)s then 0 else i.attempt end,
+    max_attempts = case when d.was_dead and not %(reset_attempts)s then greatest(i.max_attempts, i.attempt + 1)
+        else i.max_attempts end,
+    crashes = case when d.was_dead and %(reset_attempts)s then 0 else i.crashes end,
+    cancel_requested_at = null, died_at = null
+from decided d
+where i.id = d.id
+returning i.id, i.status, i.wait_reason, i.ordering_key

@@ -1,0 +1,103 @@
+"""The states of an item and the one table of legal moves between them.
+
+Everything that needs to know a legal move reads `TRANSITIONS`: the tests of every state × verb, the admin's
+actions, the diagram in docs/states.md and the row trigger in the database (`trigger_condition`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(TextChoices):
+    """Where an item is."""
+
+    WAITING = "waiting", _("waiting")
+    PENDING = "pending", _("pending")
+    IN_PROGRESS = "in_progress", _("in progress")
+    COMPLETED = "completed", _("completed")
+    DEAD = "dead", _("dead")
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class WaitReason(TextChoices):
+    """Which rule of admission holds a waiting item."""
+
+    DELAYED = "delayed", _("not due yet: the caller asked for a later start")
+    RETRY = "retry", _("backing off after a failure")
+    SNOOZED = "snoozed", _("snoozed by its handler")
+    ORDERING = "ordering", _("another item of the same ordering key comes first")
+
+
+class Move(NamedTuple):
+    """One legal move: the verb that makes it and the states on both sides."""
+
+    verb: str
+    source: Status
+    target: Status
+
+
+W, P, R, C, D, X = (
+    Status.WAITING,
+    Status.PENDING,
+    Status.IN_PROGRESS,
+    Status.COMPLETED,
+    Status.DEAD,
+    Status.CANCELLED,
+)
+
+TRANSITIONS: tuple[Move, ...] = (
+    Move("promote", W, P),
+    Move("claim", P, R),
+    Move("claim_limited", W, R),
+    Move("complete", R, C),
+    Move("fail", R, W),
+    Move("fail", R, D),
+    Move("fail", R, X),
+    Move("move_to_dead", R, D),
+    Move("move_to_dead", R, X),
+    Move("snooze", R, W),
+    Move("snooze", R, X),
+    Move("release", R, P),
+    Move("release", R, X),
+    Move("reap", R, P),
+    Move("reap", R, D),
+    Move("reap", R, X),
+    Move("requeue", D, W),
+    Move("requeue", D, P),
+    Move("requeue", W, P),
+    Move("cancel", W, X),
+    Move("cancel", P, X),
+    Move("cancel", R, R),
+    Move("cancel", D, X),
+    Move("discard", D, X),
+)
+
+LIVE: frozenset[Status] = frozenset({W, P, R, D})
+"""States of rows in docqueue_item."""
+
+FINISHED: frozenset[Status] = frozenset({C, X})
+"""States of rows in docqueue_history: final, never left."""
+
+WAITING_FOR_TIME: tuple[WaitReason, ...] = (WaitReason.DELAYED, WaitReason.RETRY, WaitReason.SNOOZED)
+"""Reasons that end by themselves when `next_retry_at` has come."""
+
+
+def allowed(verb: str, source: Status) -> bool:
+    """Whether `verb` may be applied to an item in `source`."""
+    return any(move.verb == verb and move.source == source for move in TRANSITIONS)
+
+
+def live_moves() -> list[tuple[Status, Status]]:
+    """Legal changes of a live row's status, sorted; staying in a state is always legal."""
+    moves = {(m.source, m.target) for m in TRANSITIONS if {m.source, m.target} <= LIVE}
+    return sorted((a, b) for a, b in moves if a != b)
+
+
+def trigger_condition() -> str:
+    """The WHEN clause of the trigger that refuses illegal changes: true for a change that must not be."""
+    legal = ", ".join(f"('{a.value}', '{b.value}')" for a, b in live_moves())
+    return f"OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN ({legal})"

@@ -1,0 +1,182 @@
+"""What enqueue accepts: arguments checked and turned into the columns of a row, before the database sees anything."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from docqueue import correlation, handlers
+from docqueue.conf import get_settings
+from docqueue.exceptions import (
+    InvalidItem,
+    InvalidKey,
+    InvalidOption,
+    InvalidPriority,
+    PayloadNotJson,
+    PayloadTooLarge,
+)
+from docqueue.states import Status, WaitReason
+
+PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
+KEY_MAX_LENGTH: Final = 255
+QUEUE_MAX_LENGTH: Final = 64
+YEAR_SECONDS: Final = 366 * 86_400.0
+DOCUMENT: Final = "\0document"
+"""Default of `ordering_key`: the item's document_id. (None means: no ordering.)"""
+
+DocumentId = int | str | UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewItem:
+    """An item to enqueue. None means: what the handler says, else what the settings say."""
+
+    document_id: DocumentId | None = None
+    operation: str | None = None
+    priority: int | str = 0
+    payload: Mapping[str, Any] | None = None
+    queue: str | None = None
+    run_after: datetime | None = None
+    delay_seconds: float | None = None
+    unique_key: str | None = None
+    ordering_key: str | None = DOCUMENT
+    max_attempts: int | None = None
+    timeout_seconds: float | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def columns(item: NewItem) -> dict[str, Any]:
+    """The row's columns. Raises an `InvalidItem` that names the first argument that is wrong."""
+    settings = get_settings()
+    operation = item.operation or settings.DEFAULT_OPERATION
+    if not operation:
+        raise InvalidItem("operation is required.", hint="Name one, or set DOCQUEUE['DEFAULT_OPERATION'].")
+    handler = handlers.get(operation)
+    document_id = None if item.document_id is None else key("document_id", str(item.document_id))
+    ordering_key = document_id if item.ordering_key == DOCUMENT else item.ordering_key
+    if item.run_after is not None and item.delay_seconds is not None:
+        raise InvalidOption("Give either run_after or delay_seconds, not both.")
+    if item.run_after is not None and timezone.is_naive(item.run_after):
+        raise InvalidOption("run_after must have a time zone.")
+    return {
+        "queue": key("queue", item.queue or handler.queue or settings.DEFAULT_QUEUE, QUEUE_MAX_LENGTH),
+        "priority": priority(item.priority),
+        "operation": operation,
+        "document_id": document_id,
+        "ordering_key": None if ordering_key is None else key("ordering_key", ordering_key),
+        "unique_key": None if item.unique_key is None else key("unique_key", item.unique_key),
+        "payload": json_object("payload", item.payload, settings.PAYLOAD_MAX_BYTES),
+        "metadata": json_object("metadata", correlation.current() | dict(item.metadata or {}), 65_536),
+        "max_attempts": whole(
+            "max_attempts",
+            next(n for n in (item.max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS) if n is not None),
+        ),
+        "timeout_seconds": seconds(
+            "timeout_seconds",
+            next(
+                s
+                for s in (item.timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS)
+                if s is not None
+            ),
+            above=0.0,
+        ),
+        "run_after": item.run_after,
+        "delay_seconds": None if item.delay_seconds is None else seconds("delay_seconds", item.delay_seconds),
+    }
+
+
+def priority(value: int | str) -> int:
+    """-100 … 100, or the number behind 'high', 'normal', 'medium' or 'low'."""
+    number = PRIORITIES.get(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not -100 <= number <= 100:
+        raise InvalidPriority(f"priority must be a whole number from -100 to 100 or one of {', '.join(PRIORITIES)}.")
+    return number
+
+
+def key(name: str, value: str, max_length: int = KEY_MAX_LENGTH) -> str:
+    """A non-empty string without NUL of at most `max_length` characters."""
+    if not isinstance(value, str) or not value or len(value) > max_length or "\0" in value:
+        raise InvalidKey(f"{name} must be a string of 1 to {max_length} characters without NUL.")
+    return value
+
+
+def whole(name: str, value: int) -> int:
+    """A whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
+        raise InvalidOption(f"{name} must be a whole number from 1 to 1000000.")
+    return value
+
+
+def seconds(name: str, value: float, above: float | None = None) -> float:
+    """A finite, non-negative number of seconds up to a century; greater than `above` where given."""
+    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0 <= number <= 100 * YEAR_SECONDS or (above is not None and number <= above):
+        raise InvalidOption(f"{name} must be a {'positive ' if above is not None else ''}number of seconds.")
+    return number
+
+
+def json_object(name: str, value: Mapping[str, Any] | None, max_bytes: int) -> str:
+    """A JSON object as text. PostgreSQL's jsonb takes neither NUL characters nor lone surrogates nor NaN."""
+    if value is not None and not isinstance(value, Mapping):
+        raise PayloadNotJson(f"{name} must be a dict, not {type(value).__name__}.")
+    text = json_text(name, dict(value or {}))
+    size = len(text)
+    if size > max_bytes:
+        raise PayloadTooLarge(f"{name} is {size} bytes of JSON; at most {max_bytes} are taken.")
+    return text
+
+
+def json_text(name: str, value: Any) -> str:
+    """Any JSON value as ASCII text that jsonb takes. Raises `PayloadNotJson`."""
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PayloadNotJson(f"{name} is not JSON: {error}.") from error
+    if "\\u0000" in text and _has_nul(value):
+        raise PayloadNotJson(f"{name} holds a NUL character, which PostgreSQL can not store.")
+    return text
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(k) or _has_nul(v) for k, v in value.items())
+    return isinstance(value, (list, tuple)) and any(_has_nul(v) for v in value)
+
+
+def copy_row(row: Mapping[str, Any], item_id: int, position: int, now: datetime) -> tuple[Any, ...]:
+    """The row of `store.COPY_COLUMNS` for one bulk item, with the id, position and clock drawn for it."""
+    run_after = row["run_after"]
+    if row["delay_seconds"] is not None:
+        run_after = now + timedelta(seconds=row["delay_seconds"])
+    due = run_after is None or run_after <= now
+    pending = due and row["ordering_key"] is None
+    reason = None if pending else WaitReason.ORDERING.value if due else WaitReason.DELAYED.value
+    return (
+        item_id,
+        row["queue"],
+        row["priority"],
+        position if pending else None,
+        Status.PENDING.value if pending else Status.WAITING.value,
+        reason,
+        row["operation"],
+        row["document_id"],
+        row["ordering_key"],
+        row["payload"],
+        row["metadata"],
+        row["max_attempts"],
+        row["timeout_seconds"],
+        run_after,
+        None if due else run_after,
+        now,
+    )

@@ -1,0 +1,57 @@
+"""The worker's lease: one row, renewed by a thread of its own on a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from django.db import Error as DatabaseError
+
+from docqueue import claiming, events, store
+
+
+class Lease(threading.Thread):
+    """Renews the worker row until stopped.
+
+    `lost` is set once the database says that the row is lost. While the database can not be asked, the lease stands
+    as long as it would by the last answer (`expires`, monotonic); no safety hangs on that, only politeness.
+    """
+
+    def __init__(self, using: str, worker: int, lease_seconds: float, heartbeat_seconds: float) -> None:
+        super().__init__(name="docqueue-lease", daemon=True)
+        self.using = using
+        self.worker = worker
+        self.lease_seconds = lease_seconds
+        self.heartbeat_seconds = heartbeat_seconds
+        self.expires = time.monotonic() + lease_seconds
+        self.lost = threading.Event()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Renew every `heartbeat_seconds`; after a failure every second."""
+        pause = self.heartbeat_seconds
+        with store.own_connection(self.using):
+            while not self._ended.wait(pause):
+                asked = time.monotonic()
+                try:
+                    stands = claiming.renew(self.using, self.worker, self.lease_seconds)
+                except DatabaseError:
+                    # The supervisor's own statements fail too and say so; here only the next try matters.
+                    store.close(self.using)
+                    pause = min(1.0, self.heartbeat_seconds)
+                    continue
+                pause = self.heartbeat_seconds
+                if not stands:
+                    self.lost.set()
+                    events.emit(events.EventName.LEASE_LOST, 40, worker_id=self.worker)
+                    return
+                self.expires = asked + self.lease_seconds
+
+    def stands(self) -> bool:
+        """Whether this worker may still take itself for alive."""
+        return not self.lost.is_set() and time.monotonic() < self.expires
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._ended.set()
+        self.join(5)

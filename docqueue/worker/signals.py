@@ -1,0 +1,41 @@
+"""TERM and INT: once means stop in peace, twice means now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+
+class StopSignals:
+    """Counts stop signals; `fd` becomes readable at each, so that a waiting loop wakes up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fd, self._write = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write, False)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
+    def drain(self) -> None:
+        """Make `fd` unreadable again."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 1024)
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[StopSignals]:
+        """Listen until the block ends (in the main thread only)."""
+        before = {n: signal.signal(n, self._heard) for n in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        finally:
+            for number, old in before.items():
+                signal.signal(number, old)
+            os.close(self.fd)
+            os.close(self._write)

@@ -1,0 +1,169 @@
+"""`manage.py run_queue_worker`: the supervisor. It claims, settles, renews its lease and stops in good order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import Error as DatabaseError
+
+from docqueue import claiming, events, history, outcomes, store
+from docqueue.conf import get_settings
+from docqueue.models import Worker
+from docqueue.worker.duties import Duties
+from docqueue.worker.inline import InlinePool
+from docqueue.worker.lease import Lease
+from docqueue.worker.loop import WorkLoop
+from docqueue.worker.pool import ProcessPool
+from docqueue.worker.signals import StopSignals
+from docqueue.worker.tally import Tally
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What one worker was told. `drain`: end when nothing is left that could be claimed now."""
+
+    using: str
+    queues: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    processes: int = 2
+    in_process: bool = False
+    grace_seconds: float = 30.0
+    max_items: int | None = None
+    drain: bool = False
+    name: str = ""
+
+
+@dataclass(kw_only=True)
+class Supervisor:
+    """One worker process. `run` returns when it was told to stop; a lost lease starts it anew under a new row."""
+
+    options: Options
+    tally: Tally = field(default_factory=Tally)
+
+    def run(self) -> Tally:
+        """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
+        signals = StopSignals()
+        with signals.installed():
+            pool = InlinePool(self.options.using) if self.options.in_process else self._start_pool()
+            duties = Duties(self.options.using)
+            try:
+                while not signals.count:
+                    worker = self._register(signals)
+                    if worker is None or self._serve(worker, pool, duties, signals):
+                        break
+            finally:
+                pool.kill()
+                if duties.is_alive():
+                    duties.stop()
+        return self.tally
+
+    def _start_pool(self) -> ProcessPool:
+        # Before any connection or thread of ours: the fork server starts clean.
+        pool = ProcessPool(self.options.using, self.options.processes)
+        pool.start()
+        return pool
+
+    def _register(self, signals: StopSignals) -> int | None:
+        """A new worker row; waits for the database as long as it takes. None: told to stop meanwhile."""
+        options, settings, pause = self.options, get_settings(), 0.2
+        while True:
+            try:
+                history.ensure(options.using, weeks=history.WEEKS_AHEAD)
+                worker = claiming.register(
+                    options.using,
+                    Worker.Kind.WORKER,
+                    lease_seconds=settings.LEASE_SECONDS,
+                    name=options.name,
+                    queues=options.queues,
+                    processes=1 if options.in_process else options.processes,
+                )
+            except DatabaseError as error:
+                if not store.is_unwell(error):
+                    raise
+                events.emit(events.EventName.DATABASE_UNWELL, logging.ERROR, error=str(error).strip()[:300])
+                store.close(options.using)
+                deadline = time.monotonic() + pause
+                while time.monotonic() < deadline and not signals.count:
+                    time.sleep(0.05)
+                if signals.count:
+                    return None
+                pause = min(5.0, pause * 2)
+                continue
+            queues = ",".join(options.queues) or "all"
+            events.emit(events.EventName.WORKER_STARTED, worker_id=worker, queues=queues, processes=options.processes)
+            return worker
+
+    def _serve(self, worker: int, pool: ProcessPool | InlinePool, duties: Duties, signals: StopSignals) -> bool:
+        """Serve under one worker row. True: done; False: the lease was lost, start anew."""
+        options, settings = self.options, get_settings()
+        lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
+        lease.start()
+        if not duties.is_alive():
+            duties.start()
+        loop = WorkLoop(
+            using=options.using,
+            worker=worker,
+            pool=pool,
+            lease=lease,
+            serve=options.queues,
+            exclude=options.exclude,
+            limit=options.max_items,
+            wake=[signals.fd],
+            tally=self.tally,
+        )
+        try:
+            while not signals.count:
+                if lease.lost.is_set():
+                    pool.kill()
+                    pool.start()
+                    return False
+                loop.tick()
+                if self._done(loop):
+                    break
+            self._stop(loop, lease, signals)
+            return True
+        finally:
+            lease.stop()
+            store.close(options.using)
+
+    def _done(self, loop: WorkLoop) -> bool:
+        if loop.in_hand():
+            return False
+        if self.options.max_items is not None and loop.claimed >= self.options.max_items:
+            return True
+        return self.options.drain and loop.looked_in_vain()
+
+    def _stop(self, loop: WorkLoop, lease: Lease, signals: StopSignals) -> None:
+        """Claim nothing, hand back what has not started, let the running finish within the grace period."""
+        events.emit(events.EventName.WORKER_STOPPING, worker_id=loop.worker, running=loop.pool.held())
+        loop.stopping = True
+        loop.hand_back()
+        loop.pool.stop()
+        deadline = time.monotonic() + self.options.grace_seconds
+        while loop.in_hand() and not lease.lost.is_set():
+            signals.drain()
+            if signals.count > 1 or time.monotonic() >= deadline:
+                self._cut_off(loop)
+                break
+            loop.tick()
+            loop.hand_back()
+        try:
+            if not lease.lost.is_set():
+                claiming.stop(self.options.using, loop.worker)
+        except DatabaseError as error:
+            if not store.is_unwell(error):
+                raise  # else: the lease runs out by itself
+        events.emit(events.EventName.WORKER_STOPPED, worker_id=loop.worker, **self.tally.as_dict())
+
+    def _cut_off(self, loop: WorkLoop) -> None:
+        """End what still runs and release it, uncharged."""
+        held = [item for child in loop.pool.children for item in child.items]
+        if isinstance(loop.pool, InlinePool):
+            held = list(loop.pool.items)
+        loop.pool.kill()
+        loop.buffer.extend(held)
+        loop.hand_back()
+        loop.settle_now()

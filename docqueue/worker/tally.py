@@ -1,0 +1,65 @@
+"""What a work loop has done: counted by outcome, and told to the observers, one event an item."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from docqueue import correlation, events, outcomes
+from docqueue.states import Status
+from docqueue.worker.pool import Report
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Items by how they ended. `failed` counts failed attempts: each was `retried` or is `dead`."""
+
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    dead: int = 0
+    cancelled: int = 0
+    snoozed: int = 0
+    released: int = 0
+    lost: int = 0
+
+    def count(self, report: Report, status: Status | None) -> None:
+        """Add one ended run; `status` is what the database made of it, None when the claim was no longer ours."""
+        word = self._word(report.outcome, status)
+        setattr(self, word, getattr(self, word) + 1)
+        if word in ("retried", "dead"):
+            self.failed += 1
+        self._tell(report, word)
+
+    def _word(self, outcome: outcomes.Outcome, status: Status | None) -> str:
+        match status:
+            case None:
+                return "lost"
+            case Status.COMPLETED | Status.DEAD | Status.CANCELLED:
+                return status.value
+        if isinstance(outcome, outcomes.Snoozed):
+            return "snoozed"
+        return "released" if isinstance(outcome, outcomes.Released) else "retried"
+
+    def _tell(self, report: Report, word: str) -> None:
+        item, outcome = report.item, report.outcome
+        fields: dict[str, Any] = {
+            "item_id": item.id,
+            "operation": item.operation,
+            "document": item.document_id,
+            "queue": item.queue,
+            "attempt": item.attempt,
+            "outcome": word,
+            "seconds": round(report.seconds, 3),
+        }
+        if isinstance(outcome, outcomes.Failed | outcomes.Dead | outcomes.Crashed):
+            fields |= {"code": outcome.code, "error": outcome.message[:200]}
+        quiet = word in ("released", "snoozed") or (word == "completed" and report.seconds < 0.01)
+        level = logging.WARNING if word in ("retried", "dead", "lost") else logging.DEBUG if quiet else logging.INFO
+        with correlation.bind(**{k: v for k, v in item.metadata.items() if isinstance(k, str)}):
+            events.emit(events.EventName.ITEM_FINISHED, level, **fields)
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)

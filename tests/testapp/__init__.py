@@ -1,0 +1,1 @@
+"""A tiny Django app with handlers and one table, for the tests of real workers."""
