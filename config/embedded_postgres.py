@@ -31,8 +31,7 @@ WAIT_SECONDS = 60.0
 DISK_NEEDED_BYTES = 100_000_000
 # By name rather than by path: a script's own folder goes first in the import path, and ours has a logging.py.
 KEEPER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from config.postgres_server import main; sys.exit(main(sys.argv[2]))"
+    "import sys; sys.path.insert(0, sys.argv[1]); from config.postgres_server import main; sys.exit(main(sys.argv[2]))"
 )
 
 
@@ -94,21 +93,19 @@ def ensure_running(home: Path | None = None, *, wait_seconds: float = WAIT_SECON
             f"{error.filename} belongs to another user: this project was run by somebody else before. "
             "Use that user, or set VAR_DIR to a folder of your own."
         ) from error
-    if is_ready(place):
-        return place
     began = time.time()
     deadline = time.monotonic() + wait_seconds
-    while not is_ready(place):
+    while True:
         lock = try_lock(place.keeper_lock, fcntl.LOCK_EX)
         if lock is not None:
             _start_keeper(place, home or postgres_dir(), lock, began)
+        if is_ready(place):
+            return place
         if time.monotonic() > deadline:
             raise PostgresUnavailable(
-                f"PostgreSQL has not come up within {wait_seconds:.0f} s; it may still be recovering. "
-                f"See {place.log}"
+                f"PostgreSQL has not come up within {wait_seconds:.0f} s; it may still be recovering. See {place.log}"
             )
         time.sleep(0.02)
-    return place
 
 
 def _start_keeper(place: Place, home: Path, lock: int, began: float) -> None:

@@ -24,9 +24,7 @@ PROJECT_FIELDS: tuple[SettingField, ...] = (
         "Strict mode: HTTPS only, secure cookies. SECRET_KEY, ALLOWED_HOSTS and DATABASE_URL must be set.",
     ),
     SettingField("DEBUG", bool, False, "Django's debug pages. Never with PRODUCTION."),
-    SettingField(
-        "SECRET_KEY", str, "", "Signs sessions and links. Empty: made once and kept in VAR_DIR/secret_key."
-    ),
+    SettingField("SECRET_KEY", str, "", "Signs sessions and links. Empty: made once and kept in VAR_DIR/secret_key."),
     SettingField(
         "ALLOWED_HOSTS",
         tuple,
@@ -63,9 +61,7 @@ PROJECT_FIELDS: tuple[SettingField, ...] = (
         "",
         "Folder of everything generated: database, uploads, keys, logs. Empty: var/ in the checkout.",
     ),
-    SettingField(
-        "EMBEDDED_POSTGRES_DIR", str, "", "Folder of the embedded database. Empty: VAR_DIR/postgres."
-    ),
+    SettingField("EMBEDDED_POSTGRES_DIR", str, "", "Folder of the embedded database. Empty: VAR_DIR/postgres."),
     SettingField("EMBEDDED_POSTGRES_DATABASE", str, "docqueue", "Name of the database on the embedded server."),
     SettingField(
         "EMBEDDED_POSTGRES_USER",
@@ -92,11 +88,7 @@ class Group:
 
     def given(self) -> dict[str, Any]:
         """The values that the environment sets, parsed; those it does not are left out."""
-        return {
-            f.name: parse(self.prefix + f.name, f)
-            for f in self.fields
-            if os.environ.get(self.prefix + f.name)
-        }
+        return {f.name: parse(self.prefix + f.name, f) for f in self.fields if os.environ.get(self.prefix + f.name)}
 
     def all(self) -> dict[str, Any]:
         """Every value: the environment's, else the default."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -159,7 +160,7 @@ class Server:
             return
 
     def _clear_stale(self) -> None:
-        """After a kill: end what is left of the old server, drop its pid file, whose number may be reused."""
+        """After a kill: end what is left of the old server, drop its pid files, whose number may be reused."""
         data = self.place.data.resolve()
         left = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "postgres" and _cwd(p) == data]
         _, left = psutil.wait_procs(left, timeout=2)
@@ -168,7 +169,9 @@ class Server:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(left, timeout=10)
-        (self.place.data / "postmaster.pid").unlink(missing_ok=True)
+        lock = self.place.socket.with_name(self.place.socket.name + ".lock")
+        for file in (self.place.data / "postmaster.pid", self.place.socket, lock):
+            file.unlink(missing_ok=True)
 
     def _run(self, program: str, *arguments: str, given: str = "") -> None:
         done = subprocess.run(
@@ -191,9 +194,8 @@ class Server:
         for sign, words in REASONS.items():
             if sign in output:
                 return words.format(data=self.place.data)
-        signs = ("FATAL", "PANIC", "ERROR", "error:", "HINT")
-        lines = [line for line in output.splitlines() if any(sign in line for sign in signs)]
-        said = " ".join(line.strip() for line in (lines or output.splitlines())[-3:]) or "it said nothing"
+        lines = [re.sub(r"^[-0-9]+ [:.0-9]+ UTC \[\d+\] +", "", line).strip() for line in output.splitlines()]
+        said = " ".join(lines[-3:]) or "it said nothing"
         return f"PostgreSQL did not start: {said} (whole log: {self.place.log})"
 
 

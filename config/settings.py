@@ -95,9 +95,7 @@ def _database() -> dict[str, Any]:
     return found | {"HOST": str(place.socket_dir), "PORT": PORT}
 
 
-DATABASES = {
-    "default": _database() | {"CONN_MAX_AGE": _env["DATABASE_CONN_MAX_AGE"], "CONN_HEALTH_CHECKS": True}
-}
+DATABASES = {"default": _database() | {"CONN_MAX_AGE": _env["DATABASE_CONN_MAX_AGE"], "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The two apps. Unknown names and bad values are found by their system checks.

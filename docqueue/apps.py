@@ -13,8 +13,8 @@ class DocqueueConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from docqueue import checks  # noqa: F401, PLC0415 - registers the checks; needs the apps loaded
-        from docqueue.receivers import logging as log_receiver  # noqa: PLC0415
+        from docqueue import checks  # noqa: F401 - registers the checks; needs the apps loaded
+        from docqueue.receivers import logging as log_receiver
 
         log_receiver.install()
         autodiscover_modules("queue_handlers")

@@ -54,10 +54,7 @@ def register(
     return int(store.run(using, "register_worker", params)[0][0])
 
 
-
-def claim(
-    using: str, worker: int, queues: Sequence[str], limit: int, now: datetime | None = None
-) -> list[ClaimedItem]:
+def claim(using: str, worker: int, queues: Sequence[str], limit: int, now: datetime | None = None) -> list[ClaimedItem]:
     """Claim up to `limit` items from the fronts of these queues' lanes, in the order given. Never blocks."""
     items: list[ClaimedItem] = []
     token = store.new_token()
@@ -67,15 +64,6 @@ def claim(
         params = {"worker_id": worker, "token": token, "limit": limit - len(items), "queue": queue, "now": now}
         items += store.claimed(store.run(using, "claim", params))
     return items
-
-def claim_suspect(
-    self, queues: Sequence[str], worker: int, now: datetime | None = None
-) -> ClaimedItem | None:
-    """Claim one suspect, an item that may have killed its worker; it must run alone."""
-    params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
-    found = store.claimed(store.run(using, "claim_suspect", params))
-    return found[0] if found else None
-
 
 
 def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime | None = None) -> ClaimedItem | None:

@@ -121,7 +121,7 @@ def problems(raw: Any) -> list[str]:
         accepted = {float: (int, float), tuple: (tuple, list)}.get(wanted, (wanted,))
         if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
             found.append(f"DOCQUEUE[{key!r}] must be {wanted.__name__}, not {type(value).__name__}.")
-        elif wanted in (int, float) and value < 0:
+        elif isinstance(value, int | float) and value < 0:
             found.append(f"DOCQUEUE[{key!r}] must not be negative.")
     return found or _contradictions(raw)
 
@@ -156,7 +156,7 @@ def get_settings() -> Settings:
     return Settings(**values)
 
 
-def _reload(*, setting: str, **kwargs: Any) -> None:
+def _reload(*, setting: str, **_kwargs: Any) -> None:
     if setting == "DOCQUEUE":
         get_settings.cache_clear()
 

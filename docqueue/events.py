@@ -20,8 +20,8 @@ class EventName(StrEnum):
 
     ITEMS_ENQUEUED = "items_enqueued"
     ITEMS_CLAIMED = "items_claimed"
-    ITEM_STARTED = "item_started"
     ITEM_FINISHED = "item_finished"
+    ITEMS_FINISHED = "items_finished"
     LEASE_LOST = "lease_lost"
     ITEMS_REAPED = "items_reaped"
     WORKER_STARTED = "worker_started"

@@ -174,7 +174,7 @@ class DocumentQueueService:
         retry_after: float | None = None,
         now: datetime | None = None,
     ) -> Status:
-        """Record a failed attempt. Returns `waiting` (it will be retried), `dead`, or `cancelled`. Raises `LeaseLost`."""
+        """Record a failed attempt: `waiting` (it will be retried), `dead` or `cancelled`. Raises `LeaseLost`."""
         failed = outcomes.Failed(
             code=code, message=error_message, traceback=traceback, retryable=retryable, retry_after=retry_after
         )
@@ -207,18 +207,14 @@ class DocumentQueueService:
 
     # -- people ----------------------------------------------------------------------------------------------
 
-    def cancel(
-        self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None
-    ) -> Status:
+    def cancel(self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> Status:
         """Cancel an item in any live state: `cancelled` at once, or `in_progress` when its handler was asked to stop.
 
         Raises `ItemNotFound`, or `IllegalTransition` when it is finished already.
         """
         return self._cancel("cancel", _id(item), list(LIVE), by, reason, now)
 
-    def discard(
-        self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None
-    ) -> Status:
+    def discard(self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> Status:
         """Give a dead item up for good: it ends cancelled, audited. Raises `ItemNotFound`, `IllegalTransition`."""
         return self._cancel("discard", _id(item), [Status.DEAD], by, reason, now)
 
@@ -304,7 +300,7 @@ class DocumentQueueService:
         return Status(rows[0][0])
 
     def get_queue_stats(self, *, now: datetime | None = None) -> stats.QueueStats:
-        """Depths per queue and in total, workers, and queues that no worker serves. Finished: as far as history goes."""
+        """Depths per queue and in total, workers, queues that none serves. Finished: as far as history goes."""
         return stats.read(self.using, now)
 
     def explain(self, item: HasId | int, *, now: datetime | None = None) -> str:

@@ -15,9 +15,7 @@ from docqueue.states import Status
 from docqueue.store import ClaimedItem
 
 
-def complete(
-    using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: datetime | None = None
-) -> set[int]:
+def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: datetime | None = None) -> set[int]:
     """Complete claimed items, each with its result as JSON text. Returns the ids that were still ours."""
     if not done:
         return set()

@@ -84,9 +84,9 @@ def explain(using: str, item: AnyItem, now: datetime | None = None) -> str:
     moment = now or datetime.now(UTC)
     match Status(item.status):
         case Status.WAITING:
-            return _why_waiting(using, item, moment)
+            return _why_waiting(item, moment)
         case Status.PENDING:
-            return _why_pending(using, item, moment)
+            return _why_pending(using, item, now)
         case Status.IN_PROGRESS if item.cancel_requested_at:
             return "Cancelling: its handler was asked to stop."
         case Status.IN_PROGRESS:
@@ -99,9 +99,9 @@ def explain(using: str, item: AnyItem, now: datetime | None = None) -> str:
             return "Completed."
 
 
-def _why_waiting(using: str, item: AnyItem, now: datetime) -> str:
+def _why_waiting(item: AnyItem, now: datetime) -> str:
     due = "" if item.next_retry_at is None else in_words((item.next_retry_at - now).total_seconds())
-    match WaitReason(item.wait_reason):
+    match WaitReason(item.wait_reason or WaitReason.DELAYED):
         case WaitReason.RETRY:
             said = f" ({item.error_message or item.error_code})" if item.error_message or item.error_code else ""
             return f"Waiting: retry in {due}{said}."
@@ -113,7 +113,7 @@ def _why_waiting(using: str, item: AnyItem, now: datetime) -> str:
             return f"Waiting: another item of {item.ordering_key!r} comes first."
 
 
-def _why_pending(using: str, item: AnyItem, now: datetime) -> str:
+def _why_pending(using: str, item: AnyItem, now: datetime | None) -> str:
     paused = Queue.objects.using(using).filter(name=item.queue, paused_at__isnull=False).first()
     if paused is not None:
         return f"Waiting: queue {item.queue} is paused ({paused.paused_reason or 'no reason given'})."

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -24,10 +24,14 @@ from docqueue.exceptions import (
 )
 from docqueue.states import Status, WaitReason
 
+T = TypeVar("T")
 PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
 KEY_MAX_LENGTH: Final = 255
 QUEUE_MAX_LENGTH: Final = 64
-YEAR_SECONDS: Final = 366 * 86_400.0
+METADATA_MAX_BYTES: Final = 65_536
+CENTURY_SECONDS: Final = 100 * 366 * 86_400.0
+DEPTH_MAX: Final = 100
+"""How deep JSON may be nested: what a caller can write, a worker with a deeper stack must be able to read."""
 DOCUMENT: Final = "\0document"
 """Default of `ordering_key`: the item's document_id. (None means: no ordering.)"""
 
@@ -56,6 +60,8 @@ def columns(item: NewItem) -> dict[str, Any]:
     """The row's columns. Raises an `InvalidItem` that names the first argument that is wrong."""
     settings = get_settings()
     operation = item.operation or settings.DEFAULT_OPERATION
+    if not isinstance(operation, str):
+        raise InvalidItem(f"operation must be a string, not {type(operation).__name__}.")
     if not operation:
         raise InvalidItem("operation is required.", hint="Name one, or set DOCQUEUE['DEFAULT_OPERATION'].")
     handler = handlers.get(operation)
@@ -63,33 +69,41 @@ def columns(item: NewItem) -> dict[str, Any]:
     ordering_key = document_id if item.ordering_key == DOCUMENT else item.ordering_key
     if item.run_after is not None and item.delay_seconds is not None:
         raise InvalidOption("Give either run_after or delay_seconds, not both.")
+    if item.run_after is not None and not isinstance(item.run_after, datetime):
+        raise InvalidOption(f"run_after must be a datetime, not {type(item.run_after).__name__}.")
     if item.run_after is not None and timezone.is_naive(item.run_after):
         raise InvalidOption("run_after must have a time zone.")
     return {
-        "queue": key("queue", item.queue or handler.queue or settings.DEFAULT_QUEUE, QUEUE_MAX_LENGTH),
+        "queue": key("queue", _first(item.queue, handler.queue, settings.DEFAULT_QUEUE), QUEUE_MAX_LENGTH),
         "priority": priority(item.priority),
         "operation": operation,
         "document_id": document_id,
         "ordering_key": None if ordering_key is None else key("ordering_key", ordering_key),
         "unique_key": None if item.unique_key is None else key("unique_key", item.unique_key),
         "payload": json_object("payload", item.payload, settings.PAYLOAD_MAX_BYTES),
-        "metadata": json_object("metadata", correlation.current() | dict(item.metadata or {}), 65_536),
+        "metadata": json_object("metadata", _metadata(item.metadata), METADATA_MAX_BYTES),
         "max_attempts": whole(
             "max_attempts",
-            next(n for n in (item.max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS) if n is not None),
+            _first(item.max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS),
         ),
         "timeout_seconds": seconds(
             "timeout_seconds",
-            next(
-                s
-                for s in (item.timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS)
-                if s is not None
-            ),
+            _first(item.timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS),
             above=0.0,
         ),
         "run_after": item.run_after,
         "delay_seconds": None if item.delay_seconds is None else seconds("delay_seconds", item.delay_seconds),
     }
+
+
+def _first(*choices: T | None) -> T:
+    """The caller's choice, else the handler's, else the settings'."""
+    return next(choice for choice in choices if choice is not None)
+
+
+def _metadata(given: Any) -> Any:
+    """What is bound here and now, under what the caller gave; anything but a mapping is left to be refused."""
+    return correlation.current() | dict(given or {}) if given is None or isinstance(given, Mapping) else given
 
 
 def priority(value: int | str) -> int:
@@ -101,10 +115,19 @@ def priority(value: int | str) -> int:
 
 
 def key(name: str, value: str, max_length: int = KEY_MAX_LENGTH) -> str:
-    """A non-empty string without NUL of at most `max_length` characters."""
-    if not isinstance(value, str) or not value or len(value) > max_length or "\0" in value:
-        raise InvalidKey(f"{name} must be a string of 1 to {max_length} characters without NUL.")
+    """A non-empty string without NUL and lone surrogates of at most `max_length` characters."""
+    if not isinstance(value, str) or not value or len(value) > max_length or not storable(value):
+        raise InvalidKey(f"{name} must be a string of 1 to {max_length} characters without NUL and lone surrogates.")
     return value
+
+
+def storable(value: str) -> bool:
+    """Whether PostgreSQL can store this text: no NUL, no lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
 
 
 def whole(name: str, value: int) -> int:
@@ -116,10 +139,10 @@ def whole(name: str, value: int) -> int:
 
 def seconds(name: str, value: float, above: float | None = None) -> float:
     """A finite, non-negative number of seconds up to a century; greater than `above` where given."""
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    if not 0 <= number <= 100 * YEAR_SECONDS or (above is not None and number <= above):
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0 <= number <= CENTURY_SECONDS or (above is not None and number <= above):
         raise InvalidOption(f"{name} must be a {'positive ' if above is not None else ''}number of seconds.")
-    return number
+    return float(number)
 
 
 def json_object(name: str, value: Mapping[str, Any] | None, max_bytes: int) -> str:
@@ -141,9 +164,23 @@ def json_text(name: str, value: Any) -> str:
             json.dumps(value, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadNotJson(f"{name} is not JSON: {error}.") from error
+    if text.count("[") + text.count("{") > DEPTH_MAX and _too_deep(value):
+        raise PayloadNotJson(f"{name} is nested more than {DEPTH_MAX} levels deep.")
     if "\\u0000" in text and _has_nul(value):
         raise PayloadNotJson(f"{name} holds a NUL character, which PostgreSQL can not store.")
     return text
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEPTH_MAX + 1):
+        level = [
+            child
+            for container in level
+            if isinstance(container, (Mapping, list, tuple))
+            for child in (container.values() if isinstance(container, Mapping) else container)
+        ]
+    return bool(level)
 
 
 def _has_nul(value: Any) -> bool:

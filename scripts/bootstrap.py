@@ -30,20 +30,29 @@ def lock_for(version):
 
 
 def stamp_for(version):
-    """What the stamp says when the environment is as it should be; the path is in it since environments can not move."""
+    """What the stamp says when all is well; the path is in it since environments can not be moved."""
     digest = hashlib.sha256(lock_for(version).read_bytes()).hexdigest()
     return "{}.{} {} {}".format(*version, digest, VENV)
 
 
+def stamp():
+    """What the stamp says: version, digest of the lock file, path; empty when there is none."""
+    return STAMP.read_text() if STAMP.exists() and (VENV / "bin" / "python").exists() else ""
+
+
 def up_to_date():
-    """Whether the environment there is good, made with this Python or another one."""
+    """Whether the environment there is good; which of the Pythons that are new enough made it does not matter."""
     try:
-        stamp = STAMP.read_text()
-        version = tuple(int(part) for part in stamp.split(" ", 1)[0].split("."))
-    except (OSError, ValueError):
+        version = tuple(int(part) for part in stamp().split(" ", 1)[0].split("."))
+    except ValueError:
         return False
-    wanted = os.environ.get("VENV_PYTHON") == "exactly" and version != sys.version_info[:2]
-    return version >= OLDEST and not wanted and stamp == stamp_for(version) and (VENV / "bin" / "python").exists()
+    return version >= OLDEST and stamp() == stamp_for(version)
+
+
+def usable():
+    """Whether the environment there was made in this place by this Python, and only the lock file has changed."""
+    here = stamp_for(sys.version_info[:2]).split(" ", 2)
+    return stamp().split(" ", 2)[::2] == here[::2]
 
 
 def check_machine():
@@ -71,7 +80,7 @@ def check_machine():
 def run(words, *command):
     """Run a step; show its output only if it fails."""
     print(words, end=" ", flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode == 0:
         print("done")
         return
@@ -90,9 +99,8 @@ def main():
     check_machine()
     python = str(VENV / "bin" / "python")
     version = sys.version_info[:2]
-    if STAMP.exists():
-        STAMP.unlink()
-    run(f"Making a virtual environment in {FOLDER} …", sys.executable, "-m", "venv", "--clear", str(VENV))
+    if not usable():
+        run(f"Making a virtual environment in {FOLDER} …", sys.executable, "-m", "venv", "--clear", str(VENV))
     lock = lock_for(version)
     run(
         f"Installing what requirements/{lock.name} pins (about a minute) …",

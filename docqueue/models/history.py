@@ -28,7 +28,6 @@ class FinishedFields(models.Model):
     run_after = models.DateTimeField(_("run after"), null=True)
     enqueued_at = models.DateTimeField(_("enqueued"))
     claimed_at = models.DateTimeField(_("claimed"), null=True)
-    finished_at = models.DateTimeField(_("finished"))
     worker_id = models.BigIntegerField(_("worker"), null=True)
     claim_no = models.IntegerField(_("claim number"))
     error_code = models.CharField(_("error code"), max_length=100, null=True)
@@ -47,6 +46,8 @@ class HistoryItem(FinishedFields):
     The table is range-partitioned by `finished_at`, so the database has no unique index on `id` alone; ids stay
     unique because a row is only ever written while its live row is deleted.
     """
+
+    finished_at = models.DateTimeField(_("finished"))
 
     class Meta:
         db_table = "docqueue_history"

@@ -29,9 +29,7 @@ class QueueItem(models.Model):
     priority = models.SmallIntegerField(_("priority"), db_default=0)
     position = models.BigIntegerField(_("position"), null=True, blank=True)
     status = models.CharField(_("status"), max_length=16, choices=Status.choices)
-    wait_reason = models.CharField(
-        _("wait reason"), max_length=16, null=True, blank=True, choices=WaitReason.choices
-    )
+    wait_reason = models.CharField(_("wait reason"), max_length=16, null=True, blank=True, choices=WaitReason.choices)
     operation = models.CharField(_("operation"), max_length=200)
     document_id = models.CharField(_("document"), max_length=255, null=True, blank=True)
     ordering_key = models.CharField(_("ordering key"), max_length=255, null=True, blank=True)
@@ -57,6 +55,8 @@ class QueueItem(models.Model):
     error_code = models.CharField(_("error code"), max_length=100, null=True, blank=True)
     error_message = models.TextField(_("error message"), null=True, blank=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=32, null=True, blank=True)
+
+    _status_in_database: str | None = None
 
     class Meta:
         db_table = "docqueue_item"
@@ -112,18 +112,18 @@ class QueueItem(models.Model):
     def __str__(self) -> str:
         return f"{self.operation} #{self.pk}"
 
-    @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
-        item = super().from_db(db, field_names, values)
-        item._status_in_database = item.__dict__.get("status")
-        return item
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save everything but the status: that is the service's. Raises `IllegalTransition` when it was changed."""
-        before = getattr(self, "_status_in_database", None)
+        before = self._status_in_database
         if self._state.adding or (before is not None and before != self.status):
             raise IllegalTransition(
                 "QueueItem.save() can neither make an item nor change its status.",
                 hint="Use DocumentQueueService: enqueue, requeue, cancel …",
             )
         super().save(*args, **kwargs)
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:
+        item = super().from_db(db, field_names, values, **kwargs)  # fetch_mode comes with Django 6.1
+        item._status_in_database = item.__dict__.get("status")  # noqa: SLF001 - it is one of us
+        return item

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -21,6 +22,7 @@ from docqueue.context import Context
 from docqueue.store import ClaimedItem
 
 PR_SET_PDEATHSIG = 1
+STATM = Path("/proc/self/statm")
 UNWELL_PAUSE_SECONDS = 2.0
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
@@ -69,7 +71,7 @@ def main(connection: Connection[Any, Any], slot: Any, using: str, databases: dic
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import django  # noqa: PLC0415 - a spawned child has loaded nothing yet
+    import django  # a spawned child has loaded nothing yet
 
     django.setup()
     for alias, name in databases.items():
@@ -154,7 +156,7 @@ def run_item(item: ClaimedItem, using: str, channel: Any) -> outcomes.Outcome:
         if ctx.settled:
             return outcomes.Completed(settled=True)
         return outcomes.Completed(result=None if value is None else validation.json_text("result", value))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the handler raised becomes its outcome
         if ctx.settled:
             return outcomes.Completed(settled=True)
         if unwell(error, using):
@@ -180,8 +182,7 @@ def limit_memory(megabytes: int) -> None:
     if not megabytes:
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
         return
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        present = int(statm.read().split()[0]) * resource.getpagesize()
+    present = int(STATM.read_text("ascii").split()[0]) * resource.getpagesize()
     wanted = present + megabytes * 1_048_576
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 

@@ -24,7 +24,7 @@ class Duties(threading.Thread):
 
     def run(self) -> None:
         """Until stopped."""
-        due = {duty: 0.0 for duty in DUTIES}
+        due = dict.fromkeys(DUTIES, 0.0)
         with store.own_connection(self.using):
             while not self._ended.is_set():
                 now = time.monotonic()
@@ -42,7 +42,7 @@ class Duties(threading.Thread):
             level = logging.DEBUG if store.is_unwell(error) else logging.ERROR  # the work loop reports an outage
             events.emit(events.EventName.DUTY_FAILED, level, duty=name, error=str(error).strip()[:300])
             store.close(self.using)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - reported; see below
             # One duty's bug must not end the others, nor the worker.
             events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty=name, error=repr(error)[:300])
         else:

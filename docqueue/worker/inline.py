@@ -37,9 +37,7 @@ class InlinePool:
         """Take these items."""
         self.items.extend(items)
 
-    def collect(
-        self, timeout: float, also: Sequence[int]
-    ) -> tuple[list[Report | ProgressReport], list[ClaimedItem]]:
+    def collect(self, timeout: float, also: Sequence[int]) -> tuple[list[Report | ProgressReport], list[ClaimedItem]]:
         """Run the next item, if there is one; else wait."""
         if not self.items:
             time.sleep(timeout)

@@ -117,9 +117,7 @@ class WorkLoop:
     def _progress(self, said: ProgressReport) -> None:
         params = {"item_id": said.item.id, "token": said.item.claim_token, "percent": said.percent}
         try:
-            rows = store.run(
-                self.using, "progress", {**params, "stage": said.stage, "message": said.message}
-            )
+            rows = store.run(self.using, "progress", {**params, "stage": said.stage, "message": said.message})
         except DatabaseError as error:
             self._database_failed(error)
             return
@@ -219,7 +217,9 @@ class WorkLoop:
         fast = self.average_seconds is not None and self.average_seconds < FAST_SECONDS
         window = 1
         if fast and self._alone is None:
-            window = max(1, min(get_settings().BATCH_SIZE, int(CHILD_AHEAD_SECONDS / max(self.average_seconds or 1, 1e-5))))
+            window = max(
+                1, min(get_settings().BATCH_SIZE, int(CHILD_AHEAD_SECONDS / max(self.average_seconds or 1, 1e-5)))
+            )
         while self.buffer and (hungry := self.pool.hungry(window)):
             child = hungry[0]
             room = window - (self.pool.held() if isinstance(self.pool, InlinePool) else len(child.items))

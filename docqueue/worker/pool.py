@@ -111,9 +111,7 @@ class ProcessPool:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             child.connection.send(protocol.Run(tuple(items)))
 
-    def collect(
-        self, timeout: float, also: Sequence[int]
-    ) -> tuple[list[Report | ProgressReport], list[ClaimedItem]]:
+    def collect(self, timeout: float, also: Sequence[int]) -> tuple[list[Report | ProgressReport], list[ClaimedItem]]:
         """Wait up to `timeout` seconds for news (or one of the file descriptors `also`).
 
         Returns reports, and the items that a dead child had not started: they are to be run elsewhere.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.db import Error as DatabaseError
 
-from docqueue import claiming, events, history, outcomes, store
+from docqueue import claiming, events, history, store
 from docqueue.conf import get_settings
 from docqueue.models import Worker
 from docqueue.worker.duties import Duties
@@ -156,6 +156,7 @@ class Supervisor:
         except DatabaseError as error:
             if not store.is_unwell(error):
                 raise  # else: the lease runs out by itself
+        self.tally.sum_up()
         events.emit(events.EventName.WORKER_STOPPED, worker_id=loop.worker, **self.tally.as_dict())
 
     def _cut_off(self, loop: WorkLoop) -> None:

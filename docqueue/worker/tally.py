@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from docqueue import correlation, events, outcomes
 from docqueue.states import Status
 from docqueue.worker.pool import Report
+
+LINES_A_SECOND = 20
 
 
 @dataclass(kw_only=True)
@@ -23,6 +26,9 @@ class Tally:
     snoozed: int = 0
     released: int = 0
     lost: int = 0
+    _window: int = 0
+    _lines: int = 0
+    _unsaid: int = 0
 
     def count(self, report: Report, status: Status | None) -> None:
         """Add one ended run; `status` is what the database made of it, None when the claim was no longer ours."""
@@ -55,11 +61,31 @@ class Tally:
         }
         if isinstance(outcome, outcomes.Failed | outcomes.Dead | outcomes.Crashed):
             fields |= {"code": outcome.code, "error": outcome.message[:200]}
-        quiet = word in ("released", "snoozed") or (word == "completed" and report.seconds < 0.01)
-        level = logging.WARNING if word in ("retried", "dead", "lost") else logging.DEBUG if quiet else logging.INFO
+        if word in ("retried", "dead", "lost"):
+            level = logging.WARNING
+        else:
+            level = logging.INFO if word in ("completed", "cancelled") and self._may_say() else logging.DEBUG
         with correlation.bind(**{k: v for k, v in item.metadata.items() if isinstance(k, str)}):
             events.emit(events.EventName.ITEM_FINISHED, level, **fields)
 
+    def _may_say(self) -> bool:
+        """Whether one more line about a good end may be written: the rest of a busy second is summed up in one."""
+        second = int(time.monotonic())
+        if second != self._window:
+            self.sum_up()
+            self._window, self._lines = second, 0
+        self._lines += 1
+        if self._lines <= LINES_A_SECOND:
+            return True
+        self._unsaid += 1
+        return False
+
+    def sum_up(self) -> None:
+        """Tell how many items ended well without a line of their own."""
+        if self._unsaid:
+            events.emit(events.EventName.ITEMS_FINISHED, count=self._unsaid)
+            self._unsaid = 0
+
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
-        return asdict(self)
+        return {name: number for name, number in asdict(self).items() if not name.startswith("_")}

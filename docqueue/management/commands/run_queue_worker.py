@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 from typing import Any
 
@@ -31,6 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["processes"] < 1:
             raise CommandError("--processes must be at least 1.")
+        show_events()
         supervisor = Supervisor(
             options=Options(
                 using=options["database"],
@@ -45,3 +47,13 @@ class Command(BaseCommand):
             )
         )
         supervisor.run()
+
+
+def show_events() -> None:
+    """Without any logging configured (as after startproject) the worker's lines would go nowhere: show them."""
+    logger = logging.getLogger("docqueue")
+    if not logger.hasHandlers():
+        lines = logging.StreamHandler()
+        lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(lines)
+        logger.setLevel(logging.INFO)

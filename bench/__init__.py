@@ -1,0 +1,1 @@
+"""Benchmarks: each prints its figures with method and machine. `make bench` runs all."""

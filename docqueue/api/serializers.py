@@ -1,0 +1,288 @@
+"""What goes in and out of the API. What a value must be is the service's to say; here only shapes are checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from docqueue import correlation, validation
+from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
+from docqueue.models import AnyItem, Attempt, QueueItem
+from docqueue.states import Status, WaitReason
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": validation.KEY_MAX_LENGTH, "nullable": True}
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields it does not know: a misspelt option must not be taken for one that was left out."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            wrong = {key: [self._unknown(str(key))] for key in data if key not in self.fields}
+            if wrong:
+                raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data)
+
+    def _unknown(self, key: str) -> ErrorDetail:
+        close = difflib.get_close_matches(key, self.fields, n=1)
+        text = "There is no such field." + (f" Did you mean {close[0]}?" if close else "")
+        return ErrorDetail(text, code="unknown_field")
+
+
+class RawField(serializers.Field[Any, Any, Any, Any]):
+    """A JSON value as it came; the service judges it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 255}, {"type": "integer"}], "nullable": True})
+class DocumentIdField(RawField):
+    """A string or a whole number."""
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "integer", "minimum": -100, "maximum": 100}, {"enum": list(validation.PRIORITIES)}]}
+)
+class PriorityField(RawField):
+    """-100 … 100, or a word."""
+
+
+@extend_schema_field(KEY_SCHEMA)
+class KeyField(RawField):
+    """A non-empty string of at most 255 characters."""
+
+
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": validation.QUEUE_MAX_LENGTH, "nullable": True})
+class QueueField(RawField):
+    """The name of a queue."""
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class ObjectField(RawField):
+    """A JSON object."""
+
+
+@extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
+class MomentField(RawField):
+    """A time with its zone, as ISO 8601."""
+
+
+@extend_schema_field({"type": "number", "minimum": 0, "nullable": True})
+class SecondsField(RawField):
+    """A duration."""
+
+
+@extend_schema_field({"type": "integer", "minimum": 1, "nullable": True})
+class WholeField(RawField):
+    """A whole number from 1."""
+
+
+class EnqueueRequest(StrictSerializer):
+    """An item to enqueue. What is left out, the operation's handler or the settings say."""
+
+    operation = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, max_length=200)
+    document_id = DocumentIdField(help_text="The document this is about; the default ordering key.")
+    priority = PriorityField(help_text="Higher first.")
+    payload = ObjectField(help_text="What the handler gets; at most 256 KiB as JSON.")
+    queue = QueueField()
+    run_after = MomentField(help_text="Not before this time. Either this or delay_seconds.")
+    delay_seconds = SecondsField()
+    unique_key = KeyField(help_text="While a live item has this key, that item is returned instead of a new one.")
+    ordering_key = KeyField(help_text="Items of one key never run at once. null: no ordering.")
+    max_attempts = WholeField()
+    timeout_seconds = SecondsField()
+    metadata = ObjectField(help_text="Travels with the item; correlation_id and user are always the request's own.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `DocumentQueueService.enqueue`. Raises an `InvalidItem`."""
+        given = {k: v for k, v in self.validated_data.items() if v is not None or k == "ordering_key"}
+        document_id = given.get("document_id")
+        if document_id is not None and (isinstance(document_id, bool) or not isinstance(document_id, str | int)):
+            raise InvalidKey("document_id must be a string or a whole number.")
+        if "queue" in given:
+            validation.key("queue", given["queue"], validation.QUEUE_MAX_LENGTH)
+        for name in ("payload", "metadata"):
+            if not isinstance(given.get(name, {}), Mapping):
+                raise PayloadNotJson(f"{name} must be a JSON object.")
+        if "run_after" in given:
+            given["run_after"] = _moment(given["run_after"])
+        return {
+            "document_id": document_id,
+            **given,
+            "metadata": {**given.get("metadata", {}), **correlation.current()},
+        }
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        found = parse_datetime(value) if isinstance(value, str) else None
+        if found is not None and found.tzinfo is not None and EARLIEST <= found <= LATEST:
+            return found
+    except ValueError:
+        pass  # well formed, but no date there is, such as 30 February: refused like the rest
+    raise InvalidOption("run_after must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+
+
+class EnqueuedAnswer(serializers.Serializer[Any]):
+    """What became of an enqueue or requeue."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    wait_reason = serializers.ChoiceField(choices=WaitReason.choices, allow_null=True)
+    created = serializers.BooleanField(help_text="False: the unique key named this live item already.")
+    explain = serializers.CharField(help_text="In one sentence: where the item is and why.")
+    url = serializers.CharField()
+
+
+class ReasonRequest(StrictSerializer):
+    """Why a person does this; kept in the audit."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=1000)
+
+
+class RequeueRequest(ReasonRequest):
+    """How to put an item back."""
+
+    delay_seconds = SecondsField()
+    reset_attempts = serializers.BooleanField(required=False, default=True)
+
+
+class ProcessRequest(StrictSerializer):
+    """How much one run may do."""
+
+    limit = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=100_000,
+        help_text="Most items to run; never more than PROCESS_LIMIT, which is also the default.",
+    )  # fmt: skip
+
+
+class ProcessAnswer(serializers.Serializer[Any]):
+    """What one bounded run did."""
+
+    processed = serializers.IntegerField(help_text="Items that ended, in whatever way.")
+    completed = serializers.IntegerField()
+    failed = serializers.IntegerField(help_text="Failed attempts: each was retried or is dead.")
+    retried = serializers.IntegerField()
+    dead = serializers.IntegerField()
+    cancelled = serializers.IntegerField()
+    snoozed = serializers.IntegerField()
+    released = serializers.IntegerField(help_text="Handed back unrun.")
+    lost = serializers.IntegerField(help_text="Taken away while running; somebody else runs them again.")
+    seconds = serializers.FloatField()
+
+
+class AttemptAnswer(serializers.ModelSerializer[Attempt]):
+    """One attempt that did not end well."""
+
+    class Meta:
+        model = Attempt
+        fields = ("attempt", "outcome", "code", "message", "worker_id", "started_at", "ended_at", "fingerprint")
+
+
+class ProgressAnswer(serializers.Serializer[Any]):
+    """How far the running handler is, as it last said."""
+
+    percent = serializers.IntegerField()
+    stage = serializers.CharField()
+    message = serializers.CharField()
+    updated_at = serializers.DateTimeField()
+
+
+class DeadLetterAnswer(serializers.ModelSerializer[QueueItem]):
+    """A dead item in the list."""
+
+    class Meta:
+        model = QueueItem
+        fields = ("id", "queue", "operation", "document_id", "priority", "attempt", "max_attempts", "crashes",
+                  "enqueued_at", "died_at", "error_code", "error_message", "fingerprint")  # fmt: skip
+
+
+class DeadLettersAnswer(serializers.Serializer[Any]):
+    """One page of dead items, the newest first."""
+
+    results = DeadLetterAnswer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last one.")
+
+
+class ItemAnswer(serializers.ModelSerializer[AnyItem]):
+    """An item, live or finished. Columns that a state does not know are null."""
+
+    explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
+    progress = ProgressAnswer(read_only=True, allow_null=True)
+    attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
+
+    class Meta:
+        model = AnyItem
+        fields = ("id", "status", "wait_reason", "explain", "queue", "operation", "document_id", "priority",
+                  "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds", "run_after",
+                  "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at", "cancel_requested_at",
+                  "worker_id", "error_code", "error_message", "fingerprint", "progress", "attempts", "payload",
+                  "metadata", "result")  # fmt: skip
+        extra_kwargs = {
+            "payload": {"help_text": "Left out without the permission docqueue.view_payload."},
+            "metadata": {"help_text": "Left out without the permission docqueue.view_payload."},
+            "result": {"help_text": "Left out without the permission docqueue.view_payload."},
+        }
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class AnyObject(serializers.DictField):
+    """Nested plain JSON."""
+
+
+class StatsAnswer(serializers.Serializer[Any]):
+    """The whole queue at one moment."""
+
+    total = AnyObject(help_text="pending, in_progress, completed, failed (dead), waiting, retrying, cancelled.")
+    queues = AnyObject(help_text="The same by queue, with oldest_due_seconds and workers.")
+    workers = serializers.IntegerField(help_text="Live workers.")
+    unserved = serializers.ListField(child=serializers.CharField(), help_text="Queues that no live worker serves.")
+    hints = serializers.ListField(child=serializers.CharField(), help_text="What to do about them.")
+
+
+class HealthAnswer(serializers.Serializer[Any]):
+    """Whether the queue works. The status code says the same: 200 or 503."""
+
+    healthy = serializers.BooleanField()
+    database = serializers.BooleanField(help_text="It answers, and every migration is applied.")
+    queue = serializers.BooleanField(help_text="Every queue with items is served.")
+    worker = serializers.BooleanField(help_text="Some worker is alive, or a cron run was seen lately.")
+    details = AnyObject()
+
+
+class FieldError(serializers.Serializer[Any]):
+    """What is wrong with one field."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """Every refusal (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="Stable; programs may depend on it.")
+    detail = serializers.CharField(help_text="For a person.")
+    hint = serializers.CharField(allow_blank=True, help_text="The next step.")
+    retryable = serializers.BooleanField(help_text="Whether the same request may succeed later.")
+    errors = FieldError(many=True, required=False)  # type: ignore[assignment]  # a field, not the property
+    request_id = serializers.CharField(allow_null=True)

@@ -1,0 +1,20 @@
+"""Addresses of the queue's API; include them under /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from docqueue.api import views
+
+app_name = "docqueue"
+
+urlpatterns = [
+    path("queue/process", views.ProcessView.as_view(), name="process"),
+    path("queue/stats", views.StatsView.as_view(), name="stats"),
+    path("health", views.HealthView.as_view(), name="health"),
+    path("items", views.ItemsView.as_view(), name="items"),
+    path("items/<int:item_id>", views.ItemView.as_view(), name="item"),
+    path("items/<int:item_id>/cancel", views.CancelView.as_view(), name="item-cancel"),
+    path("items/<int:item_id>/requeue", views.RequeueView.as_view(), name="item-requeue"),
+    path("dead-letters", views.DeadLettersView.as_view(), name="dead-letters"),
+]
