@@ -1,0 +1,1 @@
+"""docqueue's first customer: uploads and zips become stored, indexed, searchable documents."""

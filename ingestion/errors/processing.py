@@ -1,0 +1,121 @@
+"""What can go wrong after an upload was accepted: storing, extracting, indexing."""
+
+from __future__ import annotations
+
+from ingestion.errors.base import IngestionError
+from ingestion.errors.validation import TooLarge, UnsupportedType
+
+
+class UploadFailed(IngestionError):
+    """The file could not be stored."""
+
+    code = "upload_failed"
+    stage = "uploading"
+    retryable = True
+    status = 503
+
+
+class StorageUnavailable(UploadFailed):
+    """The document storage does not answer as it should."""
+
+    code = "storage_unavailable"
+    hint = "It is tried again by itself. If it lasts, look at the storage's own health."
+
+
+class DiskFull(UploadFailed):
+    """The disk is full."""
+
+    code = "disk_full"
+    status = 507
+    hint = "Free some space; work goes on by itself."
+
+
+class BlobMissing(UploadFailed):
+    """The stored bytes of this file are not there."""
+
+    code = "blob_missing"
+    hint = "Restore the document storage, or upload the file again."
+
+
+class ExtractFailed(IngestionError):
+    """No text could be taken from the file."""
+
+    code = "extract_failed"
+    stage = "indexing"
+
+
+class UnsupportedFile(UnsupportedType, ExtractFailed):
+    """Text can not be taken from files of this type."""
+
+    stage = "indexing"
+
+
+class PasswordRequired(ExtractFailed):
+    """The file is protected by a password."""
+
+    code = "password_required"
+    hint = "Save it without a password and upload that."
+
+
+class CorruptFile(ExtractFailed):
+    """The file is damaged and can not be read."""
+
+    code = "corrupt_file"
+    hint = "Open it in its own program, save it anew and upload that."
+
+
+class UnknownFormat(ExtractFailed):
+    """It can not be told what kind of file this is."""
+
+    code = "unknown_format"
+    hint = "Convert it to PDF or text and upload that."
+
+
+class XmlForbiddenEntity(ExtractFailed):
+    """The file defines XML entities, which can be used as a bomb or to read other files."""
+
+    code = "xml_forbidden_entity"
+    hint = "Save it anew in its own program; ordinary documents define none."
+
+
+class ContentTooLarge(TooLarge, ExtractFailed):
+    """What is inside the file is larger than the limit."""
+
+    stage = "indexing"
+
+
+class ContentRatioExceeded(ExtractFailed):
+    """The file's content would grow far beyond its size when unpacked, as a zip bomb does."""
+
+    code = "ratio_exceeded"
+    hint = "Open it in its own program and save it anew; ordinary documents do not grow like this."
+
+
+class EncodingUnreadable(ExtractFailed):
+    """The file's text is in no encoding that can be read."""
+
+    code = "encoding_unreadable"
+    hint = "Save it as UTF-8 and upload that."
+
+
+class InvalidJson(ExtractFailed):
+    """The file is not valid JSON."""
+
+    code = "invalid_json"
+    hint = "Correct the place that the message names and upload the file again."
+
+
+class JsonTooDeep(ExtractFailed):
+    """The JSON is nested too deeply."""
+
+    code = "json_too_deep"
+    hint = "Flatten it, or upload the inner parts as files of their own."
+
+
+class IndexFailed(IngestionError):
+    """The text could not be indexed."""
+
+    code = "index_failed"
+    stage = "indexing"
+    retryable = True
+    status = 503

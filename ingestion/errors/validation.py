@@ -1,0 +1,56 @@
+"""Refusals at the door: nothing is queued or stored."""
+
+from __future__ import annotations
+
+from ingestion.errors.base import IngestionError
+
+
+class ValidationFailed(IngestionError):
+    """The upload is not acceptable."""
+
+    code = "validation_failed"
+
+
+class EmptyFile(ValidationFailed):
+    """The file is empty: it has no bytes."""
+
+    code = "empty_file"
+    hint = "Check that the file was written and sent completely, then upload it again."
+
+
+class TooLarge(ValidationFailed):
+    """The file is larger than the limit."""
+
+    code = "too_large"
+    status = 413
+    hint = "Split it into smaller parts, or ask the operator to raise the limit that the message names."
+
+
+class TooManyFiles(ValidationFailed):
+    """There are more files than the limit allows."""
+
+    code = "too_many_files"
+    status = 413
+    hint = "Split the upload into several, or ask the operator to raise the limit that the message names."
+
+
+class BadName(ValidationFailed):
+    """The file's name can not be used."""
+
+    code = "bad_name"
+    hint = "Rename the file: at most 1,024 bytes and 32 folders deep, without NUL characters."
+
+
+class UnsupportedType(ValidationFailed):
+    """Files of this type are not supported."""
+
+    code = "unsupported_type"
+    status = 415
+    hint = "Convert it to PDF, DOCX, XLSX, CSV, HTML, Markdown, text, JSON or EML and upload that."
+
+
+class TypeMismatch(ValidationFailed):
+    """The file's content is not what its name says."""
+
+    code = "type_mismatch"
+    hint = "Open the file and check what it is; an error page saved under a file's name is a common cause."

@@ -1,0 +1,1 @@
+"""How `ingestion.sniff` tells what a file is: one file a question, asked of the content."""

@@ -1,0 +1,41 @@
+"""Limits come from one setting, and a wrong setting is named at once."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from ingestion.limits import Limits, get_limits
+
+
+def test_a_setting_changes_its_limit_and_no_other(settings) -> None:
+    settings.INGESTION = {"MAX_ENTRIES": 7}
+    assert get_limits() == Limits(max_entries=7)
+
+
+def test_without_the_setting_the_defaults_hold(settings) -> None:
+    del settings.INGESTION
+    assert get_limits() == Limits()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"MAX_ENTRYS": 7}, "Did you mean 'MAX_ENTRIES'"),
+        ({"max_entries": 7}, "Did you mean 'MAX_ENTRIES'"),
+        ({"SOMETHING": 7}, "is not a setting"),
+        ({"MAX_ENTRIES": 0}, "at least 1"),
+        ({"MAX_ENTRIES": "7"}, "whole number"),
+        ({"MAX_ENTRIES": True}, "whole number"),
+    ],
+)
+def test_a_wrong_setting_is_named(given: dict[str, object], told: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=told):
+        Limits.from_mapping(given)
+
+
+def test_every_limit_is_documented_and_has_a_default_that_it_allows() -> None:
+    documentation = Limits.documentation()
+    defaults = {name.upper(): getattr(Limits(), name) for name in documentation}
+    assert Limits.from_mapping(defaults) == Limits()
+    assert all(doc.endswith(".") for doc in documentation.values())
