@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -90,23 +92,21 @@ def _run(stops: list[int]) -> list[str]:
         wrong = samples.differences(expected, rows)
         if not state["finished"]:
             wrong.insert(0, "it was stopped" if stops else f"it had not ended after {SECONDS} seconds")
-        for words, path in expected.searches.items():
-            wrong += _search(api, words, path)
-        return wrong
+        return wrong + _search(api, expected)
     finally:
         processes.stop(hurry=lambda: len(stops) > 1)
 
 
-def _search(api: ApiClient, words: str, path: str) -> list[str]:
-    """Ask for words that stand only inside the documents; show the answer."""
-    hits = api.get("/api/v1/search", q=words)["results"]
-    print(f"Search for “{words}”: {len(hits)} found")
+def _search(api: ApiClient, expected: samples.Expected) -> list[str]:
+    """Ask for words that stand only inside a document; show the answer."""
+    hits = api.get("/api/v1/search", q=expected.words)["results"]
+    print(f"Search for “{expected.words}”: {len(hits)} found")
     for hit in hits:
-        print(f"  {hit.get('title') or hit.get('source_path')}: {hit.get('snippet', '')}")
-    name = Path(path).name
-    if any(name in str(hit) for hit in hits):
+        snippet = re.sub(r"</?mark>", "*", " ".join(hit["snippet"].split()))
+        print(f"  {hit['filename']}, page {hit['page'] or 1}: {html.unescape(snippet)}")
+    if any(hit["filename"] == Path(expected.finds).name for hit in hits):
         return []
-    return [f"the search for “{words}” did not find {path}"]
+    return [f"the search for “{expected.words}” did not find {expected.finds}"]
 
 
 if __name__ == "__main__":

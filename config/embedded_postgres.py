@@ -158,6 +158,8 @@ def wait_stopped(home: Path | None = None, *, wait_seconds: float = WAIT_SECONDS
 def stop(home: Path | None = None) -> None:
     """Stop the server now, used or not. Whoever still uses it starts it again with the next connection."""
     place = locate(home or postgres_dir())
+    if not place.base.exists():
+        return
     place.pin.unlink(missing_ok=True)
     keeper = _keeper_pid(place)
     if keeper is not None:

@@ -120,7 +120,7 @@ def web_command(port: int) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"{HOST}:{port}", "--worker-class", "gthread",
         "--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS), "--timeout", "120",
-        "--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning",
+        "--graceful-timeout", "5", "--preload", "--no-control-socket", "--log-level", "warning",
     ]  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def _port(text: str) -> int:
 
 def only_one(port: int) -> IO[str]:
     """Hold the checkout's run lock; `CanNotRun` when it runs already."""
+    var_dir().mkdir(parents=True, exist_ok=True)
     file = (var_dir() / "run.lock").open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

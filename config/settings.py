@@ -106,6 +106,8 @@ INGESTION = _environment["INGESTION_"].given() if "INGESTION_" in _environment e
 STATIC_URL = "static/"
 STATIC_ROOT = Path(_env["STATIC_ROOT"] or VAR_DIR / "static")
 WHITENOISE_USE_FINDERS = not PRODUCTION  # without collectstatic, files are served from where they lie
+if not PRODUCTION:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # empty then, but whitenoise wants it to be there
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {
@@ -156,6 +158,16 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'IsAuthenticated' if PRODUCTION else 'AllowAny'}"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ItemStatus": "docqueue.states.Status",
+        "WaitReason": "docqueue.states.WaitReason",
+        "AttemptOutcome": "docqueue.models.worker.Attempt.Outcome",
+        "IntakeStatus": "ingestion.models.choices.IntakeStatus",
+        "FileOutcome": "ingestion.models.choices.Outcome",
+        "FileStage": "ingestion.models.choices.Stage",
+        "IntakeKind": "ingestion.models.choices.IntakeKind",
+        "TextStatus": "ingestion.models.choices.TextStatus",
+    },
     # served from the package, so the page works without the internet
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -8,21 +8,19 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from config import views
+from docqueue import health
 
 admin.site.site_header = admin.site.site_title = "docqueue"
 
 
-def _there(m):
-    import importlib.util
-
-    return importlib.util.find_spec(m)
-
-
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("login/<str:uid>/<str:token>/", views.one_time_login, name="one-time-login"),
-    *[path("api/v1/", include(m)) for m in ("docqueue.api.urls", "ingestion.api.urls") if _there(m)],
+    path("api/v1/", include("docqueue.api.urls")),
+    path("api/v1/", include("ingestion.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("api/reference/", SpectacularRedocView.as_view(url_name="schema"), name="api-reference"),

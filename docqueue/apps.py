@@ -15,6 +15,8 @@ class DocqueueConfig(AppConfig):
     def ready(self) -> None:
         from docqueue import checks  # noqa: F401 - registers the checks; needs the apps loaded
         from docqueue.receivers import logging as log_receiver
+        from docqueue.receivers import metrics
 
         log_receiver.install()
+        metrics.install()  # does nothing without the extra
         autodiscover_modules("queue_handlers")

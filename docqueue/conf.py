@@ -106,6 +106,18 @@ def _fields() -> tuple[SettingField, ...]:
 FIELDS: tuple[SettingField, ...] = _fields()
 
 
+NUMBER_MAX = 1_000_000_000
+AT_LEAST_ONE = ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD_MAX_ITEMS", "RETENTION_DAYS")
+ABOVE_NOUGHT = (
+    "TIMEOUT_SECONDS",
+    "LEASE_SECONDS",
+    "HEARTBEAT_SECONDS",
+    "CALLER_LEASE_SECONDS",
+    "POLL_MIN_SECONDS",
+    "PAYLOAD_MAX_BYTES",
+)
+
+
 def problems(raw: Any) -> list[str]:
     """What is wrong with a DOCQUEUE dict, one sentence a problem; empty when it is fine."""
     if not isinstance(raw, Mapping):
@@ -123,6 +135,8 @@ def problems(raw: Any) -> list[str]:
             found.append(f"DOCQUEUE[{key!r}] must be {wanted.__name__}, not {type(value).__name__}.")
         elif isinstance(value, int | float) and value < 0:
             found.append(f"DOCQUEUE[{key!r}] must not be negative.")
+        elif isinstance(value, int | float) and not value <= NUMBER_MAX:
+            found.append(f"DOCQUEUE[{key!r}] must be a number up to {NUMBER_MAX}.")
     return found or _contradictions(raw)
 
 
@@ -135,10 +149,13 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
         found.append("DOCQUEUE['POLL_MIN_SECONDS'] must not exceed POLL_MAX_SECONDS.")
     if s.RETRY_FACTOR < 1:
         found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
+    found += [f"DOCQUEUE[{name!r}] must be at least 1." for name in AT_LEAST_ONE if getattr(s, name) < 1]
+    found += [f"DOCQUEUE[{name!r}] must be greater than 0." for name in ABOVE_NOUGHT if getattr(s, name) <= 0]
+    names = {"DEFAULT_QUEUE": [s.DEFAULT_QUEUE], "QUEUES": s.QUEUES}
     found += [
-        f"DOCQUEUE[{name!r}] must be at least 1."
-        for name in ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD_MAX_ITEMS", "RETENTION_DAYS")
-        if getattr(s, name) < 1
+        f"DOCQUEUE[{name!r}]: a queue's name is a string of 1 to 64 characters."
+        for name, queues in names.items()
+        if not all(isinstance(queue, str) and 0 < len(queue) <= 64 for queue in queues)
     ]
     return found
 

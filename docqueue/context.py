@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from docqueue import history, settling, store, validation
-from docqueue.exceptions import Cancelled, LeaseLost
+from docqueue import history, outcomes, settling, store, validation
+from docqueue.conf import get_settings
+from docqueue.exceptions import Cancelled, LeaseLost, PayloadTooLarge
 from docqueue.store import ClaimedItem
 
-PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long, but always the last one of a stage
+PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go
 
 
 class Channel(Protocol):
@@ -31,6 +32,7 @@ class Context:
         self.item = item
         self.using = using
         self.settled = False
+        self._tested = store.in_transaction(using)  # a test that rolls back has one open around everything
         self._channel = channel
         self._said_at = 0.0
         self._said_stage = ""
@@ -84,10 +86,10 @@ class Context:
         """Say how far the item is, 0–100. Cheap: throttled, written by the supervisor. Raises `Cancelled`."""
         self.check()
         now = time.monotonic()
-        if now - self._said_at >= PROGRESS_SECONDS or stage != self._said_stage:
+        if now - self._said_at >= PROGRESS_SECONDS or stage != self._said_stage or percent >= 100:
             self._said_at, self._said_stage = now, stage
             whole = max(0, min(100, int(percent)))
-            self._channel.progress(self.item, whole, stage[:100], message[:500])
+            self._channel.progress(self.item, whole, outcomes.clean(stage)[:100], outcomes.clean(message)[:500])
 
     @contextmanager
     def complete(self, result: Any = None) -> Iterator[None]:
@@ -95,14 +97,28 @@ class Context:
 
         The writes must go to the queue's database. The fenced removal of the item comes last before COMMIT; when
         the claim is not the newest any more, everything rolls back and `LeaseLost` leaves the block. `result` is
-        read when the block ends, so the block may still fill it in. Use it once, last.
+        read when the block ends, so the block may still fill it in. Use it once, last, and outside of any
+        transaction: what is around it could still roll the completion back.
         """
         if self.settled:
             raise RuntimeError("ctx.complete() was used already: the item is completed")
+        if not self._tested and not store.connection(self.using).get_autocommit():
+            raise RuntimeError("ctx.complete() opens the transaction itself: use it outside of any other")
         history.ensure(self.using)
         with store.atomic(self.using):
             yield
-            text = None if result is None else validation.json_text("result", result)
+            text = result_text(result)
             if not settling.complete(self.using, [(self.item, text)]):
                 raise LeaseLost(f"Item {self.id} is in other hands; nothing of this run was written.")
         self.settled = True
+
+
+def result_text(result: Any) -> str | None:
+    """A handler's result as the JSON text that is stored; None for none. Raises `PayloadNotJson`, `PayloadTooLarge`."""
+    if result is None:
+        return None
+    text = validation.json_text("result", result)
+    most = get_settings().PAYLOAD_MAX_BYTES
+    if len(text) > most:
+        raise PayloadTooLarge(f"result is {len(text)} bytes of JSON; at most {most} are stored.")
+    return text

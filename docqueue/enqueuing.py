@@ -55,7 +55,8 @@ def _insert_unique(using: str, columns: dict[str, Any], key: str, now: datetime 
         if found:
             item_id, status, wait_reason = found[0]
             return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
-        # The holder ended between the two statements: its key is free now.
+        # The holder ended between the two statements, so its key is free now; or its row was deleted by hand.
+        store.count(using, "free_key", {"key": key})
 
 
 def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = None) -> list[int]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+CENTURY_SECONDS = 100 * 366 * 86_400.0
 
 
 class DocqueueError(Exception):
@@ -104,8 +107,18 @@ class ConfigurationError(DocqueueError):
     status = 500
 
 
-class Outcome(Exception):  # noqa: N818 - these are answers that a handler raises, not errors
+class Outcome(Exception):
     """Base of what a handler may raise to say how its item goes on."""
+
+
+def is_seconds(value: Any) -> bool:
+    """Whether this is a finite number that the database can add to a time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= CENTURY_SECONDS
+
+
+def is_code(value: Any) -> bool:
+    """Whether this can stand as an error code: 1 to 100 printable ASCII characters."""
+    return isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
 
 
 class Retry(Outcome):
@@ -113,6 +126,10 @@ class Retry(Outcome):
 
     def __init__(self, message: str = "", *, after: float | None = None, code: str = "retry") -> None:
         super().__init__(message or "the handler asked for a retry")
+        if after is not None and not is_seconds(after):
+            raise ValueError(f"Retry: after must be a number of seconds, not {after!r}")
+        if not is_code(code):
+            raise ValueError(f"Retry: code must be 1 to 100 ASCII characters, not {code!r}")
         self.after = after
         self.code = code
 
@@ -123,6 +140,10 @@ class Snooze(Outcome):
     def __init__(self, seconds: float | None = None, *, until: datetime | None = None) -> None:
         if (seconds is None) == (until is None):
             raise ValueError("Snooze takes either seconds or until")
+        if seconds is not None and not is_seconds(seconds):
+            raise ValueError(f"Snooze: seconds must be a number of seconds, not {seconds!r}")
+        if until is not None and (not isinstance(until, datetime) or until.tzinfo is None):
+            raise ValueError(f"Snooze: until must be a datetime with a time zone, not {until!r}")
         super().__init__("snoozed")
         self.seconds = seconds
         self.until = until
@@ -132,6 +153,8 @@ class DeadLetter(Outcome):
     """The item can not succeed: set it aside at once, with a stable `code` and a message for a person."""
 
     def __init__(self, code: str, message: str = "", *, hint: str = "") -> None:
+        if not is_code(code):
+            raise ValueError(f"DeadLetter: code must be 1 to 100 ASCII characters, not {code!r}")
         super().__init__(message or code)
         self.code = code
         self.hint = hint

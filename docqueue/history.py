@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, OperationalError
@@ -35,13 +36,24 @@ def week(moment: datetime) -> tuple[str, datetime, datetime]:
 
 
 def ensure(using: str, now: datetime | None = None, weeks: int = 1) -> None:
-    """Make the partitions of `now`'s week and the `weeks` - 1 after it, where they are missing."""
-    moment = now or datetime.now(UTC)
+    """Make the partitions of `now`'s week and the `weeks` - 1 after it, where they are missing.
+
+    Inside a caller's transaction they are made in a session of their own: others must not wait for that
+    transaction to end, nor its rollback take them away.
+    """
     known = _known.setdefault(using, set())
+    # This machine's clock is but a hint that saves asking: which week it is, the database says.
+    if now is None and weeks == 1 and week(datetime.now(UTC))[0] in known:
+        return
+    moment = now or store.clock(using)
     for n in range(weeks):
         name, lower, upper = week(moment + timedelta(days=7 * n))
         if name not in known:
-            _make(using, name, lower, upper)
+            make = partial(_make, using, name, lower, upper)
+            if store.in_transaction(using):
+                store.apart(using, make)
+            else:
+                make()
             known.add(name)
 
 
@@ -96,7 +108,7 @@ def drop_expired(using: str, retention_days: int, now: datetime | None = None) -
 
     A partition that somebody is reading stays for the next round.
     """
-    limit = (now or datetime.now(UTC)) - timedelta(days=retention_days)
+    limit = (now or store.clock(using)) - timedelta(days=retention_days)
     dropped = []
     for name, bound in store.run(using, "partitions", {}):
         match = _UPPER.search(bound)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import traceback as tb
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
-from docqueue.retry import RetryPolicy
+from docqueue.exceptions import (
+    CENTURY_SECONDS,
+    Cancelled,
+    DeadLetter,
+    LeaseLost,
+    Retry,
+    Snooze,
+    is_code,
+    is_seconds,
+)
+from docqueue.retry import Exponential, RetryPolicy
 from docqueue.states import Status, WaitReason
 from docqueue.store import ClaimedItem
+
+logger = logging.getLogger("docqueue")
 
 MESSAGE_MAX = 1000
 TRACEBACK_MAX = 20_000
@@ -100,13 +112,14 @@ def from_exception(error: BaseException) -> Outcome:
             return Failed(code="out_of_memory", message=text, traceback=trace, fingerprint=mark)
     code = getattr(error, "code", None)
     retryable = getattr(error, "retryable", True)
+    after = getattr(error, "retry_after", None)  # many libraries have one, some as text or a date
     return Failed(
-        code=code if isinstance(code, str) and 0 < len(code) <= 100 else "exception",
+        code=str(code) if is_code(code) else "exception",
         message=text,
         traceback=trace,
         fingerprint=mark,
         retryable=retryable is not False,
-        retry_after=getattr(error, "retry_after", None),
+        retry_after=after if is_seconds(after) and after >= 0 else None,
     )
 
 
@@ -164,14 +177,15 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
             return bare_row(item.id, item.claim_token, outcome)
         case Crashed():
             final = item.crashes + 1 >= max_crashes
-            fields |= {"outcome": "crashed", "code": outcome.code, "message": outcome.message[:MESSAGE_MAX]}
+            fields |= {"outcome": "crashed", "code": outcome.code, "message": clean(outcome.message)[:MESSAGE_MAX]}
             fields |= {"fingerprint": text_fingerprint("crash", outcome.code)}
             fields |= {"crashes": 1, "attempts_back": 1, "suspect": True}
-            return fields | _next(final, policy.delay_seconds(item.crashes + 1))
+            return fields | _next(final, _delay_seconds(policy, item.crashes + 1))
         case Failed():
             final = not outcome.retryable or item.attempt >= item.max_attempts
-            delay = policy.delay_seconds(item.attempt) if outcome.retry_after is None else outcome.retry_after
-            return fields | _said(outcome, outcome.outcome) | _next(final, max(0.0, delay))
+            after = outcome.retry_after
+            delay = _delay_seconds(policy, item.attempt) if after is None else min(max(0.0, after), CENTURY_SECONDS)
+            return fields | _said(outcome, outcome.outcome) | _next(final, delay)
         case Dead():
             return fields | _said(outcome, "dead") | _next(True, 0)
         case _:
@@ -181,11 +195,24 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
 def _said(outcome: Failed | Dead, kind: str) -> dict[str, Any]:
     return {
         "outcome": kind,
-        "code": outcome.code[:100],
-        "message": clean(outcome.message)[:MESSAGE_MAX],
+        "code": clean(outcome.code)[:100],
+        "message": clean(str(outcome.message))[:MESSAGE_MAX],
         "traceback": clean(outcome.traceback)[-TRACEBACK_MAX:],
         "fingerprint": outcome.fingerprint or text_fingerprint(outcome.code, outcome.message),
     }
+
+
+def _delay_seconds(policy: RetryPolicy, attempt: int) -> float:
+    """What the policy says. A policy that fails or answers nonsense must not keep an item from being settled."""
+    try:
+        delay = policy.delay_seconds(attempt)
+    except Exception:
+        logger.exception("the retry policy %r failed; the default one decides", policy)
+        return Exponential().delay_seconds(attempt)
+    if not is_seconds(delay):
+        logger.error("the retry policy %r answered %r; the default one decides", policy, delay)
+        return Exponential().delay_seconds(attempt)
+    return max(0.0, delay)
 
 
 def _next(final: bool, delay_seconds: float) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,6 +101,23 @@ def savepoint_if_open(using: str) -> AbstractContextManager[None]:
 def in_transaction(using: str) -> bool:
     """Whether the caller's thread has a transaction open on this alias."""
     return bool(connections[using].in_atomic_block)
+
+
+def apart(using: str, work: Callable[[], None]) -> None:
+    """Do `work` in a session of its own, apart from the transaction that this thread has open."""
+
+    def connected() -> None:
+        with own_connection(using):
+            work()
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(connected).result()
+
+
+def clock(using: str) -> datetime:
+    """What time it is for the database."""
+    moment: datetime = run(using, "clock", {})[0][0]
+    return moment
 
 
 def new_token() -> int:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from docqueue import correlation, handlers
 from docqueue.conf import get_settings
 from docqueue.exceptions import (
+    CENTURY_SECONDS,
     InvalidItem,
     InvalidKey,
     InvalidOption,
@@ -29,7 +30,6 @@ PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
 KEY_MAX_LENGTH: Final = 255
 QUEUE_MAX_LENGTH: Final = 64
 METADATA_MAX_BYTES: Final = 65_536
-CENTURY_SECONDS: Final = 100 * 366 * 86_400.0
 DEPTH_MAX: Final = 100
 """How deep JSON may be nested: what a caller can write, a worker with a deeper stack must be able to read."""
 DOCUMENT: Final = "\0document"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,15 +34,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_web(port: int, env: dict[str, str], root: Path) -> subprocess.Popen[bytes]:
-    """The web server in a session of its own, once it answers."""
+@contextmanager
+def web(port: int, env: dict[str, str], root: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The web server in a session of its own, once it answers; whatever is left of it in the end is killed."""
     null = subprocess.DEVNULL
     server = subprocess.Popen(web_command(port), cwd=root, env=env, stdout=null, stderr=null, start_new_session=True)
-    deadline = time.monotonic() + 30
-    while not answers(f"http://127.0.0.1:{port}"):
-        assert time.monotonic() < deadline and server.poll() is None, "the web server did not start"
-        time.sleep(0.05)
-    return server
+    try:
+        deadline = time.monotonic() + 30
+        while not answers(f"http://127.0.0.1:{port}"):
+            assert time.monotonic() < deadline and server.poll() is None, "the web server did not start"
+            time.sleep(0.05)
+        yield server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
 
 
 def upload(port: int, token: str, number: int) -> int | None:
@@ -87,29 +96,24 @@ def test_killing_the_web_server_loses_no_accepted_upload_and_doubles_none(
             else:
                 accepted[number] = intake
 
-    server = start_web(port, project_env, root)
-    senders = [threading.Thread(target=send) for _ in range(6)]
-    for sender in senders:
-        sender.start()
-    deadline = time.monotonic() + 60
-    while len(accepted) < UPLOADS // 4:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.killpg(server.pid, signal.SIGKILL)  # the master and both workers, in the middle of their requests
-    server.wait(10)
-    for sender in senders:
-        sender.join(60)
-    assert broken, "the kill came too late to break anything"
+    with web(port, project_env, root) as server:
+        senders = [threading.Thread(target=send) for _ in range(6)]
+        for sender in senders:
+            sender.start()
+        deadline = time.monotonic() + 60
+        while len(accepted) < UPLOADS // 4 and any(sender.is_alive() for sender in senders):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        os.killpg(server.pid, signal.SIGKILL)  # the master and both workers, in the middle of their requests
+        for sender in senders:
+            sender.join(60)
+    assert accepted and broken, "the kill came too early or too late to break anything"
 
-    server = start_web(port, project_env, root)
-    try:
+    with web(port, project_env, root):
         for number in broken:  # what a client does: the same upload under the same key
             again = upload(port, token, number)
             assert again is not None
             accepted[number] = again
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
 
     worker = [sys.executable, "manage.py", "run_queue_worker", "--drain"]
     subprocess.run(worker, cwd=root, env=project_env, check=True, capture_output=True, timeout=100)

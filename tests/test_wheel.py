@@ -55,7 +55,11 @@ def test_the_readme_leads_from_startproject_to_a_finished_item(wheel: Path, root
     (libraries / "installed.pth").write_text(str(PURELIB) + "\n")
     settings = connection.settings_dict
     env = {k: v for k, v in os.environ.items() if not k.startswith(("DJANGO", "DOCQUEUE", "PYTHON", "PIP"))}
-    env |= {"PATH": f"{environment / 'bin'}:{env['PATH']}", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheel.parent.as_uri()}
+    env |= {
+        "PATH": f"{environment / 'bin'}:{env['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": wheel.parent.as_uri(),
+    }
     env |= {"PGHOST": str(settings["HOST"]), "PGPORT": str(settings["PORT"]), "PGUSER": str(settings["USER"])}
 
     def sh(line: str, folder: Path = site) -> str:

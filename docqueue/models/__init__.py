@@ -1,5 +1,6 @@
 """The tables. Reading them is free; changing an item goes through `DocumentQueueService`."""
 
+from docqueue.models.dead import DeadItem
 from docqueue.models.groups import Batch, Checkpoint, Dependency, Key, Progress, Schedule, ScheduleTick
 from docqueue.models.history import AnyItem, HistoryItem
 from docqueue.models.item import QueueItem
@@ -12,6 +13,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "Checkpoint",
+    "DeadItem",
     "Dependency",
     "HistoryItem",
     "Key",

@@ -1,14 +1,13 @@
 -- Move a slice of items whose time has come: to pending, or into their key's line.
 with due as materialized (
-    select id, next_retry_at from docqueue_item
+    -- a head keeps its key while it backs off; others join the line
+    select id, next_retry_at, ordering_key is null or holds_key as ready from docqueue_item
     where status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed')
         and next_retry_at <= coalesce(%(now)s::timestamptz, clock_timestamp())
     order by next_retry_at, id limit %(limit)s
     for update skip locked
 ), placed as materialized (
-    -- a head keeps its key while it backs off; others join the line
-    select i.id, i.ordering_key is null or i.holds_key as ready
-    from due d join docqueue_item i on i.id = d.id order by d.next_retry_at, d.id
+    select id, ready from due order by next_retry_at, id
 ), numbered as materialized (
     select id, ready, case when ready then nextval('docqueue_position_seq') end as position from placed
 )

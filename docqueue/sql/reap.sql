@@ -1,16 +1,15 @@
 -- Free a slice of the items of workers that are lost or stopped. Nobody is charged the first time: the item becomes a
 -- suspect and will run alone. Only a suspect whose lease was lost while it ran alone is charged a crash.
-with lost as materialized (
-    select i.id from docqueue_worker w join docqueue_item i on i.worker_id = w.id
-    where i.status = 'in_progress' and (w.lost_at is not null or w.stopped_at is not null)
-    order by i.id limit %(limit)s
-    for update of i skip locked
-), decided as materialized (
+with decided as materialized (
+    -- the statement that locks also reads: a second look would see the snapshot's version, before a late cancel
     select i.id, i.suspect as alone, i.cancel_requested_at is not null as cancelled, i.crashes + i.suspect::int as crashed,
         i.attempt as ran_as, i.claim_no, i.worker_id, i.claimed_at as ran_at, w.lost_at is null as stopped,
         i.suspect and i.crashes + 1 >= %(max_crashes)s as fatal,
         coalesce(%(now)s::timestamptz, clock_timestamp()) as now
-    from lost l join docqueue_item i on i.id = l.id join docqueue_worker w on w.id = i.worker_id
+    from docqueue_worker w join docqueue_item i on i.worker_id = w.id
+    where i.status = 'in_progress' and (w.lost_at is not null or w.stopped_at is not null)
+    order by i.id limit %(limit)s
+    for update of i skip locked
 ), noted as (
     insert into docqueue_attempt (
         item_id, attempt, claim_no, worker_id, outcome, started_at, ended_at, code, message, traceback, fingerprint)

@@ -1,16 +1,15 @@
 -- Put a dead item back, or let one that waits for its time run now. An item with an ordering key takes its turn again.
-with target as materialized (
-    select id, coalesce(%(now)s::timestamptz, clock_timestamp()) as now from docqueue_item
+with decided as materialized (
+    -- the statement that locks also reads: a second look would see the snapshot's version of the row
+    select id, status = 'dead' as was_dead, coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+        case
+            when %(delay_seconds)s > 0 then 'delayed'
+            when ordering_key is not null and not holds_key then 'ordering'
+        end as reason
+    from docqueue_item
     where id = %(item_id)s
         and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed'))
     for update
-), decided as (
-    select i.id, t.now, i.status = 'dead' as was_dead,
-        case
-            when %(delay_seconds)s > 0 then 'delayed'
-            when i.ordering_key is not null and not i.holds_key then 'ordering'
-        end as reason
-    from target t join docqueue_item i on i.id = t.id
 )
 update docqueue_item i set
     status = case when d.reason is null then 'pending' else 'waiting' end,

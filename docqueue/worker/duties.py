@@ -6,20 +6,25 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from types import ModuleType
 
 from django.db import Error as DatabaseError
 
 from docqueue import events, store
-from docqueue.maintenance import DUTIES
+from docqueue.maintenance import DUTIES, reap
 
 
 class Duties(threading.Thread):
-    """Runs every duty when it is due. A duty that fails is reported and tried again at its next turn."""
+    """Runs every duty when it is due. A duty that fails is reported and tried again at its next turn.
 
-    def __init__(self, using: str) -> None:
+    While the own lease is not `calm` nobody is reaped: we might be the one who was away.
+    """
+
+    def __init__(self, using: str, calm: Callable[[], bool]) -> None:
         super().__init__(name="docqueue-duties", daemon=True)
         self.using = using
+        self.calm = calm
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -31,7 +36,8 @@ class Duties(threading.Thread):
                 for duty in DUTIES:
                     if due[duty] <= now and not self._ended.is_set():
                         due[duty] = now + duty.EVERY_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
-                        self._do(duty)
+                        if duty is not reap or self.calm():
+                            self._do(duty)
                 self._ended.wait(max(0.05, min(due.values()) - time.monotonic()))
 
     def _do(self, duty: ModuleType) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 
 from docqueue.store import ClaimedItem
-from docqueue.worker.child import run_item
-from docqueue.worker.pool import Executor, ProgressReport, Report
+from docqueue.worker.executor import Executor
+from docqueue.worker.protocol import News, ProgressReport, Report
+from docqueue.worker.running import run_item
 
 
 class InlinePool:
@@ -18,34 +20,42 @@ class InlinePool:
         self.using = using
         self.items: deque[ClaimedItem] = deque()
         self.cancelled: set[int] = set()
-        self.said: list[Report | ProgressReport] = []
+        self.said: list[News] = []
         self.children: list[Executor] = []
         self.size = 1
 
     def start(self) -> None:
         """Nothing to start."""
 
+    def ready(self) -> bool:
+        """It is."""
+        return True
+
     def held(self) -> int:
         """How many items wait here."""
         return len(self.items)
 
-    def hungry(self, window: int) -> list[InlinePool]:
-        """Itself, while it may have more."""
-        return [self] if len(self.items) < window else []
+    def in_hand(self) -> list[ClaimedItem]:
+        """The items that wait here."""
+        return list(self.items)
 
-    def give(self, child: object, items: Sequence[ClaimedItem]) -> None:
-        """Take these items."""
-        self.items.extend(items)
+    def feed(self, buffer: deque[ClaimedItem], window: int) -> int:
+        """Take an item from the front of `buffer` when there is none here."""
+        if self.items or not buffer:
+            return 0
+        self.items.append(buffer.popleft())
+        return 1
 
-    def collect(self, timeout: float, also: Sequence[int]) -> tuple[list[Report | ProgressReport], list[ClaimedItem]]:
+    def collect(self, timeout: float, also: Sequence[int] = ()) -> tuple[list[News], list[ClaimedItem]]:
         """Run the next item, if there is one; else wait."""
         if not self.items:
-            time.sleep(timeout)
+            wait(list(also), timeout)
             return [], []
         item = self.items.popleft()
         started = time.monotonic()
-        outcome = run_item(item, self.using, self)
+        outcome = run_item(item, self.using, self, limits=False)
         news, self.said = [*self.said, Report(item=item, outcome=outcome, seconds=time.monotonic() - started)], []
+        self.cancelled.discard(item.id)
         return news, []
 
     def progress(self, item: ClaimedItem, percent: int, stage: str, message: str) -> None:
@@ -56,16 +66,26 @@ class InlinePool:
         """`Channel`."""
         return item.id in self.cancelled
 
-    def enforce(self, now: float) -> None:
+    def enforce(self, now: float) -> list[ClaimedItem]:
         """Nothing to enforce: nobody else could end this process."""
+        return []
+
+    def busy_seconds(self, now: float) -> float:
+        """Between two calls nothing runs."""
+        return 0.0
 
     def cancel(self, item_id: int) -> None:
         """Remember that somebody asked to cancel an item."""
         self.cancelled.add(item_id)
 
-    def stop(self) -> None:
+    def stop(self) -> list[ClaimedItem]:
+        """What has not started."""
+        back, self.items = list(self.items), deque()
+        return back
+
+    def cut_off(self) -> None:
         """Nothing runs between two calls."""
 
-    def kill(self) -> None:
+    def close(self, patience: float = 0.0) -> None:
         """Drop what has not started."""
         self.items.clear()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
 from django.db import Error as DatabaseError
 
 from docqueue import claiming, events, store
+
+RETRY_SECONDS = 1.0
+CALM_SECONDS = 3 * RETRY_SECONDS
 
 
 class Lease(threading.Thread):
@@ -24,6 +28,7 @@ class Lease(threading.Thread):
         self.lease_seconds = lease_seconds
         self.heartbeat_seconds = heartbeat_seconds
         self.expires = time.monotonic() + lease_seconds
+        self._failed_at = float("-inf")
         self.lost = threading.Event()
         self._ended = threading.Event()
 
@@ -35,21 +40,31 @@ class Lease(threading.Thread):
                 asked = time.monotonic()
                 try:
                     stands = claiming.renew(self.using, self.worker, self.lease_seconds)
-                except DatabaseError:
+                except Exception as error:  # noqa: BLE001 - a thread that ended would take the lease with it
+                    if not isinstance(error, DatabaseError):
+                        events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty="lease", error=repr(error)[:300])
                     # The supervisor's own statements fail too and say so; here only the next try matters.
                     store.close(self.using)
-                    pause = min(1.0, self.heartbeat_seconds)
+                    self._failed_at = time.monotonic()
+                    pause = min(RETRY_SECONDS, self.heartbeat_seconds)
                     continue
                 pause = self.heartbeat_seconds
                 if not stands:
                     self.lost.set()
-                    events.emit(events.EventName.LEASE_LOST, 40, worker_id=self.worker)
+                    events.emit(events.EventName.LEASE_LOST, logging.ERROR, worker_id=self.worker)
                     return
                 self.expires = asked + self.lease_seconds
 
     def stands(self) -> bool:
         """Whether this worker may still take itself for alive."""
         return not self.lost.is_set() and time.monotonic() < self.expires
+
+    def calm(self) -> bool:
+        """Whether it stands and has been renewed without trouble for a while.
+
+        After an outage every worker needs a moment to renew; nobody should be called lost before.
+        """
+        return self.stands() and time.monotonic() - self._failed_at > CALM_SECONDS
 
     def stop(self) -> None:
         """End the thread."""

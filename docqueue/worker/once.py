@@ -8,12 +8,14 @@ from typing import Any
 
 from docqueue import claiming, history, store
 from docqueue.conf import get_settings
-from docqueue.exceptions import InvalidOption
+from docqueue.exceptions import ConfigurationError, InvalidOption
 from docqueue.maintenance import promote, reap
 from docqueue.models import Worker
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
-from docqueue.worker.pool import ProcessPool
+from docqueue.worker.pool import CHILD_EXIT_SECONDS, ProcessPool
+
+START_TRIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +70,31 @@ def process_document_queue(
 def _drain(using: str, limit: int, deadline: float) -> WorkLoop:
     settings = get_settings()
     pool = ProcessPool(using, 1, method="spawn")
-    pool.start()
     worker = claiming.register(
         using, Worker.Kind.CRON, lease_seconds=settings.LEASE_SECONDS, queues=settings.QUEUES, processes=1
     )
     lease = Lease(using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
-    lease.start()
     loop = WorkLoop(using=using, worker=worker, pool=pool, lease=lease, serve=settings.QUEUES, limit=limit)
+    lease.start()
     try:
-        while not lease.lost.is_set():
+        pool.start()
+        while lease.stands():
             loop.tick()
+            if pool.failed_starts >= START_TRIES:
+                raise ConfigurationError(
+                    f"The process that is to run the handlers ends at its start: {pool.why_failed}.",
+                    hint="A script that calls process_document_queue() needs `if __name__ == '__main__':` around it.",
+                )
             if time.monotonic() >= deadline and not loop.stopping:
-                loop.stopping = True
-                loop.hand_back()
+                loop.stop()
             if not loop.in_hand() and (loop.stopping or loop.claimed >= limit or loop.looked_in_vain()):
                 break
-        if not lease.lost.is_set():
-            claiming.stop(using, worker)
+        loop.stop()
+    except BaseException:
+        loop.cut_off()
+        raise
     finally:
+        pool.close(CHILD_EXIT_SECONDS)
         lease.stop()
-        pool.kill()
+        loop.sign_off()
     return loop

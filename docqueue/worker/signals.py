@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 from collections.abc import Iterator
 from types import FrameType
@@ -27,6 +28,10 @@ class StopSignals:
         """Make `fd` unreadable again."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 1024)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a signal, so many seconds at most."""
+        select.select([self.fd], [], [], max(0.0, seconds))
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[StopSignals]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from docqueue.worker.duties import Duties
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
-from docqueue.worker.pool import ProcessPool
+from docqueue.worker.outage import Outage
+from docqueue.worker.pool import CHILD_EXIT_SECONDS, ProcessPool
 from docqueue.worker.signals import StopSignals
 from docqueue.worker.tally import Tally
 
@@ -42,56 +42,55 @@ class Supervisor:
 
     options: Options
     tally: Tally = field(default_factory=Tally)
+    _lease: Lease | None = None
 
     def run(self) -> Tally:
         """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
         signals = StopSignals()
         with signals.installed():
-            pool = InlinePool(self.options.using) if self.options.in_process else self._start_pool()
-            duties = Duties(self.options.using)
+            # Before any connection or thread of ours: the fork server starts clean.
+            pool = self._make_pool()
+            duties = Duties(self.options.using, self._calm)
             try:
+                pool.start()
                 while not signals.count:
                     worker = self._register(signals)
                     if worker is None or self._serve(worker, pool, duties, signals):
                         break
             finally:
-                pool.kill()
+                pool.close(CHILD_EXIT_SECONDS)
                 if duties.is_alive():
                     duties.stop()
         return self.tally
 
-    def _start_pool(self) -> ProcessPool:
-        # Before any connection or thread of ours: the fork server starts clean.
-        pool = ProcessPool(self.options.using, self.options.processes)
-        pool.start()
-        return pool
+    def _make_pool(self) -> ProcessPool | InlinePool:
+        options = self.options
+        return InlinePool(options.using) if options.in_process else ProcessPool(options.using, options.processes)
+
+    def _calm(self) -> bool:
+        return self._lease is not None and self._lease.calm()
 
     def _register(self, signals: StopSignals) -> int | None:
         """A new worker row; waits for the database as long as it takes. None: told to stop meanwhile."""
-        options, settings, pause = self.options, get_settings(), 0.2
+        options, outage = self.options, Outage(self.options.using)
         while True:
             try:
                 history.ensure(options.using, weeks=history.WEEKS_AHEAD)
                 worker = claiming.register(
                     options.using,
                     Worker.Kind.WORKER,
-                    lease_seconds=settings.LEASE_SECONDS,
+                    lease_seconds=get_settings().LEASE_SECONDS,
                     name=options.name,
                     queues=options.queues,
                     processes=1 if options.in_process else options.processes,
                 )
             except DatabaseError as error:
-                if not store.is_unwell(error):
-                    raise
-                events.emit(events.EventName.DATABASE_UNWELL, logging.ERROR, error=str(error).strip()[:300])
-                store.close(options.using)
-                deadline = time.monotonic() + pause
-                while time.monotonic() < deadline and not signals.count:
-                    time.sleep(0.05)
+                outage.failed(error)
+                signals.wait(outage.until - time.monotonic())
                 if signals.count:
                     return None
-                pause = min(5.0, pause * 2)
                 continue
+            outage.over()
             queues = ",".join(options.queues) or "all"
             events.emit(events.EventName.WORKER_STARTED, worker_id=worker, queues=queues, processes=options.processes)
             return worker
@@ -99,7 +98,7 @@ class Supervisor:
     def _serve(self, worker: int, pool: ProcessPool | InlinePool, duties: Duties, signals: StopSignals) -> bool:
         """Serve under one worker row. True: done; False: the lease was lost, start anew."""
         options, settings = self.options, get_settings()
-        lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
+        lease = self._lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
         lease.start()
         if not duties.is_alive():
             duties.start()
@@ -115,14 +114,12 @@ class Supervisor:
             tally=self.tally,
         )
         try:
-            while not signals.count:
+            while not signals.count and not self._done(loop):
+                loop.tick()
                 if lease.lost.is_set():
-                    pool.kill()
+                    pool.close()
                     pool.start()
                     return False
-                loop.tick()
-                if self._done(loop):
-                    break
             self._stop(loop, lease, signals)
             return True
         finally:
@@ -139,32 +136,15 @@ class Supervisor:
     def _stop(self, loop: WorkLoop, lease: Lease, signals: StopSignals) -> None:
         """Claim nothing, hand back what has not started, let the running finish within the grace period."""
         events.emit(events.EventName.WORKER_STOPPING, worker_id=loop.worker, running=loop.pool.held())
-        loop.stopping = True
-        loop.hand_back()
-        loop.pool.stop()
+        loop.stop()
         deadline = time.monotonic() + self.options.grace_seconds
         while loop.in_hand() and not lease.lost.is_set():
             signals.drain()
             if signals.count > 1 or time.monotonic() >= deadline:
-                self._cut_off(loop)
+                loop.cut_off()
                 break
             loop.tick()
-            loop.hand_back()
-        try:
-            if not lease.lost.is_set():
-                claiming.stop(self.options.using, loop.worker)
-        except DatabaseError as error:
-            if not store.is_unwell(error):
-                raise  # else: the lease runs out by itself
+        lease.stop()
+        loop.sign_off()
         self.tally.sum_up()
         events.emit(events.EventName.WORKER_STOPPED, worker_id=loop.worker, **self.tally.as_dict())
-
-    def _cut_off(self, loop: WorkLoop) -> None:
-        """End what still runs and release it, uncharged."""
-        held = [item for child in loop.pool.children for item in child.items]
-        if isinstance(loop.pool, InlinePool):
-            held = list(loop.pool.items)
-        loop.pool.kill()
-        loop.buffer.extend(held)
-        loop.hand_back()
-        loop.settle_now()

@@ -9,7 +9,7 @@ from typing import Any
 
 from docqueue import correlation, events, outcomes
 from docqueue.states import Status
-from docqueue.worker.pool import Report
+from docqueue.worker.protocol import Report
 
 LINES_A_SECOND = 20
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+from django.db import transaction
 
 from docqueue.exceptions import DeadLetter, Retry, Snooze
 from docqueue.handlers import handler
@@ -92,3 +96,75 @@ def suicide(ctx):
 @handler("test.memory", memory_mb=64, max_attempts=1)
 def memory(ctx):
     return len(bytearray(1024 * 1024 * 1024))
+
+
+def _mark(ctx, what):
+    with Path(ctx.payload["file"]).open("a") as out:
+        out.write(f"{ctx.id} {what} {os.getpid()} {time.time()}\n")
+
+
+@handler("test.linger", retry=Fixed(0))
+def linger(ctx):
+    """Mark the start; stay `seconds` the first time, be quick the second time; mark the end."""
+    file = Path(ctx.payload["file"])
+    again = file.exists() and any(line.startswith(f"{ctx.id} start ") for line in file.read_text().splitlines())
+    _mark(ctx, "start")
+    time.sleep(ctx.payload.get("again", 0) if again else ctx.payload.get("seconds", 60))
+    _mark(ctx, "end")
+
+
+@handler("test.linger_in_complete", retry=Fixed(0))
+def linger_in_complete(ctx):
+    """Like test.linger, inside of the transaction that completes the item, after its effect."""
+    with ctx.complete():
+        Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+        linger(ctx)
+
+
+@handler("test.parent", timeout_seconds=1, max_attempts=1)
+def parent(ctx):
+    """Start a program, say which process it is, and wait for it; deaf to SIGTERM if asked."""
+    if ctx.payload.get("deaf"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    program = subprocess.Popen(["sleep", "300"])
+    _mark(ctx, program.pid)
+    time.sleep(ctx.payload.get("seconds", 60))
+
+
+@handler("test.raise", retry=Fixed(0), max_attempts=1)
+def raise_(ctx):
+    """End in a way that no exception handler expects."""
+    match ctx.payload["what"]:
+        case "exit":
+            sys.exit(3)
+        case "unprintable":
+            raise Unprintable
+        case "nul":
+            raise Retry("a\0b", code="c\0d", after=0)
+        case "result":
+            return "x" * 300_000
+        case "progress":
+            ctx.progress(5, message="\0\ud800")
+        case "closed":
+            os.closerange(3, 64)
+        case "nested":
+            with transaction.atomic(), ctx.complete():
+                Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+        case "open":
+            transaction.set_autocommit(False)
+            Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@handler("test.crash_once", retry=Fixed(0))
+def crash_once(ctx):
+    """Die of SIGKILL the first `times` times."""
+    file = Path(ctx.payload["file"])
+    before = file.read_text().count("\n") if file.exists() else 0
+    _mark(ctx, "start")
+    if before < ctx.payload.get("times", 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,40 @@
+"""Queues that hold items while no worker serves them, found by a few short index walks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils.translation import gettext
+
+from docqueue import claiming, store
+from docqueue.models import Queue, QueueItem, Worker
+from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
+
+LOOK_AT = 1000
+CRON_SEEN = timedelta(minutes=10)
+
+
+def hints(using: str) -> list[str]:
+    """What to do about such queues, one sentence each; empty when all is well."""
+    text = gettext("No worker serves queue %(queue)s: run manage.py run_queue_worker --queue %(queue)s")
+    return [text % {"queue": queue} for queue in unserved(using)]
+
+
+def unserved(using: str) -> list[str]:
+    """Names of queues with pending or waiting items that neither a live worker nor a recent cron run serves."""
+    served = [queues for _, queues in store.run(using, "stats_workers", {})]
+    if not all(served) or _cron_is_at_work(using):
+        return []  # somebody serves all queues
+    found = {lane.queue for lane in claiming.lanes(using)}
+    waiting = QueueItem.objects.using(using).filter(status=Status.WAITING)
+    for reasons, order in ((WAITING_FOR_TIME, "next_retry_at"), ((WaitReason.ORDERING,), "ordering_key")):
+        rows = waiting.filter(wait_reason__in=reasons).order_by(order).values_list("queue", flat=True)
+        found |= set(rows[:LOOK_AT])
+    paused = Queue.objects.using(using).filter(paused_at__isnull=False).values_list("name", flat=True)
+    return sorted(found.difference(paused, *served))
+
+
+def _cron_is_at_work(using: str) -> bool:
+    runs = Worker.objects.using(using).filter(kind=Worker.Kind.CRON, heartbeat_at__gte=Now() - CRON_SEEN)
+    return runs.exists()

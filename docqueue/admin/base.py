@@ -1,0 +1,112 @@
+"""What all pages share: read only, in the queue's database, paged by key, with a word about queues nobody serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from docqueue.admin import banner
+from docqueue.conf import get_settings
+
+if TYPE_CHECKING:
+    BaseAdmin = admin.ModelAdmin[Any]
+else:
+    BaseAdmin = admin.ModelAdmin
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+SHIFT = 2**63  # of the moment in a page key; the id stands below it
+
+
+class KeysetChangeList(ChangeList):
+    """Pages by key instead of by number: no count, no offset, each page is one walk along an index.
+
+    The page parameter holds the key of the last row of the page before: its id, or moment and id in one number.
+    """
+
+    model_admin: ReadOnlyAdmin
+    queryset: QuerySet[Any]
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Newest first, always."""
+        return [f"-{name}" for name in self.model_admin.keyset]
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read one page and look whether there is one more row."""
+        rows = list(self._from_key()[: self.list_per_page + 1])
+        self.result_list = rows[: self.list_per_page]
+        self.result_count = len(self.result_list)
+        self.full_result_count = self.result_count  # equal: then no number of results is shown
+        self.show_admin_actions = bool(rows)
+        self.can_show_all, self.multi_page = True, False
+        more = len(rows) > self.list_per_page
+        self.next_link = self.get_query_string({PAGE_VAR: self._key_of(self.result_list[-1])}) if more else None
+        self.first_link = self.get_query_string() if self.page_num != 1 else None
+        self.model_admin.prepare_page(self.result_list)
+
+    def _from_key(self) -> QuerySet[Any]:
+        if self.page_num == 1:  # what Django makes of a missing parameter; nothing comes after the key 1
+            return self.queryset
+        if self.page_num < 1 or self.page_num >= SHIFT * SHIFT:
+            raise IncorrectLookupParameters
+        *moment, pk = self.model_admin.keyset
+        if not moment:
+            return self.queryset.filter(**{f"{pk}__lt": self.page_num})
+        micros, last = divmod(self.page_num, SHIFT)
+        try:
+            at = EPOCH + micros * MICROSECOND
+        except OverflowError as error:
+            raise IncorrectLookupParameters from error
+        # Not (a < x or a = x and b < y): this form can walk the index from x.
+        return self.queryset.filter(**{f"{moment[0]}__lte": at}).exclude(**{moment[0]: at, f"{pk}__gte": last})
+
+    def _key_of(self, row: Model) -> int:
+        *moment, pk = self.model_admin.keyset
+        key: int = getattr(row, pk)
+        return (getattr(row, moment[0]) - EPOCH) // MICROSECOND * SHIFT + key if moment else key
+
+
+class ReadOnlyAdmin(BaseAdmin):
+    """A list to look at. Nothing can be added, edited or deleted."""
+
+    keyset: Sequence[str] = ("id",)
+    heading: Any = ""
+    list_per_page = 50
+    sortable_by = ()
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions_selection_counter = True
+
+    class Media:
+        css = {"all": ("docqueue/admin.css",)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return KeysetChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).using(get_settings().DATABASE)
+
+    def prepare_page(self, rows: Sequence[Any]) -> None:
+        """Add to the rows of one page what takes a query for all of them together."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"docqueue_hints": banner.hints(get_settings().DATABASE), **(extra_context or {})}
+        if self.heading:
+            context.setdefault("title", self.heading)
+        return super().changelist_view(request, context)

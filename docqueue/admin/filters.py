@@ -1,0 +1,134 @@
+"""Filters of the lists. None of them asks the database what values there are by reading a whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from docqueue import claiming, handlers
+from docqueue.conf import get_settings
+from docqueue.models import Attempt, Queue, Worker
+from docqueue.states import FINISHED, LIVE, Status, WaitReason
+
+Choices = list[tuple[str, Any]]  # value and label, which is translated when it is shown
+
+
+class ColumnFilter(admin.SimpleListFilter):
+    """Rows whose column has the chosen value."""
+
+    column = ""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(**{self.column or str(self.parameter_name): value}) if value else queryset
+
+    def has_output(self) -> bool:
+        return True  # also with one choice: what is filtered by must be seen
+
+    def with_chosen(self, names: Iterable[str]) -> Choices:
+        """These names, sorted, and the chosen one, which may be of times past."""
+        return [(name, name) for name in sorted({*names, *([self.value() or ""] if self.value() else [])})]
+
+
+class LiveStatusFilter(ColumnFilter):
+    """States of live items."""
+
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(s.value, s.label) for s in Status if s in LIVE]
+
+
+class FinishedStatusFilter(ColumnFilter):
+    """States of finished items."""
+
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(s.value, s.label) for s in Status if s in FINISHED]
+
+
+class WaitReasonFilter(ColumnFilter):
+    """Why items wait."""
+
+    title = _("wait reason")
+    parameter_name = "wait_reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(r.value, r.value) for r in WaitReason]
+
+
+class QueueFilter(ColumnFilter):
+    """Queues that handlers, the settings, people or pending items name."""
+
+    title = _("queue")
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        settings = get_settings()
+        names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
+        names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
+        names |= set(Queue.objects.using(settings.DATABASE).values_list("name", flat=True)[:200])
+        names |= {lane.queue for lane in claiming.lanes(settings.DATABASE)}
+        return self.with_chosen(names)
+
+
+class OperationFilter(ColumnFilter):
+    """Operations that have a handler."""
+
+    title = _("operation")
+    parameter_name = "operation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return self.with_chosen(handlers.operations())
+
+
+class OutcomeFilter(ColumnFilter):
+    """How an attempt failed."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(o.value, o.label) for o in Attempt.Outcome]
+
+
+ALIVE = Q(lost_at=None, stopped_at=None, lease_expires_at__gte=Now())
+
+
+class WorkerStateFilter(admin.SimpleListFilter):
+    """Whether a worker lives."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("live", _("live")), ("lost", _("lost")), ("stopped", _("stopped"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        match self.value():
+            case "live":
+                return queryset.filter(ALIVE)
+            case "lost":
+                return queryset.filter(Q(lost_at__isnull=False) | Q(stopped_at=None, lease_expires_at__lt=Now()))
+            case "stopped":
+                return queryset.filter(stopped_at__isnull=False)
+        return queryset
+
+
+class KindFilter(ColumnFilter):
+    """What kind of worker."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [(k.value, k.label) for k in Worker.Kind]

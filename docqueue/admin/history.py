@@ -1,0 +1,50 @@
+"""Finished items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from docqueue.admin import columns, filters
+from docqueue.admin.items import ItemAdmin
+from docqueue.models import HistoryItem
+
+if TYPE_CHECKING:
+    Display = str | SafeString
+
+
+@admin.register(HistoryItem)
+class HistoryItemAdmin(ItemAdmin):
+    """Completed and cancelled items, the latest finish first."""
+
+    heading = _("Finished items")
+    keyset = ("finished_at", "id")
+    list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
+    list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter)
+    about = tuple(name for name in (*ItemAdmin.about, "worker") if name != "timeout_seconds")
+    times = ("enqueued", "starts_after", "claimed", "finished", "took")
+    failure = ("error_code", "error")
+    data = (*ItemAdmin.data, "result_shown")
+
+    def slim(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return super().slim(queryset).defer("result")
+
+    @admin.display(description=_("took"))
+    def took(self, item: HistoryItem) -> Display:
+        return columns.took(item.claimed_at, item.finished_at)
+
+    @admin.display(description=_("finished"))
+    def finished_ago(self, item: HistoryItem) -> Display:
+        return columns.ago(item.finished_at)
+
+    @admin.display(description=_("finished"))
+    def finished(self, item: HistoryItem) -> Display:
+        return columns.exact(item.finished_at)
+
+    @admin.display(description=_("result"))
+    def result_shown(self, item: HistoryItem) -> Display:
+        return columns.as_json(item.result)

@@ -1,0 +1,290 @@
+"""Items: live ones, dead letters, and the history. One page for each item, with why it is where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from docqueue import handlers
+from docqueue.admin import actions, columns, filters
+from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.conf import get_settings
+from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Progress, QueueItem
+from docqueue.states import Status, allowed
+
+if TYPE_CHECKING:
+    Display = str | SafeString
+
+SHOWN = 50  # attempts and audit entries on an item's page
+
+
+class ItemAdmin(ReadOnlyAdmin):
+    """What live, dead and finished items have in common."""
+
+    list_display = ("id_", "what", "document", "state", "why", "tries", "age")
+    list_display_links = ("id_",)
+    search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
+    search_help_text = _("Exact id, document or operation.")
+    change_form_template = "admin/docqueue/item.html"
+    about: tuple[str, ...] = (
+        "state", "why", "operation", "document", "queue", "priority", "ordering_key", "unique_key", "tries", "crashes",
+        "timeout_seconds",
+    )  # fmt: skip
+    times: tuple[str, ...] = ("enqueued", "starts_after", "next_try", "claimed", "cancel_asked", "died")
+    failure: tuple[str, ...] = ("error_code", "error", "fingerprint")
+    data: tuple[str, ...] = ("payload_shown", "metadata_shown")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may see queue items may see them in every list."""
+        return request.user.has_perm("docqueue.view_queueitem")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found = super().get_queryset(request)
+        return found if request.resolver_match and "object_id" in request.resolver_match.kwargs else self.slim(found)
+
+    def slim(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Without the columns that can be large, for lists."""
+        return queryset.defer("payload", "metadata")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Exact matches only: of the id, the document, or an operation that there is."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        wanted = Q(document_id=term)
+        if term.isascii() and term.isdigit() and len(term) < 19:
+            wanted |= Q(pk=int(term))
+        if term in handlers.operations():
+            wanted |= Q(operation=term)
+        return queryset.filter(wanted), False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        groups: list[tuple[Any, dict[str, Any]]] = [
+            (None, {"fields": self.about}),
+            (_("Times"), {"fields": self.times}),
+        ]
+        if obj is not None and (obj.error_code or obj.error_message):
+            groups.append((_("Last failure"), {"fields": self.failure}))
+        if request.user.has_perm("docqueue.view_payload"):
+            groups.append((_("Data"), {"fields": self.data}))
+        return groups
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.about, *self.times, *self.failure, *self.data)
+
+    def prepare_page(self, rows: Sequence[Any]) -> None:
+        reasons = columns.Reasons(get_settings().DATABASE)
+        for item in rows:
+            item.reason_shown = reasons.why(item)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of an item; one that has left this list is followed to where it is now."""
+        item = self.get_object(request, object_id)
+        if item is None and object_id.isascii() and object_id.isdigit():
+            elsewhere = _page_of(int(object_id))
+            if elsewhere:
+                return HttpResponseRedirect(elsewhere)
+        context = self._beside(request, item) if item is not None else {}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _beside(self, request: HttpRequest, item: Any) -> dict[str, Any]:
+        using, user = get_settings().DATABASE, request.user
+        attempts = Attempt.objects.using(using).filter(item_id=item.pk).order_by("-id")[:SHOWN]
+        audit = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
+        return {
+            "title": f"{item.operation} #{item.pk}",
+            "subtitle": None,
+            "verbs": [v for v in self.verbs_for(item) if actions.may(user, v)],
+            "attempts": attempts,
+            "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
+            "audit": audit[:SHOWN] if user.has_perm("docqueue.view_auditentry") else [],
+            "progress": Progress.objects.using(using).filter(item_id=item.pk).first(),
+            "reason_max": actions.REASON_MAX,
+        }
+
+    def verbs_for(self, item: Any) -> list[actions.Verb]:
+        """What can be done to the item as it is."""
+        return []
+
+    @admin.display(description=_("id"), ordering="id")
+    def id_(self, item: Any) -> Display:
+        return f"#{item.pk}"
+
+    @admin.display(description=_("operation, queue"))
+    def what(self, item: Any) -> Display:
+        return columns.two_lines(item.operation, item.queue)
+
+    @admin.display(description=_("document"))
+    def document(self, item: Any) -> Display:
+        return columns.text(item.document_id)
+
+    @admin.display(description=_("status"))
+    def state(self, item: Any) -> Display:
+        return columns.badge(item.status, Status(item.status).label)
+
+    @admin.display(description=_("why"))
+    def why(self, item: Any) -> Display:
+        shown = getattr(item, "reason_shown", None) or columns.Reasons(get_settings().DATABASE).why(item)
+        return columns.text(shown)
+
+    @admin.display(description=_("attempt"))
+    def tries(self, item: Any) -> Display:
+        return f"{item.attempt} / {item.max_attempts}"
+
+    @admin.display(description=_("enqueued"))
+    def age(self, item: Any) -> Display:
+        return columns.ago(item.enqueued_at)
+
+    @admin.display(description=_("enqueued"))
+    def enqueued(self, item: Any) -> Display:
+        return columns.exact(item.enqueued_at)
+
+    @admin.display(description=_("run after"))
+    def starts_after(self, item: Any) -> Display:
+        return columns.exact(item.run_after)
+
+    @admin.display(description=_("next try"))
+    def next_try(self, item: Any) -> Display:
+        return columns.exact(item.next_retry_at)
+
+    @admin.display(description=_("claimed"))
+    def claimed(self, item: Any) -> Display:
+        return columns.exact(item.claimed_at)
+
+    @admin.display(description=_("cancel requested"))
+    def cancel_asked(self, item: Any) -> Display:
+        return columns.exact(item.cancel_requested_at)
+
+    @admin.display(description=_("died"))
+    def died(self, item: Any) -> Display:
+        return columns.exact(item.died_at)
+
+    @admin.display(description=_("message"))
+    def error(self, item: Any) -> Display:
+        return columns.text(item.error_message)
+
+    @admin.display(description=_("worker"))
+    def worker(self, item: Any) -> Display:
+        return columns.worker_link(item.worker_id)
+
+    @admin.display(description=_("payload"))
+    def payload_shown(self, item: Any) -> Display:
+        return columns.as_json(item.payload)
+
+    @admin.display(description=_("metadata"))
+    def metadata_shown(self, item: Any) -> Display:
+        return columns.as_json(item.metadata)
+
+
+class ActingAdmin(ItemAdmin):
+    """Lists in which something can be done to items."""
+
+    def get_urls(self) -> list[URLPattern]:
+        info = (self.opts.app_label, self.opts.model_name)
+        act = path(
+            "<int:item_id>/do/<str:verb>/", self.admin_site.admin_view(self.act_view), name="{}_{}_do".format(*info)
+        )
+        return [act, *super().get_urls()]
+
+    def act_view(self, request: HttpRequest, item_id: int, verb: str) -> HttpResponse:
+        """One verb on one item, from its page."""
+        found = actions.VERBS.get(verb)
+        if found is None or not self.has_view_permission(request) or not actions.may(request.user, found):
+            raise PermissionDenied
+        if request.method != "POST" or (found.destructive and "confirmed" not in request.POST):
+            return actions.confirmation(request, self, found, [item_id], single=True)
+        actions.perform(request, found, [item_id], request.POST.get("reason", "").strip())
+        return HttpResponseRedirect(reverse("admin:docqueue_queueitem_change", args=[item_id]))
+
+    def act_on_chosen(self, request: HttpRequest, verb: actions.Verb) -> HttpResponse | None:
+        """One verb on the items ticked in the list."""
+        ids = actions.chosen(request)
+        if verb.destructive and "confirmed" not in request.POST:
+            return actions.confirmation(request, self, verb, ids, single=False)
+        actions.perform(request, verb, ids, request.POST.get("reason", "").strip())
+        return None
+
+    def has_requeue_item_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("docqueue.requeue_item")
+
+    def has_cancel_item_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("docqueue.cancel_item")
+
+    def verbs_for(self, item: Any) -> list[actions.Verb]:
+        status = Status(item.status)
+        names = ["requeue"] if allowed("requeue", status) and item.wait_reason != "ordering" else []
+        names.append("discard" if status == Status.DEAD else "cancel")
+        return [actions.VERBS[name] for name in names]
+
+
+@admin.register(QueueItem)
+class QueueItemAdmin(ActingAdmin):
+    """Live items."""
+
+    heading = _("Live items")
+    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter)
+    actions = ("requeue", "cancel")
+    about = (*ItemAdmin.about, "worker")
+
+    @admin.action(description=_("Requeue, or run now what waits for its time"), permissions=["requeue_item"])
+    def requeue(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> HttpResponse | None:
+        return self.act_on_chosen(request, actions.VERBS["requeue"])
+
+    @admin.action(description=_("Cancel …"), permissions=["cancel_item"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> HttpResponse | None:
+        return self.act_on_chosen(request, actions.VERBS["cancel"])
+
+
+@admin.register(DeadItem)
+class DeadItemAdmin(ActingAdmin):
+    """The dead-letter queue, the latest death first."""
+
+    heading = _("Dead letters")
+    keyset = ("died_at", "id")
+    list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
+    list_filter = (filters.QueueFilter, filters.OperationFilter)
+    actions = ("requeue", "discard")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(status=Status.DEAD)
+
+    @admin.display(description=_("failure"))
+    def failed_with(self, item: DeadItem) -> Display:
+        return columns.two_lines(item.error_message or columns.NOTHING, item.error_code or "")
+
+    @admin.display(description=_("died"))
+    def dead_since(self, item: DeadItem) -> Display:
+        return columns.ago(item.died_at)
+
+    @admin.action(description=_("Requeue"), permissions=["requeue_item"])
+    def requeue(self, request: HttpRequest, queryset: QuerySet[DeadItem]) -> HttpResponse | None:
+        return self.act_on_chosen(request, actions.VERBS["requeue"])
+
+    @admin.action(description=_("Discard …"), permissions=["cancel_item"])
+    def discard(self, request: HttpRequest, queryset: QuerySet[DeadItem]) -> HttpResponse | None:
+        return self.act_on_chosen(request, actions.VERBS["discard"])
+
+
+def _page_of(item_id: int) -> str | None:
+    """The page of an item wherever it is now; None when there is no such item."""
+    using = get_settings().DATABASE
+    if QueueItem.objects.using(using).filter(pk=item_id).exists():
+        return reverse("admin:docqueue_queueitem_change", args=[item_id])
+    if HistoryItem.objects.using(using).filter(pk=item_id).exists():
+        return reverse("admin:docqueue_historyitem_change", args=[item_id])
+    return None

@@ -1,0 +1,115 @@
+"""Workers: who lives, when each was last heard of, and what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from docqueue.admin import columns, filters
+from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.conf import get_settings
+from docqueue.models import QueueItem, Worker
+from docqueue.states import Status
+
+if TYPE_CHECKING:
+    Display = str | SafeString
+
+HELD_SHOWN = 100
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Workers, cron runs and callers, the latest start first."""
+
+    heading = _("Workers")
+    list_display = ("id", "name", "state", "kind_", "serves", "processes", "holds", "heartbeat", "since")
+    list_display_links = ("id", "name")
+    list_filter = (filters.WorkerStateFilter, filters.KindFilter)
+    fields = ("name", "state", "kind_", "hostname", "pid", "serves", "processes", "started", "heartbeat_exact",
+              "lease", "lost", "stopped", "info_shown", "items")  # fmt: skip
+    readonly_fields = fields
+
+    def prepare_page(self, rows: Sequence[Any]) -> None:
+        held = _held().filter(worker_id__in=[w.pk for w in rows]).values("worker_id").annotate(held=Count("*"))
+        counts: Counter[int] = Counter({row["worker_id"]: row["held"] for row in held.order_by()})
+        for worker in rows:
+            worker.held_shown = counts[worker.pk]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        empty = gettext("No worker has reported. Start one: manage.py run_queue_worker")
+        return super().changelist_view(request, {"docqueue_empty": empty, **(extra_context or {})})
+
+    @admin.display(description=_("state"))
+    def state(self, worker: Worker) -> Display:
+        if worker.stopped_at:
+            return columns.badge("stopped", gettext("stopped"))
+        if worker.lost_at or worker.lease_expires_at < datetime.now(UTC):
+            return columns.badge("lost", gettext("lost"))
+        return columns.badge("live", gettext("live"))
+
+    @admin.display(description=_("kind"))
+    def kind_(self, worker: Worker) -> Display:
+        return worker.get_kind_display()
+
+    @admin.display(description=_("queues"))
+    def serves(self, worker: Worker) -> Display:
+        if worker.kind == Worker.Kind.CALLER:
+            return columns.NOTHING
+        return columns.text(", ".join(worker.queues)) if worker.queues else gettext("all")
+
+    @admin.display(description=_("holds"))
+    def holds(self, worker: Worker) -> Display:
+        held: int = getattr(worker, "held_shown", 0)
+        return str(held) if held else columns.NOTHING
+
+    @admin.display(description=_("last heartbeat"))
+    def heartbeat(self, worker: Worker) -> Display:
+        return columns.ago(worker.heartbeat_at)
+
+    @admin.display(description=_("started"))
+    def since(self, worker: Worker) -> Display:
+        return columns.ago(worker.started_at)
+
+    @admin.display(description=_("started"))
+    def started(self, worker: Worker) -> Display:
+        return columns.exact(worker.started_at)
+
+    @admin.display(description=_("last heartbeat"))
+    def heartbeat_exact(self, worker: Worker) -> Display:
+        return columns.exact(worker.heartbeat_at)
+
+    @admin.display(description=_("lease expires"))
+    def lease(self, worker: Worker) -> Display:
+        return columns.exact(worker.lease_expires_at)
+
+    @admin.display(description=_("lost"))
+    def lost(self, worker: Worker) -> Display:
+        return columns.exact(worker.lost_at)
+
+    @admin.display(description=_("stopped"))
+    def stopped(self, worker: Worker) -> Display:
+        return columns.exact(worker.stopped_at)
+
+    @admin.display(description=_("info"))
+    def info_shown(self, worker: Worker) -> Display:
+        return columns.as_json(worker.info) if worker.info else columns.NOTHING
+
+    @admin.display(description=_("items in progress"))
+    def items(self, worker: Worker) -> Display:
+        held = _held().filter(worker_id=worker.pk).order_by("id").only("id", "operation")[:HELD_SHOWN]
+        rows = ((columns.item_link(item.pk), item.operation) for item in held)
+        return format_html_join("\n", "<div>{} {}</div>", rows) or columns.NOTHING
+
+
+def _held() -> Any:
+    return QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.IN_PROGRESS)

@@ -1,0 +1,194 @@
+"""One executor process as its supervisor sees it: what it was given, what it says, and how it is ended.
+
+A child starts an item only when it has drawn a ticket, one byte from a pipe that its supervisor reads too. So the
+supervisor takes back what has not started by drawing those tickets itself: the kernel gives each byte to one of the
+two, whatever the child is doing, and a process that dies can leave no lock behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from docqueue import events, outcomes
+from docqueue.conf import get_settings
+from docqueue.store import ClaimedItem
+from docqueue.worker import protocol
+from docqueue.worker.protocol import News, ProgressReport, Report
+
+# Sent to a child that may be long at an item: far below what its socket takes. A supervisor that waited in a write
+# would enforce no timeout, not even that of the item it waits for.
+UNREAD_MAX_BYTES = 98_304
+DEAF_SECONDS = 1.0
+
+
+@dataclass(kw_only=True, eq=False)
+class Executor:
+    """One child process and what it was given."""
+
+    process: BaseProcess
+    connection: Connection[Any, Any]
+    tickets: Connection[Any, Any]
+    ticket_sink: Connection[Any, Any]
+    slot: Any
+    items: deque[ClaimedItem] = field(default_factory=deque)
+    given: int = 0
+    retiring: bool = False
+    deaf: bool = False
+    ended_for: tuple[int | None, outcomes.Outcome] | None = None
+    kill_at: float | None = None
+    _bytes: dict[int, int] = field(default_factory=dict)
+    _bytes_held: int = 0
+    _told: set[int] = field(default_factory=set)
+
+    def running(self) -> tuple[ClaimedItem, float] | None:
+        """The item that runs now, with its start on the monotonic clock."""
+        item_id, started_ns = self.slot[0], self.slot[1]
+        for item in self.items:
+            if item.id == item_id:
+                return item, started_ns / 1e9
+        return None
+
+    def room(self, window: int) -> int:
+        """How many more items it may be given, when it may have `window`."""
+        if self.retiring or self.deaf or self.ended_for is not None or self._bytes_held >= UNREAD_MAX_BYTES:
+            return 0
+        return min(window - len(self.items), get_settings().CHILD_MAX_ITEMS - self.given)
+
+    def give(self, items: Sequence[ClaimedItem]) -> bool:
+        """Hand items to the child; if it just died, they come back when it is buried.
+
+        False: too much to send to a child that is at an item. Nothing was given.
+        """
+        message = pickle.dumps(protocol.Run(tuple(items)), pickle.HIGHEST_PROTOCOL)
+        if self.items and self._bytes_held + len(message) > UNREAD_MAX_BYTES:
+            return False
+        share = len(message) // len(items) + 1
+        for item in items:
+            self.items.append(item)
+            self._bytes[item.id] = share
+        self._bytes_held += share * len(items)
+        self.given += len(items)
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(message)
+            os.write(self.ticket_sink.fileno(), b"." * len(items))
+        return True
+
+    def take_back(self) -> list[ClaimedItem]:
+        """The items that have not started; they will not."""
+        try:
+            count = len(os.read(self.tickets.fileno(), 65_536))
+        except BlockingIOError:
+            return []
+        back = [self.items.pop() for _ in range(count)]
+        for item in back:
+            self._forget(item)
+        self.given -= count
+        self.tell(protocol.TakenBack(count))
+        return back[::-1]
+
+    def tell(self, message: object) -> None:
+        """Send a small message; one that is gone can not hear it."""
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
+
+    def read(self) -> list[News]:
+        """What the child has said since the last call."""
+        news: list[News] = []
+        try:
+            while self.connection.poll():
+                said = self.connection.recv()
+                item = next((i for i in self.items if i.id == said.item_id), None)
+                if item is None:
+                    continue
+                if isinstance(said, protocol.Said):
+                    news.append(ProgressReport(item=item, percent=said.percent, stage=said.stage, message=said.message))
+                else:
+                    self.items.remove(item)
+                    self._forget(item)
+                    news.append(Report(item=item, outcome=said.outcome, seconds=said.seconds))
+        except (EOFError, OSError):
+            if not self.deaf:
+                # It is dying, or its handler closed what it talks to us with: then nobody will hear of its items.
+                self.deaf, self.kill_at = True, time.monotonic() + DEAF_SECONDS
+        return news
+
+    def _forget(self, item: ClaimedItem) -> None:
+        self._bytes_held -= self._bytes.pop(item.id)
+        self._told.discard(item.id)
+
+    def cancel(self, item_id: int) -> None:
+        """Tell it once that somebody asked to cancel an item of its."""
+        if item_id in self._bytes and item_id not in self._told:
+            self._told.add(item_id)
+            self.tell(protocol.Cancel(item_id))
+
+    def retire(self) -> list[ClaimedItem]:
+        """Let it end after its running item. Returns what has not started."""
+        back = self.take_back()
+        self.retiring = True
+        self.tell(protocol.Stop())
+        return back
+
+    def end(self, outcome: outcomes.Outcome, number: signal.Signals, kill_at: float | None) -> None:
+        """End it by force: the item that runs now gets `outcome`, unless it ends by itself before."""
+        running = self.running()
+        self.ended_for = (running[0].id if running else None, outcome)
+        self.kill_at = kill_at
+        self.signal(number)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the child and whatever it started."""
+        pid = self.process.pid
+        if pid and self.process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                try:
+                    os.killpg(pid, number)
+                except ProcessLookupError:
+                    os.kill(pid, number)  # it has not made its group yet
+
+    def bury(self, news: list[News]) -> list[ClaimedItem]:
+        """After its end: report its running item, nobody else's fault; returns the items to run elsewhere."""
+        self.process.join(1)
+        pid, code = self.process.pid, self.process.exitcode
+        running = self.running()
+        if running is not None:
+            item, started = running
+            if self.ended_for is None:
+                outcome: outcomes.Outcome | None = outcomes.Crashed(code="crashed", message=death(code))
+            else:
+                # None: we ended it for an item that was done just then, and this one was next in line
+                outcome = self.ended_for[1] if self.ended_for[0] == item.id else None
+            if outcome is not None:
+                self.items.remove(item)
+                news.append(Report(item=item, outcome=outcome, seconds=time.monotonic() - started))
+        if self.ended_for is None and not self.retiring:
+            fields = {"item_id": running[0].id, "operation": running[0].operation} if running else {}
+            events.emit(events.EventName.CHILD_DIED, 30, pid=pid, cause=death(code), **fields)
+        if pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what its handlers started and left behind
+        self.close()
+        return list(self.items)
+
+    def close(self) -> None:
+        """Close our ends."""
+        for pipe in (self.connection, self.tickets, self.ticket_sink):
+            pipe.close()
+
+
+def death(exitcode: int | None) -> str:
+    """How a process ended, in words."""
+    if exitcode is not None and exitcode < 0:
+        known = -exitcode in set(signal.Signals)
+        return f"its process was ended by {signal.Signals(-exitcode).name if known else f'signal {-exitcode}'}"
+    return f"its process exited with status {exitcode}"

@@ -1,0 +1,31 @@
+"""The fork server: the process that has loaded Django and all handlers, and that executors are forked from."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing import forkserver
+
+PRELOAD = ["docqueue.worker.preload"]
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def start_fork_server() -> None:
+    """Start the fork server if it does not run (any more).
+
+    Until it has left our process group it would get the signals that stop the whole group: it starts with them
+    blocked, and `preload` unblocks them once it ignores them.
+    """
+    forkserver.set_forkserver_preload(PRELOAD)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)  # Python 3.11's server gets no path
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

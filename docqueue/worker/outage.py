@@ -1,0 +1,49 @@
+"""Calm while the database is unwell: what is finished is kept, nothing is claimed, and each try waits longer."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+from django.db import Error as DatabaseError
+
+from docqueue import events, store
+
+FIRST_SECONDS = 0.2
+MOST_SECONDS = 5.0
+# Somebody else's lock, deadlock or cancelled statement: nothing is wrong with what we sent, so it is sent again.
+PASSING_SQLSTATE_CLASSES = ("40", "55", "57")
+
+
+def passing(error: BaseException) -> bool:
+    """Whether the same statement may succeed later: the database is unwell or somebody was in the way."""
+    if not isinstance(error, DatabaseError):
+        return False
+    return store.is_unwell(error) or store.sqlstate(error).startswith(PASSING_SQLSTATE_CLASSES)
+
+
+class Outage:
+    """The backoff of one worker's statements. `until` (monotonic) is when to try again."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.until = 0.0
+        self._pause = 0.0
+
+    def failed(self, error: DatabaseError, **fields: Any) -> None:
+        """A statement failed: close the connection and wait. Raises `error` when waiting would not help."""
+        if not passing(error):
+            raise error
+        if not self._pause:
+            events.emit(events.EventName.DATABASE_UNWELL, logging.ERROR, error=str(error).strip()[:300], **fields)
+        store.close(self.using)
+        self._pause = min(MOST_SECONDS, max(FIRST_SECONDS, self._pause * 2))
+        self.until = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+    def over(self, **fields: Any) -> None:
+        """The database answered."""
+        if self._pause:
+            self._pause = 0.0
+            events.emit(events.EventName.DATABASE_BACK, **fields)

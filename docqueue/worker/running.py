@@ -1,0 +1,101 @@
+"""Running one item's handler: limits around it, and what came of it as one of the closed set of outcomes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.db import Error as DatabaseError
+from django.db import connections, reset_queries
+
+from docqueue import correlation, handlers, outcomes, store
+from docqueue.conf import get_settings
+from docqueue.context import Channel, Context, result_text
+from docqueue.store import ClaimedItem
+
+logger = logging.getLogger("docqueue")
+
+STATM = Path("/proc/self/statm")
+UNWELL_PAUSE_SECONDS = 2.0
+UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
+
+
+def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = True) -> outcomes.Outcome:
+    """Run the item's handler and say how it ended. Never raises for what the handler did."""
+    handler = handlers.find(item.operation)
+    if handler is None:
+        return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS)
+    ctx = Context(item, using, channel)
+    # an item enqueued by a handler carries that handler's bindings: its own come last
+    mine = {"item_id": item.id, "operation": item.operation, "document": item.document_id}
+    memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
+    try:
+        with correlation.bind(**{**item.metadata, **mine}):
+            try:
+                with memory_limit(memory if limits else 0):
+                    value = handler.function(ctx)
+                return (
+                    outcomes.Completed(settled=True) if ctx.settled else outcomes.Completed(result=result_text(value))
+                )
+            except BaseException as error:  # noqa: BLE001 - whatever the handler raised becomes its outcome
+                return _failure(ctx, error)
+    finally:
+        tidy_connections()
+
+
+def _failure(ctx: Context, error: BaseException) -> outcomes.Outcome:
+    if ctx.settled:
+        logger.warning("item %s was completed, then its handler raised", ctx.id, exc_info=error)
+        return outcomes.Completed(settled=True)
+    if unwell(error, ctx.using):
+        return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS)
+    try:
+        return outcomes.from_exception(error)
+    except Exception as fault:  # noqa: BLE001 - an exception that can not even be printed
+        return outcomes.Failed(
+            code="exception", message=f"{type(error).__name__}, and reading it: {type(fault).__name__}"
+        )
+
+
+def unwell(error: BaseException, using: str) -> bool:
+    """Whether the handler failed because the queue's own database is unwell: then no item is to blame."""
+    if not isinstance(error, DatabaseError) or not store.is_unwell(error):
+        return False
+    if store.sqlstate(error).startswith(("53", "57P", store.READ_ONLY_SQLSTATE)):
+        return True
+    return not connections[using].is_usable() if connections[using].connection else True
+
+
+@contextlib.contextmanager
+def memory_limit(megabytes: int) -> Iterator[None]:
+    """Bound the address space to its present size + `megabytes` for the block; 0: no bound."""
+    if not megabytes or sys.platform != "linux":
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    present = int(STATM.read_text("ascii").split(maxsplit=1)[0]) * resource.getpagesize()
+    wanted = present + megabytes * 1_048_576
+    for limit in (soft, hard):
+        if limit != resource.RLIM_INFINITY:
+            wanted = min(wanted, limit)
+    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def tidy_connections() -> None:
+    """Leave no broken connection and no open transaction for the next item; healthy ones stay open."""
+    reset_queries()
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is None:
+            continue
+        open_still = connection.in_atomic_block or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
+        if open_still or (connection.errors_occurred and not connection.is_usable()):
+            connection.close()
+        connection.errors_occurred = False

@@ -1,0 +1,237 @@
+"""Intakes, files and documents for people: one plain state line each, reprocess and cancel, and no big table counted.
+
+Rows are shown, not edited: what changes them are the services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from docqueue.exceptions import DocqueueError
+from ingestion.errors import IngestionError
+from ingestion.models import Document, IngestFile, Intake
+from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
+from ingestion.states import file_state, intake_state, live_items
+from ingestion.summary import summaries
+
+if TYPE_CHECKING:
+    AnyPaginator = Paginator[Any]
+    AnyModelAdmin = admin.ModelAdmin[Any]
+else:
+    AnyPaginator, AnyModelAdmin = Paginator, admin.ModelAdmin
+
+PAGE = 50
+PAGES = 20
+
+
+class BoundedPaginator(AnyPaginator):
+    """The first thousand rows of a list and no further (filters and search find the rest): no table is ever counted."""
+
+    @cached_property
+    def count(self) -> int:
+        rows = self.object_list
+        return rows.order_by()[: PAGE * PAGES].count() if isinstance(rows, QuerySet) else len(rows)
+
+
+class ReadOnlyAdmin(AnyModelAdmin):
+    """A list and a page to read, with a state line worked out for a whole page of rows at once."""
+
+    list_per_page = PAGE
+    list_max_show_all = PAGE
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        # Actions need it; the form itself shows everything read only.
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        fields = [field.name for field in self.model._meta.fields]
+        return [*fields, *(name for name in ("state",) if hasattr(self, name))]
+
+    def lines(self, rows: Iterable[Any]) -> dict[int, str]:
+        """State lines by id."""
+        raise NotImplementedError
+
+    @admin.display(description=_("state"))
+    def state(self, row: Any) -> str:
+        """The one plain line."""
+        known: str | None = getattr(row, "state_line", None)
+        return known if known is not None else self.lines([row])[row.pk]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        found = super().get_changelist_instance(request)
+        rows = list(found.result_list)
+        lines = self.lines(rows)
+        for row in rows:
+            row.state_line = lines[row.pk]
+        found.result_list = rows
+        return found
+
+    def each(
+        self, request: HttpRequest, rows: QuerySet[Any], work: Callable[[Any], object], said: Callable[[int], str]
+    ) -> None:
+        """Do something to each selected row; refusals are shown with their reason and stop nothing."""
+        well = 0
+        for row in rows:
+            try:
+                work(row)
+                well += 1
+            except (IngestionError, DocqueueError) as error:
+                messages.warning(request, f"{row}: {error} {error.hint}")
+        if well:
+            messages.success(request, said(well) % {"n": well})
+
+
+def _link(kind: str, pk: int | None, label: str) -> str:
+    if pk is None:
+        return "–"
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:ingestion_{kind}_change", args=[pk]), label)
+
+
+@admin.register(Intake)
+class IntakeAdmin(ReadOnlyAdmin):
+    """Uploads."""
+
+    list_display = ("id", "__str__", "owner", "kind", "status", "state", "files", "created_at")
+    list_filter = ("status", "kind", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("=id", "filename", "=correlation_id", "owner__username")
+    actions = ("cancel",)
+
+    def lines(self, rows: Iterable[Intake]) -> dict[int, str]:
+        rows = list(rows)
+        sums, items, now = summaries(rows), live_items(row.item_id for row in rows), timezone.now()
+        for row in rows:
+            row.summary = sums[row.pk]  # type: ignore[attr-defined]  # for the column beside it
+        return {row.pk: intake_state(row, sums[row.pk], items.get(row.item_id or 0), now) for row in rows}
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Intake | None:
+        intake = super().get_object(request, object_id, from_field)
+        if intake is not None and reconcile_intake(intake):
+            intake.refresh_from_db()
+        return intake
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "files"]
+
+    @admin.display(description=_("files"))
+    def files(self, row: Intake) -> str:
+        summary = getattr(row, "summary", None) or summaries([row])[row.pk]
+        label = _("%(done)d of %(total)d done, %(failed)d failed") % {
+            "done": summary.finished,
+            "total": summary.total,
+            "failed": summary.failed,
+        }
+        return format_html(
+            '<a href="{}?intake__id__exact={}">{}</a>', reverse("admin:ingestion_ingestfile_changelist"), row.pk, label
+        )
+
+    @admin.action(description=_("Cancel what has not ended"), permissions=["change"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Intake]) -> None:
+        by = request.user.get_username()
+        self.each(
+            request,
+            rows,
+            lambda row: cancel_intake(row, by=by),
+            lambda n: ngettext("%(n)d intake is being cancelled.", "%(n)d intakes are being cancelled.", n),
+        )
+
+
+class FileWork(ReadOnlyAdmin):
+    """Actions on what has a document."""
+
+    actions = ("reprocess", "cancel")
+
+    def document_of(self, row: Any) -> Document:
+        """The document behind a row. Raises an `IngestionError`."""
+        raise NotImplementedError
+
+    @admin.action(description=_("Reprocess"), permissions=["change"])
+    def reprocess(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        by = request.user.get_username()
+        self.each(
+            request,
+            rows,
+            lambda row: reprocess_document(self.document_of(row), by=by),
+            lambda n: ngettext("%(n)d document is processed anew.", "%(n)d documents are processed anew.", n),
+        )
+
+    @admin.action(description=_("Cancel"), permissions=["change"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        by = request.user.get_username()
+        self.each(
+            request,
+            rows,
+            lambda row: cancel_document(self.document_of(row), by=by),
+            lambda n: ngettext("%(n)d document is being cancelled.", "%(n)d documents are being cancelled.", n),
+        )
+
+
+@admin.register(IngestFile)
+class IngestFileAdmin(FileWork):
+    """Files of uploads."""
+
+    list_display = ("id", "source_path", "intake_link", "state", "outcome", "error_code", "size", "document_link")
+    list_filter = ("outcome", "stage")
+    list_select_related = ("intake",)
+    search_fields = ("=id", "source_path", "=error_code", "=intake__id", "=item_id")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in ("intake__id__exact", "error_code") or super().lookup_allowed(lookup, value, request)
+
+    def lines(self, rows: Iterable[IngestFile]) -> dict[int, str]:
+        rows = list(rows)
+        items, now = live_items(row.item_id for row in rows), timezone.now()
+        return {row.pk: file_state(row, items.get(row.item_id or 0), now) for row in rows}
+
+    def document_of(self, row: IngestFile) -> Document:
+        if row.document is None:
+            raise IngestionError("It has no document yet.", code="not_reprocessable", hint=row.hint)
+        return row.document
+
+    @admin.display(description=_("intake"))
+    def intake_link(self, row: IngestFile) -> str:
+        return _link("intake", row.intake_id, str(row.intake_id))
+
+    @admin.display(description=_("document"))
+    def document_link(self, row: IngestFile) -> str:
+        return _link("document", row.document_id, str(row.document_id))
+
+
+@admin.register(Document)
+class DocumentAdmin(FileWork):
+    """Documents."""
+
+    list_display = ("id", "title", "owner", "state", "content_type", "page_count", "text_length", "created_at")
+    list_filter = ("text_status", "created_at")
+    list_select_related = ("owner", "file__intake")
+    search_fields = ("=id", "title", "owner__username")
+
+    def lines(self, rows: Iterable[Document]) -> dict[int, str]:
+        files = {row.pk: row.file for row in rows if hasattr(row, "file")}
+        items, now = live_items(file.item_id for file in files.values()), timezone.now()
+        lines = {pk: file_state(file, items.get(file.item_id or 0), now) for pk, file in files.items()}
+        return {row.pk: lines.get(row.pk, "–") for row in rows}
+
+    def document_of(self, row: Document) -> Document:
+        return row

@@ -1,0 +1,88 @@
+"""What the views share: who may come in, whose rows they see, pages by key, and the answers to refusals."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.http import Http404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from docqueue.api.serializers import Problem
+from ingestion.models import Document, IngestFile, Intake
+
+M = TypeVar("M", bound=Model)
+REFUSED = {
+    401: OpenApiResponse(Problem, description="Neither logged in nor a token."),
+    404: OpenApiResponse(Problem, description="There is no such thing, or it is another user's."),
+}
+BIGGEST_ID = 2**63 - 1
+
+
+class OwnedView(APIView):
+    """A view on what belongs to the caller. Other users' rows do not exist here."""
+
+    permission_classes = [IsAuthenticated]
+
+    def owner_id(self, request: Request) -> int:
+        """The caller's id."""
+        if not request.user.is_authenticated:  # permission_classes has seen to it; this tells the type checker
+            raise NotAuthenticated
+        return int(request.user.pk)
+
+    def intake(self, request: Request, pk: int) -> Intake:
+        """The caller's intake with this id."""
+        return _found(Intake.objects.filter(owner=self.owner_id(request)), pk)
+
+    def document(self, request: Request, pk: int) -> Document:
+        """The caller's document with this id."""
+        owned = Document.objects.filter(owner=self.owner_id(request))
+        return _found(owned.select_related("blob", "file__intake"), pk)
+
+
+def _found(rows: QuerySet[M], pk: int) -> M:
+    row = rows.filter(pk=pk).first() if pk <= BIGGEST_ID else None
+    if row is None:
+        _not_found()
+    return row
+
+
+def _not_found() -> NoReturn:
+    raise Http404(_("There is nothing with this id."))
+
+
+class NewestFirst(CursorPagination):
+    """Pages by key: a page costs the same wherever it lies, and new rows do not shift it."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 500
+    page_size_query_param = "limit"
+    cursor_query_param = "cursor"
+
+
+class InOrder(NewestFirst):
+    """The same in the order of the archive."""
+
+    ordering = "ordinal"
+
+
+def who(request: Request) -> str:
+    """The caller's name for the audit."""
+    return request.user.get_username()
+
+
+def file_rows(intake: Intake) -> QuerySet[IngestFile]:
+    """The files of an intake, as presenting needs them."""
+    return IngestFile.objects.filter(intake=intake.pk).select_related("intake")
+
+
+def page_of(view: APIView, rows: QuerySet[M], paginator: CursorPagination, request: Request) -> list[Any]:
+    """One page of rows."""
+    return list(paginator.paginate_queryset(rows, request, view=view) or [])

@@ -1,0 +1,155 @@
+"""The shapes of requests and answers, as the OpenAPI schema shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+
+from ingestion.models import IntakeKind, IntakeStatus, Outcome, Stage, TextStatus
+
+STATE_HELP = _("One plain line made of the stage and the queue's status.")
+
+
+class Shape(serializers.Serializer[dict[str, Any]]):
+    """An answer: read only."""
+
+
+class ProgressShape(Shape):
+    """How the processing of a file goes."""
+
+    state = serializers.CharField(help_text=STATE_HELP)
+    stage = serializers.ChoiceField(choices=Stage.choices)
+    outcome = serializers.ChoiceField(
+        choices=Outcome.choices, allow_null=True, help_text=_("Null while it has not ended.")
+    )
+    percent = serializers.IntegerField(min_value=0, max_value=100)
+    message = serializers.CharField()
+    error_code = serializers.CharField(allow_null=True, help_text=_("Stable code of what went wrong."))
+    error_message = serializers.CharField(allow_null=True)
+    hint = serializers.CharField(allow_null=True, help_text=_("The next step for a person."))
+    item_id = serializers.IntegerField(allow_null=True, help_text=_("The queue item that answers for it."))
+    duplicate_of = serializers.IntegerField(
+        allow_null=True, help_text=_("The document that was completed with the same bytes.")
+    )
+
+
+class IntakeShape(Shape):
+    """One upload and what has become of it."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=IntakeKind.choices)
+    filename = serializers.CharField()
+    size = serializers.IntegerField(help_text=_("Bytes uploaded."))
+    tags = serializers.ListField(child=serializers.CharField())
+    priority = serializers.IntegerField()
+    state = serializers.CharField(help_text=STATE_HELP)
+    stage = serializers.ChoiceField(choices=Stage.choices)
+    status = serializers.ChoiceField(choices=IntakeStatus.choices)
+    percent = serializers.IntegerField(help_text=_("Weighted by bytes; 100 only when finished."))
+    message = serializers.CharField()
+    finished = serializers.BooleanField(help_text=_("True when nothing is left to do."))
+    files_total = serializers.IntegerField()
+    files_completed = serializers.IntegerField(help_text=_("Those without text included."))
+    files_no_text = serializers.IntegerField()
+    files_failed = serializers.IntegerField()
+    files_duplicate = serializers.IntegerField()
+    files_skipped = serializers.IntegerField(help_text=_("System files such as .DS_Store."))
+    files_cancelled = serializers.IntegerField()
+    document_id = serializers.IntegerField(allow_null=True, help_text=_("Set when one plain file was uploaded."))
+    status_url = serializers.URLField()
+    files_url = serializers.URLField()
+    error_code = serializers.CharField(allow_null=True)
+    error_message = serializers.CharField(allow_null=True)
+    correlation_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class FileShape(ProgressShape):
+    """One file of an intake."""
+
+    id = serializers.IntegerField()
+    ordinal = serializers.IntegerField()
+    source_path = serializers.CharField(help_text=_("The name as it came, for display."))
+    size = serializers.IntegerField()
+    document_id = serializers.IntegerField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    seconds = serializers.FloatField(allow_null=True)
+
+
+class DocumentShape(ProgressShape):
+    """A document: how its processing goes, and what search knows of it."""
+
+    id = serializers.IntegerField()
+    title = serializers.CharField()
+    filename = serializers.CharField()
+    content_type = serializers.CharField(help_text=_("By content, not by name."))
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    searchable = serializers.BooleanField(help_text=_("Whether search finds text of it now."))
+    text_status = serializers.ChoiceField(choices=TextStatus.choices, allow_null=True)
+    text_note = serializers.CharField(allow_null=True, help_text=_("Why there is no text."))
+    text_length = serializers.IntegerField()
+    page_count = serializers.IntegerField(allow_null=True)
+    chunk_count = serializers.IntegerField()
+    extractor = serializers.CharField(allow_null=True)
+    extractor_version = serializers.IntegerField(allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    intake_id = serializers.IntegerField(allow_null=True)
+    file_id = serializers.IntegerField(allow_null=True)
+    status_url = serializers.URLField()
+    created_at = serializers.DateTimeField()
+    indexed_at = serializers.DateTimeField(allow_null=True)
+
+
+class UploadForm(serializers.Serializer[dict[str, Any]]):
+    """The multipart form of an upload."""
+
+    file = serializers.ListField(
+        child=serializers.FileField(), help_text=_("One zip, or one or many documents: repeat the field.")
+    )
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=64), required=False, help_text=_("Labels; repeat or comma-separate.")
+    )
+    priority = serializers.CharField(
+        required=False, default="0", help_text=_("-100 … 100, or high, normal, low. Higher goes first.")
+    )
+
+
+class ReprocessingShape(Shape):
+    """The item that processes the document anew."""
+
+    document_id = serializers.IntegerField()
+    item_id = serializers.IntegerField()
+    created = serializers.BooleanField(help_text=_("False when processing was under way already."))
+    status_url = serializers.URLField()
+
+
+class HitShape(Shape):
+    """One place where the words stand."""
+
+    document_id = serializers.IntegerField()
+    title = serializers.CharField()
+    filename = serializers.CharField()
+    page = serializers.IntegerField(allow_null=True)
+    chunk = serializers.IntegerField(help_text=_("Which piece of the document's text, from 0."))
+    rank = serializers.FloatField()
+    snippet = serializers.CharField(help_text=_("HTML: escaped text, the words found in <mark>."))
+
+
+class SearchShape(Shape):
+    """One page of hits, best first."""
+
+    results = HitShape(many=True)
+    next_cursor = serializers.CharField(allow_null=True, help_text=_("Give it as `cursor` for the next page."))
+
+
+class LimitShape(Shape):
+    """One limit."""
+
+    value = serializers.IntegerField()
+    description = serializers.CharField()

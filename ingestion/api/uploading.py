@@ -1,0 +1,116 @@
+"""POST documents: refusals come before anything is kept, bytes stream to storage, the answer is 202 with an address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from docqueue.api.serializers import Problem
+from ingestion.api import presenting
+from ingestion.api.base import REFUSED, NewestFirst, OwnedView, page_of
+from ingestion.api.examples import INTAKE_PENDING, UNSAFE_PATH
+from ingestion.api.serializers import DocumentShape, IntakeShape, UploadForm
+from ingestion.errors import TooLarge
+from ingestion.limits import get_limits
+from ingestion.models import Document
+from ingestion.services import accept_upload
+
+FORM_BYTES = 1024 * 1024
+"""Room for the form around the files: boundaries, names, tags."""
+
+
+class QuotaUploadHandler(FileUploadHandler):
+    """Counts what arrives and breaks off beyond the limit, also where no length was announced or a false one."""
+
+    def __init__(self, request: HttpRequest | None = None) -> None:
+        super().__init__(request)
+        self.left = get_limits().max_upload_bytes
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        self.left -= len(raw_data)
+        if self.left < 0:
+            refuse_size(get_limits().max_upload_bytes)
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        return None
+
+
+def refuse_size(most: int) -> None:
+    """Refuse an upload for its size."""
+    raise TooLarge(f"The upload is larger than the {most:,} bytes that are accepted (MAX_UPLOAD_BYTES).")
+
+
+class DocumentsView(OwnedView):
+    """The caller's documents, and the door for new ones."""
+
+    parser_classes = [MultiPartParser]
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        # Before anybody reads the body: authentication by session does, for its CSRF check.
+        if request.method == "POST":
+            request.upload_handlers.insert(0, QuotaUploadHandler(request))
+        return super().initialize_request(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="list_documents",
+        summary="List my documents, the newest first",
+        parameters=[OpenApiParameter("tag", str, description="Only documents with this tag.")],
+        responses={200: DocumentShape(many=True), 401: REFUSED[401]},
+        tags=["documents"],
+    )
+    def get(self, request: Request) -> Response:
+        """The caller's documents."""
+        rows = Document.objects.filter(owner=self.owner_id(request)).select_related("blob", "file__intake")
+        tag = request.query_params.get("tag")
+        if tag:
+            rows = rows.filter(tags__contains=[tag.replace("\0", "")])
+        paginator = NewestFirst()
+        page = page_of(self, rows, paginator, request)
+        return paginator.get_paginated_response(presenting.documents(request, page))
+
+    @extend_schema(
+        operation_id="upload_document",
+        summary="Upload one zip, or one or many documents",
+        description=(
+            "Answers as soon as the bytes are stored and the work is in the queue. A zip is checked as a whole "
+            "first: an archive that is hostile, broken or too large is refused, and nothing of it is kept. "
+            "Repeating a request with the same `Idempotency-Key` returns the first one's intake."
+        ),
+        parameters=[
+            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Makes repeating safe.")
+        ],
+        request={"multipart/form-data": UploadForm},
+        responses={
+            202: OpenApiResponse(IntakeShape, description="Accepted; follow `status_url`.", examples=[INTAKE_PENDING]),
+            401: REFUSED[401],
+            409: OpenApiResponse(Problem, description="The Idempotency-Key was used for other files."),
+            413: OpenApiResponse(Problem, description="Too large, or too many files: see GET limits."),
+            415: OpenApiResponse(Problem, description="An archive of another kind than zip, or not a form."),
+            422: OpenApiResponse(Problem, description="Refused; nothing was kept.", examples=[UNSAFE_PATH]),
+            503: OpenApiResponse(Problem, description="Storage or database do not answer."),
+            507: OpenApiResponse(Problem, description="The disk is full."),
+        },
+        tags=["documents"],
+    )
+    def post(self, request: Request) -> Response:
+        """Take in one upload."""
+        announced = request.META.get("CONTENT_LENGTH") or "0"
+        most = get_limits().max_upload_bytes
+        if announced.isdigit() and int(announced) > most + FORM_BYTES:
+            refuse_size(most)  # before its bytes are read
+        accepted = accept_upload(
+            self.owner_id(request),
+            request.FILES.getlist("file"),
+            tags=request.POST.getlist("tags"),
+            priority=request.POST.get("priority") or 0,
+            client_key=request.headers.get("Idempotency-Key"),
+        )
+        body = presenting.accepted(request, accepted)
+        return Response(body, status=202, headers={"Location": body["status_url"], "Retry-After": "1"})

@@ -1,0 +1,12 @@
+"""The Django app. Its handlers are found by docqueue through `queue_handlers.py`; nothing happens at start."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class IngestionConfig(AppConfig):
+    name = "ingestion"
+    verbose_name = _("Document ingestion")
+    default_auto_field = "django.db.models.BigAutoField"

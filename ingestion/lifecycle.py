@@ -1,0 +1,139 @@
+"""How files start and end, and intakes with them. An intake has ended when no file of it is unfinished: nobody counts.
+
+Whoever ends a file looks afterwards, in a transaction of its own, so that the last of several that end at once sees
+them all. A look that a crash swallowed is made up for by `reconcile`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, QuerySet
+from django.db.models.functions import Coalesce, Now
+
+from docqueue.models import QueueItem
+from docqueue.service import ClaimedItem
+from docqueue.states import Status
+from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
+from ingestion.models.choices import FAILED_STAGE
+from ingestion.summary import Summary, summarize
+
+
+def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
+    """Begin (or begin again) the processing of `file`. False: it is not this claim's to process any more."""
+    intake = file.intake
+    with transaction.atomic():
+        if file.outcome:  # a person put a dead item back: the intake has work to do again
+            reopen_intake(intake.pk)
+        elif intake.status == IntakeStatus.PENDING:
+            Intake.objects.filter(pk=intake.pk, status=IntakeStatus.PENDING).update(status=IntakeStatus.IN_PROGRESS)
+        changed = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id).update(
+            **blank_run(), started_at=Coalesce("started_at", Now())
+        )
+        if not changed:
+            transaction.set_rollback(True)
+    return bool(changed)
+
+
+def newest(claim: ClaimedItem) -> Exists:
+    """Whether `claim` is still the newest of its item: what an older one would write is not written."""
+    running = QueueItem.objects.filter(pk=claim.id, status=Status.IN_PROGRESS, claim_token=claim.claim_token)
+    return Exists(running)
+
+
+def blank_run() -> dict[str, Any]:
+    """The columns of a file whose processing has not got anywhere yet."""
+    nothing = {"message": "", "error_code": "", "error_message": "", "hint": ""}
+    rest = {"stage": Stage.UPLOADING, "outcome": "", "percent": 5, "duplicate_of": None, "finished_at": None}
+    return {**nothing, **rest}
+
+
+def fail_file(
+    file: IngestFile,
+    *,
+    code: str,
+    message: str,
+    hint: str = "",
+    stage: str | None = None,
+    item_id: int | None = None,
+    claim: ClaimedItem | None = None,
+) -> bool:
+    """End `file` as failed unless it has ended already. False: it had, or another item (or claim) answers for it."""
+    at = stage or IngestFile.objects.values_list("stage", flat=True).get(pk=file.pk)
+    rows = IngestFile.objects.filter(pk=file.pk, item_id=item_id if claim is None else claim.id, outcome="")
+    changed = (rows if claim is None else rows.filter(newest(claim))).update(
+        stage=FAILED_STAGE.get(at, Stage.INDEX_FAILED),
+        outcome=Outcome.FAILED,
+        percent=100,
+        message="",
+        error_code=code[:100],
+        error_message=message[:1000],
+        hint=hint[:500],
+        finished_at=Now(),
+    )
+    return bool(changed)
+
+
+def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
+    """End `file` as cancelled unless it has ended already."""
+    return bool(cancel_files(IngestFile.objects.filter(pk=file.pk), item_id=item_id))
+
+
+def cancel_files(files: QuerySet[IngestFile], *, item_id: int | None = None) -> int:
+    """The same for all of `files` that this item (None: no item yet) answers for. Returns how many were ended."""
+    return files.filter(item_id=item_id, outcome="").update(
+        stage=Stage.CANCELLED, outcome=Outcome.CANCELLED, percent=100, message="", finished_at=Now()
+    )
+
+
+def reopen_intake(intake_id: int) -> None:
+    """Say that the intake has work to do again, as part of the caller's transaction."""
+    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS)
+
+
+def finish_intake(intake_id: int) -> bool:
+    """End the intake if nothing of it is unfinished. Cheap while something is; safe for any number at once."""
+    if _unfinished(intake_id):
+        return False
+    with transaction.atomic():
+        intake = Intake.objects.select_for_update(no_key=True).filter(pk=intake_id, unpacked_at__isnull=False).first()
+        if intake is None or _unfinished(intake_id):  # asked again: under the lock nothing reopens it
+            return False
+        summary = summarize(intake)
+        status = intake_status(intake, summary)
+        stage = _final_stage(intake, status)
+        counts = summary.as_dict() | {"percent": 100, "stage": stage}
+        # Entries that never became rows, because the archive was not even planned, end as the whole did.
+        counts["cancelled" if status == IntakeStatus.CANCELLED else "failed"] += summary.total - summary.finished
+        fields: dict[str, Any] = {"status": status, "stage": stage, "percent": 100, "message": "", "counts": counts}
+        if intake.finished_at is None:
+            fields["finished_at"] = Now()
+        Intake.objects.filter(pk=intake_id).update(**fields)
+    return True
+
+
+def intake_status(intake: Intake, summary: Summary) -> IntakeStatus:
+    """How an intake without unfinished files ended."""
+    unplanned = summary.finished < summary.total
+    if intake.cancel_requested_at is not None and (summary.cancelled or unplanned):
+        return IntakeStatus.CANCELLED
+    if summary.failed or intake.error_code:
+        return IntakeStatus.COMPLETED_WITH_ERRORS if summary.ended_well else IntakeStatus.FAILED
+    if summary.cancelled and not summary.ended_well:
+        return IntakeStatus.CANCELLED
+    return IntakeStatus.COMPLETED
+
+
+def _final_stage(intake: Intake, status: IntakeStatus) -> Stage:
+    if status == IntakeStatus.CANCELLED:
+        return Stage.CANCELLED
+    if status == IntakeStatus.FAILED:
+        return Stage.UNZIP_FAILED if intake.error_code else Stage.INDEX_FAILED
+    return Stage.COMPLETED
+
+
+def _unfinished(intake_id: int) -> bool:
+    """Whether a file has not ended, asked from the highest number down: the last one to be worked on."""
+    last = IngestFile.objects.filter(intake=intake_id, outcome="").order_by("-ordinal")
+    return last.values_list("pk", flat=True).first() is not None

@@ -1,0 +1,18 @@
+"""The tables of ingestion. No foreign key points at the queue: an item's id is a plain bigint."""
+
+from ingestion.models.choices import IntakeKind, IntakeStatus, Outcome, Stage, TextStatus
+from ingestion.models.documents import Blob, Chunk, Document
+from ingestion.models.intakes import IngestFile, Intake
+
+__all__ = [
+    "Blob",
+    "Chunk",
+    "Document",
+    "IngestFile",
+    "Intake",
+    "IntakeKind",
+    "IntakeStatus",
+    "Outcome",
+    "Stage",
+    "TextStatus",
+]

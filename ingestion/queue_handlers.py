@@ -1,0 +1,97 @@
+"""The only door from the queue: what runs when an item of ours is claimed, and how it ends.
+
+A failure that is final is written on the file before the exception leaves for the queue. Where a process ends first,
+`on_dead` and, whatever else is missed, `reconcile` find the dead item.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docqueue.context import Context
+from docqueue.exceptions import Cancelled, DeadLetter
+from docqueue.handlers import handler, on_dead
+from docqueue.service import DocumentQueueService
+from ingestion import reconcile
+from ingestion.errors import IngestionError
+from ingestion.intakes import INGEST, UNPACK
+from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
+from ingestion.models import IngestFile, Intake
+from ingestion.pipeline import process_document_content
+from ingestion.progress import RowProgress
+from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake
+
+QUEUE = "documents"
+
+
+@handler(INGEST, queue=QUEUE, max_attempts=5, timeout_seconds=300, memory_mb=1024)
+def ingest(ctx: Context) -> dict[str, Any] | None:
+    """Process one document. The item ends completed together with its file, or the file says what went wrong."""
+    file = _file(ctx)
+    if not start_file(file, ctx.item):
+        return {"outcome": "superseded", "by": file.item_id}  # not stored when it is the claim that is stale
+    try:
+        _stop_if_intake_is_cancelled(ctx, file)
+        assert file.document is not None, "_file() finds files by their document"
+        process_document_content(
+            file.document, report=RowProgress(file, ctx), commit=lambda said: ctx.complete(result=said)
+        )
+    except Cancelled:
+        cancel_file(file, item_id=ctx.id)
+        raise
+    except IngestionError as error:
+        if _final(error, ctx):
+            fail_file(file, code=error.code, message=str(error), hint=error.hint, stage=error.stage, claim=ctx.item)
+        raise
+    finally:
+        finish_intake(file.intake_id)
+    return None
+
+
+def _file(ctx: Context) -> IngestFile:
+    document_id = ctx.document_id or ""
+    files = IngestFile.objects.select_related("intake", "document__blob")
+    file = files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
+    if file is None:
+        raise DeadLetter("document_missing", f"There is no document {ctx.document_id}.")
+    return file
+
+
+def _stop_if_intake_is_cancelled(ctx: Context, file: IngestFile) -> None:
+    """A cancel of an intake of thousands reaches some of its items only here. A reprocessing came after it."""
+    if file.intake.cancel_requested_at is None or ctx.payload.get("reprocess"):
+        return
+    DocumentQueueService(ctx.using).cancel(ctx.id, reason="its intake was cancelled")
+    raise Cancelled(f"the intake of document {ctx.document_id} was cancelled")
+
+
+def _final(error: IngestionError, ctx: Context) -> bool:
+    """Whether no further try follows on this error."""
+    return not error.retryable or ctx.attempt >= ctx.max_attempts
+
+
+@handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
+def unpack(ctx: Context) -> None:
+    """Bring the files of an uploaded archive into the queue, each as an item of its own."""
+    number = ctx.payload.get("intake")
+    intake = Intake.objects.select_related("blob").filter(pk=number).first() if isinstance(number, int) else None
+    if intake is None or intake.blob is None:
+        raise DeadLetter("intake_missing", f"There is no archive {number} to unpack.")
+    if intake.item_id != ctx.id:
+        return
+    reset_refused(intake)
+    try:
+        unpack_intake(intake, report=RowProgress(intake, ctx), commit=lambda said: ctx.complete(result=said))
+    except Cancelled:
+        end_cancelled(intake)
+        raise
+    except IngestionError as error:
+        if _final(error, ctx):
+            fail_unpacking(intake, code=error.code, message=str(error), hint=error.hint)
+        raise
+    finally:
+        finish_intake(intake.pk)
+
+
+on_dead(INGEST)(reconcile.item_died)
+on_dead(UNPACK)(reconcile.unpacking_died)

@@ -1,0 +1,1 @@
+"""Search: text cut into chunks, and the chunks found again."""

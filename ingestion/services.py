@@ -1,0 +1,34 @@
+"""What ingestion does, one function a verb: the API, the admin, the queue's handlers and your own code call these."""
+
+from __future__ import annotations
+
+from ingestion.cancelling import AlreadyFinished, cancel_document, cancel_intake
+from ingestion.intakes import Accepted, accept_upload
+from ingestion.lifecycle import finish_intake
+from ingestion.pipeline import ContentResult, process_document_content
+from ingestion.reconcile import reconcile, reconcile_intake
+from ingestion.reprocess import NotReprocessable, Reprocessing, reprocess_document
+from ingestion.search.query import SearchPage, search
+from ingestion.summary import Summary, summarize
+from ingestion.unpack import unpack_intake
+
+__all__ = [
+    "Accepted",
+    "AlreadyFinished",
+    "ContentResult",
+    "NotReprocessable",
+    "Reprocessing",
+    "SearchPage",
+    "Summary",
+    "accept_upload",
+    "cancel_document",
+    "cancel_intake",
+    "finish_intake",
+    "process_document_content",
+    "reconcile",
+    "reconcile_intake",
+    "reprocess_document",
+    "search",
+    "summarize",
+    "unpack_intake",
+]

@@ -1,0 +1,1 @@
+"""Documents that this project wrote itself, packed as a visitor would upload them. See README.md."""

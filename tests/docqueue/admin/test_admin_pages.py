@@ -1,0 +1,192 @@
+"""The page of an item, of an attempt, of an audit entry; and that nothing hostile comes alive on any of them."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.urls import reverse
+
+from docqueue.models import Attempt, AuditEntry, Progress, Queue, QueueItem
+from docqueue.service import NewItem
+from docqueue.states import Status
+from tests.docqueue.admin.conftest import ALL, VIEWS
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
+HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7|add:7 }} {% now 'Y' %} \u202etxt.exe"
+
+
+def page(client, model, key, **extra):
+    answer = client.get(reverse(f"admin:docqueue_{model}_change", args=[key]), follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_page_of_a_dead_item_shows_its_reason_and_its_tracebacks(ann, dead):
+    item = dead("d7", message="page 3 is torn")
+    shown = page(ann, "deaditem", item)
+
+    assert "Failed for good: page 3 is torn. Requeue it or discard it." in shown
+    assert "Traceback: line 1" in shown
+    assert f"/do/{'requeue'}/" in shown
+    assert "docqueue-badge docqueue-dead" in shown
+
+
+def test_nothing_on_the_page_can_be_edited_or_saved(ann, service, dead):
+    item = dead()
+    shown = page(ann, "queueitem", item)
+    assert 'name="_save"' not in shown
+    assert not re.search(r'name="(status|priority|payload)"', shown)
+
+    answer = ann.post(reverse("admin:docqueue_queueitem_change", args=[item]), {"status": "pending", "_save": "1"})
+    assert answer.status_code == 403
+    assert service.get_status(item) == Status.DEAD
+    assert ann.post(reverse("admin:docqueue_queueitem_delete", args=[item]), {"post": "yes"}).status_code == 403
+
+
+def test_the_page_of_a_finished_item_shows_its_result(ann, service, operation):
+    item = service.mark_in_progress(service.enqueue("d", operation, payload={"colour": "blue"}))
+    service.mark_completed(item, result={"pages": 12})
+    shown = page(ann, "historyitem", item.id)
+    assert "&quot;pages&quot;: 12" in shown
+    assert "&quot;colour&quot;: &quot;blue&quot;" in shown
+
+
+def test_an_item_that_moved_on_is_followed_to_where_it_is(ann, service, dead):
+    item = dead()
+    service.requeue(item)
+    answer = ann.get(reverse("admin:docqueue_deaditem_change", args=[item]), follow=True)
+    assert answer.redirect_chain[0][0] == reverse("admin:docqueue_queueitem_change", args=[item])
+    assert "pending" in answer.content.decode()
+
+
+def test_an_item_that_never_was_leads_back_to_the_list_with_a_word(ann):
+    answer = ann.get(reverse("admin:docqueue_queueitem_change", args=[10**30]), follow=True)
+    assert answer.status_code == 200
+    assert "doesn’t exist" in answer.content.decode()
+
+
+def test_progress_of_a_running_item_is_shown(ann, service, operation):
+    item = service.mark_in_progress(service.enqueue(None, operation))
+    Progress.objects.create(
+        item_id=item.id, percent=40, stage="reading", message="page 4 of 10", updated_at="2030-01-01T00:00:00Z"
+    )
+    shown = page(ann, "queueitem", item.id)
+    assert '<progress max="100" value="40">' in shown
+    assert "page 4 of 10" in shown
+
+
+def test_payload_and_metadata_need_their_permission_and_so_do_tracebacks(operator, dead):
+    item = dead(payload={"secret": "swordfish"}, metadata={"tenant": "acme"})
+    viewer, trusted = operator("view_queueitem", name="bob"), operator(*ALL, name="cid")
+
+    hidden, shown = page(viewer, "queueitem", item), page(trusted, "queueitem", item)
+
+    for secret in ("swordfish", "acme", "Traceback: line 1"):
+        assert secret not in hidden
+        assert secret in shown
+    assert "it broke" in hidden
+
+
+def test_an_items_page_tells_what_people_did(ann, service, dead):
+    item = dead()
+    service.requeue(item, by="bob", reason="disk was full")
+    shown = page(ann, "queueitem", item)
+    assert "bob" in shown
+    assert "disk was full" in shown
+
+
+def test_the_page_of_an_attempt_shows_the_traceback(ann, dead):
+    item = dead()
+    attempt = Attempt.objects.get(item_id=item)
+    shown = page(ann, "attempt", attempt.pk)
+    assert "Traceback: line 1" in shown
+    assert f">#{item}</a>" in shown
+
+
+def test_the_page_of_an_audit_entry_shows_the_reason(ann, service, dead):
+    service.discard(dead(), by="bob", reason="spam")
+    assert "spam" in page(ann, "auditentry", AuditEntry.objects.get().pk)
+
+
+def test_a_very_long_payload_is_cut(ann, service, operation):
+    item = service.enqueue(None, operation, payload={"text": "x" * 100_000}).id
+    shown = page(ann, "queueitem", item)
+    assert "cut here" in shown
+    assert len(shown) < 60_000
+
+
+@pytest.fixture
+def hostile(register, service):
+    """Hostile strings wherever a stranger can put one."""
+    register("hostile.op", queue=HOSTILE[:64])
+    item = service.mark_in_progress(
+        service.enqueue(
+            HOSTILE, "hostile.op", payload={HOSTILE: HOSTILE}, metadata={"user": HOSTILE}, unique_key=HOSTILE
+        )
+    )
+    service.mark_failed(item, HOSTILE, code=HOSTILE[:100], traceback=HOSTILE, retryable=False)
+    finished = service.mark_in_progress(service.enqueue(HOSTILE, "hostile.op", ordering_key=None))
+    service.mark_completed(finished, result={HOSTILE: HOSTILE})
+    service.enqueue_many([NewItem(operation="hostile.op", document_id=HOSTILE)])
+    other = service.enqueue(HOSTILE, "hostile.op")
+    service.cancel(other, by=HOSTILE, reason=HOSTILE)
+    Queue.objects.create(name=HOSTILE[:60], paused_at="2030-01-01T00:00:00Z", paused_reason=HOSTILE)
+    return item.id
+
+
+class Inspector(HTMLParser):
+    """Reads a page as a browser does, and notes what a strict content security policy would refuse."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        names = dict(attrs)
+        handlers = [name for name in names if name.startswith("on") or name == "style"]
+        if handlers or tag == "style" or (tag == "script" and "src" not in names) or names.get("src") == "x":
+            self.found.append((tag, attrs))
+        self.found += [(tag, url) for url in names.values() if (url or "").strip().lower().startswith("javascript:")]
+
+
+def inert(text):
+    inspector = Inspector()
+    inspector.feed(text)
+    assert not inspector.found
+    assert "49" not in re.findall(r"onerror=alert\(1\)&gt; (\S+)", text), "a template was rendered"
+
+
+@pytest.mark.parametrize("model", ["queueitem", "deaditem", "historyitem", "attempt", "worker", "queue", "auditentry"])
+def test_hostile_strings_are_inert_in_every_list_and_nothing_is_inline(ann, hostile, model):
+    for query in ("", f"?q={HOSTILE}", f"?queue={HOSTILE[:64]}&operation={HOSTILE}"):
+        answer = ann.get(reverse(f"admin:docqueue_{model}_changelist") + query, follow=True)
+        assert answer.status_code == 200
+        inert(answer.content.decode())
+
+
+def test_hostile_strings_are_inert_on_every_page_and_question(ann, hostile, service):
+    finished = service.get_item(hostile).id
+    inert(page(ann, "deaditem", hostile))
+    inert(page(ann, "queueitem", finished))
+    inert(page(ann, "attempt", Attempt.objects.latest("id").pk))
+    inert(page(ann, "auditentry", AuditEntry.objects.latest("id").pk))
+    for item in ann.get(reverse("admin:docqueue_historyitem_changelist")).context["cl"].result_list:
+        inert(page(ann, "historyitem", item.pk))
+    asked = ann.post(reverse("admin:docqueue_deaditem_do", args=[hostile, "discard"]), {"reason": HOSTILE})
+    inert(asked.content.decode())
+    told = ann.post(
+        reverse("admin:docqueue_deaditem_do", args=[hostile, "discard"]),
+        {"reason": HOSTILE, "confirmed": "yes"},
+        follow=True,
+    )
+    inert(told.content.decode())
+    inert(ann.get(reverse("admin:index")).content.decode())
+
+
+def test_without_any_permission_the_pages_stay_closed(operator, dead):
+    item = dead()
+    assert not QueueItem.objects.none().exists()
+    nobody = operator(name="bob")
+    for model in ("queueitem", "deaditem"):
+        assert nobody.get(reverse(f"admin:docqueue_{model}_change", args=[item])).status_code == 403
+    assert set(VIEWS) < set(ALL)

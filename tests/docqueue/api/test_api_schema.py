@@ -1,0 +1,66 @@
+"""The OpenAPI document: stable operation ids, examples, and every refusal described."""
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from docqueue.api import urls
+
+OPERATIONS = {
+    ("/queue/process", "post"): "process_document_queue",
+    ("/queue/stats", "get"): "get_queue_stats",
+    ("/health", "get"): "get_health",
+    ("/items", "post"): "enqueue_item",
+    ("/items/{item_id}", "get"): "get_item",
+    ("/items/{item_id}/cancel", "post"): "cancel_item",
+    ("/items/{item_id}/requeue", "post"): "requeue_item",
+    ("/dead-letters", "get"): "list_dead_letters",
+}
+
+
+@pytest.fixture(scope="module")
+def document():
+    return SchemaGenerator(patterns=urls.urlpatterns).get_schema(request=None, public=True)
+
+
+def test_the_document_is_valid_openapi(document):
+    validate_schema(document)
+
+
+def test_generating_it_warns_of_nothing(capsys):
+    from drf_spectacular.drainage import GENERATOR_STATS
+
+    with GENERATOR_STATS.silence():
+        GENERATOR_STATS.reset()
+        SchemaGenerator(patterns=urls.urlpatterns).get_schema(request=None, public=True)
+        assert not GENERATOR_STATS, (GENERATOR_STATS._warn_cache, GENERATOR_STATS._error_cache)
+
+
+def test_operation_ids_are_what_clients_were_generated_from(document):
+    found = {(path, method): o["operationId"] for path, ops in document["paths"].items() for method, o in ops.items()}
+    assert found == OPERATIONS
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_every_answer_has_an_example_and_every_refusal_is_a_problem(document, path, method):
+    operation = document["paths"][path][method]
+    assert operation["description"]
+    if method == "post":
+        assert operation["requestBody"]["content"]["application/json"]["examples"]
+    refusals = 0
+    for status, answer in operation["responses"].items():
+        for content_type, content in answer["content"].items():
+            assert content["examples"], (status, content_type)
+            if content_type == "application/problem+json":
+                refusals += 1
+                assert content["schema"]["$ref"].endswith("/Problem")
+                for example in content["examples"].values():
+                    assert str(example["value"]["status"]) == status
+                    assert {"type", "title", "code", "detail", "hint", "retryable"} <= set(example["value"])
+    assert refusals
+
+
+def test_the_cron_endpoint_takes_its_token(document):
+    security = document["paths"]["/queue/process"]["post"]["security"]
+    assert {"processToken": []} in security
+    assert document["components"]["securitySchemes"]["processToken"]["scheme"] == "bearer"

@@ -1,0 +1,117 @@
+"""The admin: lists with their state lines, actions that go through the services, and no table counted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from docqueue.models import QueueItem
+from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome
+from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def admin(transactional_db):
+    client = Client()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    return client
+
+
+def listing(kind):
+    return reverse(f"admin:ingestion_{kind}_changelist")
+
+
+def test_lists_show_the_state_line_of_each_row(admin, owner, worker):
+    accept_document(owner, b"MZ" + b"\0" * 200, "x.exe")
+    worker.run()
+    accept_document(owner, "waiting")
+    for kind in ("intake", "ingestfile", "document"):
+        page = admin.get(listing(kind)).content.decode()
+        assert "Failed: unsupported type" in page, kind
+        assert "aiting" in page, kind
+
+
+@pytest.mark.parametrize("kind", ["intake", "ingestfile", "document"])
+def test_no_list_counts_a_table_and_a_longer_list_costs_no_more_statements(admin, owner, kind):
+    accept(owner, upload("a.txt", "a"))
+    with CaptureQueriesContext(connection) as few:
+        admin.get(listing(kind))
+    for n in range(6):
+        accept(owner, upload(f"{n}.txt", str(n)))
+    with CaptureQueriesContext(connection) as many:
+        admin.get(listing(kind))
+    assert len(many) == len(few)
+    counts = [q["sql"] for q in many.captured_queries if re.search(r"count\(\*\)", q["sql"], re.IGNORECASE)]
+    assert all("LIMIT" in sql for sql in counts)
+
+
+def test_pages_of_single_rows_open(admin, owner, worker):
+    intake = accept_zip(owner, {"a.txt": "alpha"})
+    worker.run()
+    file = intake.files.get()
+    for kind, pk in (("intake", intake.pk), ("ingestfile", file.pk), ("document", file.document_id)):
+        page = admin.get(reverse(f"admin:ingestion_{kind}_change", args=[pk]))
+        assert page.status_code == 200
+        assert "Completed" in page.content.decode()
+
+
+def test_rows_can_neither_be_added_nor_deleted(admin, owner):
+    intake = accept(owner)
+    assert admin.get(reverse("admin:ingestion_intake_add")).status_code == 403
+    assert admin.get(reverse("admin:ingestion_intake_delete", args=[intake.pk])).status_code == 403
+
+
+def test_reprocessing_selected_documents_makes_new_items(admin, owner, worker):
+    document = accept_document(owner)
+    worker.run()
+    act(admin, "document", "reprocess", document.pk)
+    assert QueueItem.objects.get().document_id == str(document.pk)
+
+
+def test_reprocessing_selected_files_works_too_and_refusals_are_told(admin, owner, worker):
+    good = accept_document(owner, "good").file
+    worker.run()
+    archive = accept_zip(owner, {".DS_Store": b"\0", "a.txt": "a"})
+    worker.run()
+    skipped = archive.files.get(outcome=Outcome.SKIPPED)
+    page = act(admin, "ingestfile", "reprocess", good.pk, skipped.pk)
+    assert "1 document is processed anew" in page
+    assert "has no document" in page
+    assert IngestFile.objects.get(pk=good.pk).outcome == ""
+
+
+def test_cancelling_selected_intakes_ends_them(admin, owner):
+    intake = accept(owner, upload("a.txt", "a"), upload("b.txt", "b"))
+    act(admin, "intake", "cancel", intake.pk)
+    assert Intake.objects.get().status == IntakeStatus.CANCELLED
+
+
+def test_who_may_only_look_sees_no_actions(owner):
+    from django.contrib.auth.models import Permission
+
+    viewer = UserFactory(is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_document"))
+    document = accept_document(owner)
+    client = Client()
+    client.force_login(viewer)
+    page = client.get(listing("document")).content.decode()
+    assert document.title in page
+    assert 'value="reprocess"' not in page
+
+
+def test_searching_by_id_and_name_finds_the_row(admin, owner):
+    document = accept_document(owner, "text", "quarterly.txt")
+    for words in ("quarterly", str(document.pk)):
+        assert "quarterly.txt" in admin.get(listing("document"), {"q": words}).content.decode()
+
+
+def act(client, kind, action, *pks):
+    form = {"action": action, "_selected_action": list(pks)}
+    return client.post(listing(kind), form, follow=True).content.decode()
