@@ -21,9 +21,7 @@ def once(processes: int, ordered: bool) -> float:
     """One run; items per second."""
     with connection.cursor() as cursor:
         cursor.execute("truncate docqueue_item, docqueue_history, docqueue_worker, docqueue_attempt")
-    items = (
-        NewItem(document_id=n if ordered else None, operation="bench.noop", payload=PAYLOAD) for n in range(ITEMS)
-    )
+    items = (NewItem(document_id=n if ordered else None, operation="bench.noop", payload=PAYLOAD) for n in range(ITEMS))
     DocumentQueueService().enqueue_many(items)
     with connection.cursor() as cursor:
         cursor.execute("analyze docqueue_item")

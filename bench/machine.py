@@ -17,8 +17,9 @@ def describe() -> str:
     """One line: date, cores, memory, Python, Django, PostgreSQL and its durability."""
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1_048_576
     with connection.cursor() as cursor:
-        cursor.execute("select current_setting('server_version'), current_setting('fsync'),"
-                       " current_setting('synchronous_commit')")
+        cursor.execute(
+            "select current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')"
+        )
         version, fsync, commit = cursor.fetchone()
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores shared by client and server, {memory} GiB,"

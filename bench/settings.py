@@ -8,7 +8,7 @@ if not os.environ.get("BENCH_VAR_DIR"):
     os.environ["BENCH_VAR_DIR"] = str(var_dir() / "bench")  # child processes inherit it
 os.environ["VAR_DIR"] = os.environ["BENCH_VAR_DIR"]
 
-from config.settings import *  # noqa: E402, F403
-from config.settings import INSTALLED_APPS  # noqa: E402
+from config.settings import *  # noqa: F403
+from config.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "bench"]

@@ -1,7 +1,7 @@
 """The upload endpoint under 20 concurrent clients: 1 MB files, all different, two web processes.
 
-Each client is a thread that sends its next request when the last was answered (a closed loop). The workers are not running:
-this measures the door alone. Latency is from the first byte sent to the answer read.
+Each client is a thread that sends its next request when the last was answered (a closed loop). The queue workers do not
+run: this measures the door alone. Latency is from the first byte sent to the answer read.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def client(token: str, numbers: list[int], latencies: list[float], failures: lis
 def main() -> None:
     """Print the figures."""
     access = prepare(var_dir() / "credentials")
-    log = Path(var_dir() / "bench-web.log").open("wb")
-    server = subprocess.Popen(web_command(PORT), stdout=log, stderr=log)
+    with Path(var_dir() / "bench-web.log").open("wb") as log:
+        server = subprocess.Popen(web_command(PORT), stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while not answers(f"http://127.0.0.1:{PORT}"):
@@ -75,7 +75,8 @@ def main() -> None:
         raise SystemExit(f"upload: {len(failures)} requests failed, the first: {failures[0]}")
     cuts = statistics.quantiles(latencies, n=100)
     print(
-        f"upload, {CLIENTS} clients, {REQUESTS:,} requests of 1 MB, 2 web processes: {REQUESTS / seconds:,.0f} requests/s,"
+        f"upload, {CLIENTS} clients, {REQUESTS:,} requests of 1 MB, 2 web processes:"
+        f" {REQUESTS / seconds:,.0f} requests/s,"
         f" p50 {cuts[49] * 1000:.0f} ms, p95 {cuts[94] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms,"
         f" slowest {max(latencies) * 1000:.0f} ms"
     )

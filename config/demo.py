@@ -82,7 +82,9 @@ def _run(stops: list[int]) -> list[str]:
     expected = samples.Expected.read()
     try:
         print("Starting the web server and two workers …", flush=True)
-        processes.start()
+        processes.start(stopped=lambda: bool(stops))
+        if stops:
+            return ["it was stopped"]
         api = ApiClient(processes.site, access.token)
         print("Sending the sample documents through the API …", flush=True)
         intake = samples.send(api)

@@ -59,12 +59,12 @@ class Processes:
     def site(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def start(self) -> None:
-        """Start all; returns when the site answers. Raises `CanNotRun` when one ends at once."""
+    def start(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Start all; returns when the site answers, or `stopped` says so. `CanNotRun` when one ends at once."""
         for child in self.children:
             self._start(child)
         deadline = time.monotonic() + 60
-        while not answers(self.site):
+        while not stopped() and not answers(self.site):
             for child in self.children:
                 if child.process and child.process.poll() is not None:
                     raise CanNotRun(f"{child.name} did not start:\n{_tail(child.log)}")

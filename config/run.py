@@ -63,8 +63,9 @@ def _serve(port: int, stops: list[int]) -> None:
     processes = Processes(port, var_dir() / "logs")
     print("Starting the web server and two workers …", flush=True)
     try:
-        processes.start()
-        _send_samples(processes.site, access, stops)
+        processes.start(stopped=lambda: bool(stops))
+        if not stops:
+            _send_samples(processes.site, access, stops)
         if not stops:
             _say_where(processes.site, access)
         while not stops:

@@ -27,3 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if settings.HTTP_METRICS:
     urlpatterns.append(path("metrics/http", views.http_metrics, name="http-metrics"))
+
+# under /api/ every refusal is problem JSON, also those that no view made
+handler400 = "docqueue.api.problems.handler400"
+handler403 = "docqueue.api.problems.handler403"
+handler404 = "docqueue.api.problems.handler404"
+handler500 = "docqueue.api.problems.handler500"

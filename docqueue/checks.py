@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from docqueue import conf
 
 
 @register("docqueue")
-def check_settings(**kwargs: Any) -> list[CheckMessage]:
+def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """docqueue.E002: the DOCQUEUE setting is wrong."""
     return [
         Error(problem, hint="See docs/settings.md.", id="docqueue.E002")
@@ -21,7 +22,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register("docqueue", Tags.compatibility)
-def check_alias(**kwargs: Any) -> list[CheckMessage]:
+def check_alias(**_kwargs: Any) -> list[CheckMessage]:
     """docqueue.E001: the alias is missing or no PostgreSQL; docqueue.W001: it would lose the session state."""
     raw = getattr(django_settings, "DOCQUEUE", {})
     if conf.problems(raw):
@@ -40,7 +41,7 @@ def check_alias(**kwargs: Any) -> list[CheckMessage]:
     options = connections[alias].settings_dict.get("OPTIONS", {})
     if options.get("prepare_threshold") is not None:
         return [
-            Warning(
+            checks.Warning(
                 f"The database {alias!r} sets prepare_threshold: behind a transaction pooler prepared statements fail.",
                 hint="Leave it out unless workers connect to PostgreSQL directly.",
                 id="docqueue.W001",

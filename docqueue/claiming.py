@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from docqueue import store
+from docqueue.conf import get_settings
+from docqueue.models import Worker
 from docqueue.store import ClaimedItem
 
 
@@ -71,6 +74,31 @@ def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime 
     params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
     found = store.claimed(store.run(using, "claim_suspect", params))
     return found[0] if found else None
+
+
+def register_caller(using: str, lease_seconds: float | None, now: datetime | None = None) -> int:
+    """A lease row for a caller outside a worker, for `lease_seconds` (default CALLER_LEASE_SECONDS)."""
+    lease = get_settings().CALLER_LEASE_SECONDS if lease_seconds is None else lease_seconds
+    return register(using, Worker.Kind.CALLER, lease_seconds=lease, now=now)
+
+
+def claim_as_caller(
+    using: str, serve: Sequence[str], limit: int, lease_seconds: float | None = None, now: datetime | None = None
+) -> list[ClaimedItem]:
+    """Claim outside a worker, under a lease row of its own: one suspect alone, else up to `limit` plain items."""
+    found = lanes(using, serve)
+    if not found or limit < 1:
+        return []
+    with store.atomic(using):
+        own = register_caller(using, lease_seconds, now)
+        suspects = [lane.queue for lane in found if lane.suspect]
+        alone = claim_suspect(using, own, suspects, now) if suspects else None
+        plain = [lane.queue for lane in found if lane.plain]
+        random.shuffle(plain)  # so that no queue starves behind another
+        items = [alone] if alone else claim(using, own, plain, limit, now)
+        if not items:
+            store.run(using, "forget_caller", {"worker_id": own})
+    return items
 
 
 def renew(using: str, worker: int, lease_seconds: float, info: str | None = None, now: datetime | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Values that travel with an item: bound around a request, stored in the item's metadata, bound again around its handler.
+"""Values that travel with an item: bound around a request, stored in its metadata, bound again around its handler.
 
 `correlation_id`, `user`, `intake` and the like stand on every log line between `bind` and its end, in the
 process that enqueues and in the one that runs the item.
@@ -30,5 +30,5 @@ def bind(**values: Any) -> Iterator[None]:
 
 
 def add(**values: Any) -> None:
-    """Add `values` until the enclosing `bind` block ends: for what is learnt half way, such as who a token belongs to."""
+    """Add `values` until the enclosing `bind` block ends: for what is learnt half way, such as whose token it is."""
     _bound.set(current() | {k: v for k, v in values.items() if v is not None})

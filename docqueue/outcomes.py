@@ -196,7 +196,7 @@ def _said(outcome: Failed | Dead, kind: str) -> dict[str, Any]:
     return {
         "outcome": kind,
         "code": clean(outcome.code)[:100],
-        "message": clean(str(outcome.message))[:MESSAGE_MAX],
+        "message": clean(outcome.message)[:MESSAGE_MAX],
         "traceback": clean(outcome.traceback)[-TRACEBACK_MAX:],
         "fingerprint": outcome.fingerprint or text_fingerprint(outcome.code, outcome.message),
     }

@@ -11,7 +11,7 @@ from docqueue.admission import ordering
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, ItemNotFound, LeaseLost
-from docqueue.models import AnyItem, QueueItem, Worker
+from docqueue.models import AnyItem, QueueItem
 from docqueue.states import LIVE, Status, allowed
 from docqueue.store import ClaimedItem
 from docqueue.validation import DOCUMENT, DocumentId, NewItem
@@ -105,23 +105,13 @@ class DocumentQueueService:
         """Claim up to `limit` pending items, in claim order, each with a fresh fence.
 
         Never blocks: items another claimer is taking are skipped. Raises nothing when the queue is empty or
-        paused: the list is. Without `worker` (a worker row's id) the caller gets a lease row of its own.
+        paused: the list is. Without `worker` (a worker row's id) the caller gets a lease row of its own, and an
+        item that may have killed an earlier claimer comes first and alone.
         """
+        if worker is None:
+            return claiming.claim_as_caller(self.using, queues or (), limit, lease_seconds, now)
         lanes = [lane.queue for lane in claiming.lanes(self.using, queues or ()) if lane.plain]
-        if worker is not None:
-            return claiming.claim(self.using, worker, lanes, limit, now)
-        if not lanes:
-            return []
-        with store.atomic(self.using):
-            own = self._register_caller(lease_seconds, now)
-            items = claiming.claim(self.using, own, lanes, limit, now)
-            if not items:
-                store.run(self.using, "forget_caller", {"worker_id": own})
-        return items
-
-    def _register_caller(self, lease_seconds: float | None, now: datetime | None) -> int:
-        lease = get_settings().CALLER_LEASE_SECONDS if lease_seconds is None else lease_seconds
-        return claiming.register(self.using, Worker.Kind.CALLER, lease_seconds=lease, now=now)
+        return claiming.claim(self.using, worker, lanes, limit, now)
 
     def mark_in_progress(
         self, queue_item: HasId | int, *, lease_seconds: float | None = None, now: datetime | None = None
@@ -132,7 +122,7 @@ class DocumentQueueService:
         """
         item_id = _id(queue_item)
         with store.atomic(self.using):
-            worker = self._register_caller(lease_seconds, now)
+            worker = claiming.register_caller(self.using, lease_seconds, now)
             params = {"worker_id": worker, "token": store.new_token(), "item_id": item_id, "now": now}
             found = store.claimed(store.run(self.using, "claim_one", params))
             if not found:
@@ -175,8 +165,9 @@ class DocumentQueueService:
         now: datetime | None = None,
     ) -> Status:
         """Record a failed attempt: `waiting` (it will be retried), `dead` or `cancelled`. Raises `LeaseLost`."""
+        wait = None if retry_after is None else validation.seconds("retry_after", retry_after)
         failed = outcomes.Failed(
-            code=code, message=error_message, traceback=traceback, retryable=retryable, retry_after=retry_after
+            code=code, message=str(error_message), traceback=traceback, retryable=retryable, retry_after=wait
         )
         return self._settle_one(queue_item, failed, now)
 
@@ -184,7 +175,7 @@ class DocumentQueueService:
         self, queue_item: ClaimedItem, reason: str, *, code: str = "moved_to_dead", now: datetime | None = None
     ) -> Status:
         """Set a claimed item aside for a person to look at. Returns `dead` or `cancelled`. Raises `LeaseLost`."""
-        return self._settle_one(queue_item, outcomes.Dead(code=code, message=reason), now)
+        return self._settle_one(queue_item, outcomes.Dead(code=code, message=str(reason)), now)
 
     def release(self, queue_item: ClaimedItem, *, now: datetime | None = None) -> Status:
         """Hand a claimed item back unrun: it keeps its place, the attempt is given back. Raises `LeaseLost`."""
@@ -272,7 +263,7 @@ class DocumentQueueService:
         return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
 
     def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None) -> None:
-        said = {"actor": by[:255], "reason": reason[:1000], "action": action}
+        said = {"actor": outcomes.clean(by)[:255], "reason": outcomes.clean(reason)[:1000], "action": action}
         store.run(self.using, "audit", {**said, "item_id": item_id, "filter": "{}", "count": 1, "now": now})
 
     def _refusal(self, verb: str, item_id: int) -> IllegalTransition:

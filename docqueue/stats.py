@@ -92,18 +92,22 @@ def explain(using: str, item: AnyItem, now: datetime | None = None) -> str:
         case Status.IN_PROGRESS:
             return f"Running: attempt {item.attempt} of {item.max_attempts}."
         case Status.DEAD:
-            return f"Failed for good: {item.error_message or item.error_code}. Requeue it or discard it."
+            return f"Failed for good: {_error(item)}. Requeue it or discard it."
         case Status.CANCELLED:
             return "Cancelled."
         case Status.COMPLETED:
             return "Completed."
 
 
+def _error(item: AnyItem) -> str:
+    return (item.error_message or item.error_code or "").rstrip(".")
+
+
 def _why_waiting(item: AnyItem, now: datetime) -> str:
     due = "" if item.next_retry_at is None else in_words((item.next_retry_at - now).total_seconds())
     match WaitReason(item.wait_reason or WaitReason.DELAYED):
         case WaitReason.RETRY:
-            said = f" ({item.error_message or item.error_code})" if item.error_message or item.error_code else ""
+            said = f" ({_error(item)})" if _error(item) else ""
             return f"Waiting: retry in {due}{said}."
         case WaitReason.DELAYED:
             return f"Waiting: starts in {due}."

@@ -13,7 +13,8 @@ from docqueue.exceptions import Cancelled, DeadLetter
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
 from ingestion import reconcile
-from ingestion.errors import IngestionError
+from ingestion.errors import ExtractFailed, IngestionError
+from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
 from ingestion.models import IngestFile, Intake
@@ -32,10 +33,7 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
         return {"outcome": "superseded", "by": file.item_id}  # not stored when it is the claim that is stale
     try:
         _stop_if_intake_is_cancelled(ctx, file)
-        assert file.document is not None, "_file() finds files by their document"
-        process_document_content(
-            file.document, report=RowProgress(file, ctx), commit=lambda said: ctx.complete(result=said)
-        )
+        _process(ctx, file)
     except Cancelled:
         cancel_file(file, item_id=ctx.id)
         raise
@@ -46,6 +44,22 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
     finally:
         finish_intake(file.intake_id)
     return None
+
+
+def _process(ctx: Context, file: IngestFile) -> None:
+    assert file.document is not None, "_file() finds files by their document"
+    try:
+        process_document_content(
+            file.document, report=RowProgress(file, ctx), commit=lambda said: ctx.complete(result=said)
+        )
+    except MemoryError as error:
+        # Another try in a fresh place may do; a third would only keep others waiting.
+        raise ExtractFailed(
+            "Reading the file took more memory than is allowed.",
+            code="out_of_memory",
+            retryable=ctx.attempt == 1,
+            hint=hint_for("out_of_memory"),
+        ) from error
 
 
 def _file(ctx: Context) -> IngestFile:

@@ -51,12 +51,17 @@ def states() -> str:
     lines += [f"    {status.value} --> [*]" for status in Status if status in FINISHED]
     lines += ["```", "", "| verb | from | to |", "|---|---|---|"]
     lines += [f"| {m.verb} | {m.source.value} | {m.target.value} |" for m in TRANSITIONS]
-    lines += ["", "`cancel` of a running item only asks its handler to stop; whatever way the run then ends, except by"]
-    lines += ["completing, leads to `cancelled`. The database refuses every other change of a live row by a trigger."]
+    lines += ["", "`cancel` of a running item only asks its handler to stop; whatever way the run then ends, except"]
+    lines += ["by completing, leads to `cancelled`. A trigger in the database refuses every other change."]
     lines += ["", "## Why an item waits", "", "| `wait_reason` | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {reason.label} |" for reason in WaitReason]
-    lines += ["", "An item joins the line of its ordering key when it is due, so a delayed item holds nobody back before."]
-    lines += ["The head of a line holds its key through retries, snoozes, releases and lost leases; a dead or cancelled"]
+    lines += [
+        "",
+        "An item joins the line of its ordering key when it is due, so a delayed item holds nobody back before.",
+    ]
+    lines += [
+        "The head of a line holds its key through retries, snoozes, releases and lost leases; a dead or cancelled"
+    ]
     lines += ["head lets the next one pass, and a requeued one takes its turn again.", ""]
     lines += ["## Words of other queues", "", "| elsewhere | here |", "|---|---|"]
     lines += [f"| {theirs} | {ours} |" for theirs, ours in ELSEWHERE]

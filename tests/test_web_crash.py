@@ -42,7 +42,8 @@ def web(port: int, env: dict[str, str], root: Path) -> Iterator[subprocess.Popen
     try:
         deadline = time.monotonic() + 30
         while not answers(f"http://127.0.0.1:{port}"):
-            assert time.monotonic() < deadline and server.poll() is None, "the web server did not start"
+            assert server.poll() is None, "the web server did not start"
+            assert time.monotonic() < deadline, "the web server does not answer"
             time.sleep(0.05)
         yield server
     finally:
@@ -107,7 +108,8 @@ def test_killing_the_web_server_loses_no_accepted_upload_and_doubles_none(
         os.killpg(server.pid, signal.SIGKILL)  # the master and both workers, in the middle of their requests
         for sender in senders:
             sender.join(60)
-    assert accepted and broken, "the kill came too early or too late to break anything"
+    assert accepted, "the kill came too early"
+    assert broken, "the kill came too late to break anything"
 
     with web(port, project_env, root):
         for number in broken:  # what a client does: the same upload under the same key

@@ -25,9 +25,9 @@ class HistoryItemAdmin(ItemAdmin):
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter)
-    about = tuple(name for name in (*ItemAdmin.about, "worker") if name != "timeout_seconds")
-    times = ("enqueued", "starts_after", "claimed", "finished", "took")
-    failure = ("error_code", "error")
+    running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
+    times: tuple[str, ...] = ("enqueued", "starts_after", "claimed", "finished", "took")
+    failure = ("error_code",)
     data = (*ItemAdmin.data, "result_shown")
 
     def slim(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

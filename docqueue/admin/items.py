@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from docqueue import handlers
 from docqueue.admin import actions, columns, filters
 from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
 from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Progress, QueueItem
 from docqueue.states import Status, allowed
@@ -26,20 +27,18 @@ if TYPE_CHECKING:
 SHOWN = 50  # attempts and audit entries on an item's page
 
 
-class ItemAdmin(ReadOnlyAdmin):
+class ItemAdmin(ItemColumns, ReadOnlyAdmin):
     """What live, dead and finished items have in common."""
 
-    list_display = ("id_", "what", "document", "state", "why", "tries", "age")
+    list_display: tuple[str, ...] = ("id_", "what", "document", "state", "why", "tries", "age")
     list_display_links = ("id_",)
     search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
     search_help_text = _("Exact id, document or operation.")
     change_form_template = "admin/docqueue/item.html"
-    about: tuple[str, ...] = (
-        "state", "why", "operation", "document", "queue", "priority", "ordering_key", "unique_key", "tries", "crashes",
-        "timeout_seconds",
-    )  # fmt: skip
+    about: tuple[str, ...] = ("operation", "document", "queue", "priority")
+    running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
     times: tuple[str, ...] = ("enqueued", "starts_after", "next_try", "claimed", "cancel_asked", "died")
-    failure: tuple[str, ...] = ("error_code", "error", "fingerprint")
+    failure: tuple[str, ...] = ("error_code", "fingerprint")
     data: tuple[str, ...] = ("payload_shown", "metadata_shown")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -72,18 +71,22 @@ class ItemAdmin(ReadOnlyAdmin):
         return queryset.filter(wanted), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        groups: list[tuple[Any, dict[str, Any]]] = [
-            (None, {"fields": self.about}),
-            (_("Times"), {"fields": self.times}),
-        ]
-        if obj is not None and (obj.error_code or obj.error_message):
-            groups.append((_("Last failure"), {"fields": self.failure}))
+        """Only what there is to say about this item, a few values a line."""
+        lines = [self._said(obj, names) for names in (self.about, self.running, self.failure)]
+        groups: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [("state", "why"), *filter(None, lines)]})]
+        groups.append((_("Times"), {"fields": self._said(obj, self.times)}))
         if request.user.has_perm("docqueue.view_payload"):
             groups.append((_("Data"), {"fields": self.data}))
         return groups
 
+    def _said(self, item: Any, names: Sequence[str]) -> tuple[str, ...]:
+        """Those of these fields that have a value."""
+        values = ((name, getattr(self, name, None)) for name in names)
+        shown = ((name, own(item) if callable(own) else getattr(item, name)) for name, own in values)
+        return tuple(name for name, value in shown if value not in (None, "", columns.NOTHING))
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.about, *self.times, *self.failure, *self.data)
+        return ("state", "why", *self.about, *self.running, *self.times, *self.failure, *self.data)
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         reasons = columns.Reasons(get_settings().DATABASE)
@@ -120,75 +123,6 @@ class ItemAdmin(ReadOnlyAdmin):
     def verbs_for(self, item: Any) -> list[actions.Verb]:
         """What can be done to the item as it is."""
         return []
-
-    @admin.display(description=_("id"), ordering="id")
-    def id_(self, item: Any) -> Display:
-        return f"#{item.pk}"
-
-    @admin.display(description=_("operation, queue"))
-    def what(self, item: Any) -> Display:
-        return columns.two_lines(item.operation, item.queue)
-
-    @admin.display(description=_("document"))
-    def document(self, item: Any) -> Display:
-        return columns.text(item.document_id)
-
-    @admin.display(description=_("status"))
-    def state(self, item: Any) -> Display:
-        return columns.badge(item.status, Status(item.status).label)
-
-    @admin.display(description=_("why"))
-    def why(self, item: Any) -> Display:
-        shown = getattr(item, "reason_shown", None) or columns.Reasons(get_settings().DATABASE).why(item)
-        return columns.text(shown)
-
-    @admin.display(description=_("attempt"))
-    def tries(self, item: Any) -> Display:
-        return f"{item.attempt} / {item.max_attempts}"
-
-    @admin.display(description=_("enqueued"))
-    def age(self, item: Any) -> Display:
-        return columns.ago(item.enqueued_at)
-
-    @admin.display(description=_("enqueued"))
-    def enqueued(self, item: Any) -> Display:
-        return columns.exact(item.enqueued_at)
-
-    @admin.display(description=_("run after"))
-    def starts_after(self, item: Any) -> Display:
-        return columns.exact(item.run_after)
-
-    @admin.display(description=_("next try"))
-    def next_try(self, item: Any) -> Display:
-        return columns.exact(item.next_retry_at)
-
-    @admin.display(description=_("claimed"))
-    def claimed(self, item: Any) -> Display:
-        return columns.exact(item.claimed_at)
-
-    @admin.display(description=_("cancel requested"))
-    def cancel_asked(self, item: Any) -> Display:
-        return columns.exact(item.cancel_requested_at)
-
-    @admin.display(description=_("died"))
-    def died(self, item: Any) -> Display:
-        return columns.exact(item.died_at)
-
-    @admin.display(description=_("message"))
-    def error(self, item: Any) -> Display:
-        return columns.text(item.error_message)
-
-    @admin.display(description=_("worker"))
-    def worker(self, item: Any) -> Display:
-        return columns.worker_link(item.worker_id)
-
-    @admin.display(description=_("payload"))
-    def payload_shown(self, item: Any) -> Display:
-        return columns.as_json(item.payload)
-
-    @admin.display(description=_("metadata"))
-    def metadata_shown(self, item: Any) -> Display:
-        return columns.as_json(item.metadata)
 
 
 class ActingAdmin(ItemAdmin):
@@ -239,7 +173,6 @@ class QueueItemAdmin(ActingAdmin):
     heading = _("Live items")
     list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter)
     actions = ("requeue", "cancel")
-    about = (*ItemAdmin.about, "worker")
 
     @admin.action(description=_("Requeue, or run now what waits for its time"), permissions=["requeue_item"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> HttpResponse | None:

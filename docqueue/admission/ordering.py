@@ -42,7 +42,7 @@ def after_finish(using: str, keys: Sequence[str]) -> None:
         transaction.on_commit(lambda: promote(using, wanted), using=using, robust=True)
 
 
-def promote_all(using: str, now: datetime | None = None) -> int:
+def promote_all(using: str, now: datetime | None = None) -> int:  # noqa: ARG001 - a rule's signature
     """Walk over every key that has somebody in line and promote the heads of those that are free."""
     total, after = 0, ""
     while True:

@@ -93,8 +93,11 @@ class ProcessPool:
             if child is None or room < 1:
                 break
             some = [buffer.popleft() for _ in range(min(room, len(buffer)))]
-            if not child.give(some):
-                buffer.extendleft(reversed(some))
+            while some and not child.give(some):  # too much at once
+                half = len(some) // 2
+                buffer.extendleft(reversed(some[half:]))
+                del some[half:]
+            if not some:
                 break
             given += len(some)
         return given

@@ -68,7 +68,7 @@ def rows(text: str, delimiter: str, out: PageWriter) -> Iterator[list[str]]:
             return
         except (_NeverClosed, csv.Error):
             number, first = lines.give_back_all_but_first()
-            out.warn("csv_unclosed_quote", f"a quotation mark is never closed, first in line {number}")
+            out.warn("csv_unclosed_quote", f"a quotation mark is never closed in line {number}")
             row = [cell.strip().strip('"') for cell in first.split(delimiter)]
             reader = csv.reader(lines, delimiter=delimiter)
         yield row

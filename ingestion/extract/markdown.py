@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
+from ingestion.extract.clean import lines_of
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.decode import read_text
 
@@ -22,31 +24,26 @@ _FRONT_MATTER_LINES = 200
 
 def read(path: Path, out: PageWriter) -> None:
     """Write the text; the title is the front matter's, else the first heading."""
-    lines = read_text(path, out).replace("\r\n", "\n").split("\n")
-    body = _after_front_matter(lines, out)
-    fence = ""
-    for index in range(body, len(lines)):
-        line = lines[index]
-        if mark := _FENCE.match(line):
-            if not fence:
-                fence = mark[1]
-                continue
-            if mark[1].startswith(fence) and line.strip() == mark[1]:
-                fence = ""
-                continue
-        if fence:
+    text = read_text(path, out).replace("\r\n", "\n")
+    fence = before = ""
+    for raw in lines_of(text[_front_matter(text, out) :]):
+        line = raw.rstrip("\n")
+        mark = _FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and line.strip() == mark[1]:
+            fence = ""
+        elif fence:
             out.line(line)
-            continue
-        heading = _HEADING.match(line)
-        if heading:
-            line = _CLOSING_MARKS.sub("", line[heading.end() :])
-        elif _UNDERLINE.match(line) and index > body and lines[index - 1].strip():
-            out.title(plain(lines[index - 1]))
-            continue
-        text = plain(line)
-        if heading:
-            out.title(text)
-        out.line(text)
+        elif heading := _HEADING.match(line):
+            words = plain(_CLOSING_MARKS.sub("", line[heading.end() :]))
+            out.title(words)
+            out.line(words)
+        elif before.strip() and _UNDERLINE.match(line):
+            out.title(plain(before))
+        else:
+            out.line(plain(line))
+        before = "" if fence else line
         if out.full:
             break
 
@@ -71,15 +68,20 @@ def _without_comments(text: str) -> str:
     return "".join(kept) + text[at:]
 
 
-def _after_front_matter(lines: list[str], out: PageWriter) -> int:
-    """Where the text begins: after a block between two lines `---` at the very top, which may name the title."""
-    if lines[0].rstrip() != "---":
-        return 0
-    for index, line in enumerate(lines[1:_FRONT_MATTER_LINES], start=1):
-        if line.rstrip() in ("---", "..."):
-            return index + 1
-        if title := _TITLE.match(line):
-            out.title(title[1].strip().strip("\"'"))
+def _front_matter(text: str, out: PageWriter) -> int:
+    """The length of a block between two lines `---` at the very top, which may name the title."""
+    length = 0
+    title = None
+    for index, line in enumerate(islice(lines_of(text), _FRONT_MATTER_LINES)):
+        length += len(line)
+        bare = line.rstrip()
+        if index == 0 and bare != "---":
+            return 0
+        if index and bare in ("---", "..."):
+            out.title(title)
+            return length
+        if found := _TITLE.match(bare):
+            title = found[1].strip().strip("\"'")
     return 0
 
 

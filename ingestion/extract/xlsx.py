@@ -11,7 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import openpyxl
 import python_calamine
@@ -77,6 +77,7 @@ class _Workbook:
         self._path = path
         self._dense = None if sparse else self._in_calamine()
         self._slow: openpyxl.Workbook | None = None
+        self._stream: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +87,8 @@ class _Workbook:
             self._dense.close()
         if self._slow is not None:
             self._slow.close()
+        if self._stream is not None:
+            self._stream.close()
 
     def sheet_names(self) -> list[str]:
         """The sheets that have cells, hidden ones too, in their order."""
@@ -114,7 +117,8 @@ class _Workbook:
 
     def _in_openpyxl(self) -> openpyxl.Workbook:
         if self._slow is None:
-            self._slow = openpyxl.load_workbook(self._path, read_only=True, data_only=True, keep_links=False)
+            self._stream = self._path.open("rb")  # by its path it would judge a file by its name
+            self._slow = openpyxl.load_workbook(self._stream, read_only=True, data_only=True, keep_links=False)
         return self._slow
 
 

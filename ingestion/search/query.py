@@ -71,7 +71,9 @@ def search(owner_id: int, q: str, *, limit: int = 20, cursor: str | None = None,
     rows = list(
         ranked.annotate(headline=headline)
         .order_by("-rank", "pk")
-        .values("pk", "document_id", "document__title", "document__file__safe_name", "page", "index", "rank", "headline")[: limit + 1]
+        .values(
+            "pk", "document_id", "document__title", "document__file__safe_name", "page", "index", "rank", "headline"
+        )[: limit + 1]
     )
     hits = [
         Hit(

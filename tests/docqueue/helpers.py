@@ -14,7 +14,7 @@ import psycopg
 from django.db import connection, connections
 from psycopg.adapt import Dumper
 
-from docqueue import claiming
+from docqueue import claiming, history
 from docqueue.models import Worker
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
 from docqueue.states import Status, WaitReason
@@ -195,6 +195,7 @@ def second_alias() -> Iterator[str]:
     """A second alias, and with it a second session, to the same database, for this thread."""
     connections["second"] = connection.copy(alias="second")
     try:
+        history.ensure("second", weeks=2)
         yield "second"
     finally:
         connections["second"].close()

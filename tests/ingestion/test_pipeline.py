@@ -102,6 +102,16 @@ def test_a_fault_that_does_not_pass_ends_the_file_on_the_last_attempt(owner, wor
     assert file.intake.finished_at is not None
 
 
+def test_a_file_that_takes_too_much_memory_gets_one_more_try_and_then_fails(owner, worker, monkeypatch):
+    document = accept_document(owner)
+    monkeypatch.setattr("ingestion.pipeline.extract", _raise(MemoryError()))
+    assert (worker.run(), IngestFile.objects.get(document=document).outcome) == (1, "")
+    assert worker.run_retries() == 1
+    file = IngestFile.objects.get(document=document)
+    assert (file.outcome, file.error_code) == (Outcome.FAILED, "out_of_memory")
+    assert file.hint
+
+
 def test_nothing_is_written_when_the_work_fails_on_the_way(owner, monkeypatch):
     document = accept_document(owner)
     monkeypatch.setattr("ingestion.pipeline.extract", _raise(ExtractFailed("no")))

@@ -10,3 +10,6 @@ class Effect(models.Model):
 
     class Meta:
         app_label = "testapp"
+
+    def __str__(self):
+        return f"{self.item_id}, attempt {self.attempt}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from docqueue.exceptions import DeadLetter, Retry, Snooze
 from docqueue.handlers import handler
@@ -168,3 +169,26 @@ def crash_once(ctx):
     _mark(ctx, "start")
     if before < ctx.payload.get("times", 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@handler("test.look")
+def look(ctx):
+    """What a handler sees of its process: here, only which one it is."""
+    return os.getpid()
+
+
+@handler("test.surroundings")
+def surroundings(ctx):
+    """Everything about the process that handlers run in."""
+    numbers = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "group": os.getpgid(0),
+        "cwd": str(Path.cwd()),
+        "inherited": [n for n in numbers if n > 2 and Path(f"/dev/fd/{n}").exists() and os.get_inheritable(n)],
+        "term": signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
+        "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "limit": resource.getrlimit(resource.RLIMIT_AS),
+        "connected": [c.alias for c in connections.all(initialized_only=True) if c.connection is not None],
+    }

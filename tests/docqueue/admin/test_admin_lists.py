@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from docqueue import claiming
-from docqueue.models import Attempt, AuditEntry, HistoryItem, Queue, QueueItem, Worker
+from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
@@ -258,3 +258,26 @@ def test_lists_need_the_permission_to_see_them(operator, some):
         assert viewer.get(url(model)).status_code == 200
     assert not Attempt.objects.none().exists()
     assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("page", [1, 2])
+@pytest.mark.parametrize(
+    ("model", "index"),
+    [("queueitem", "docqueue_item_pkey"), ("deaditem", "docqueue_item_dead"), ("historyitem", "finished_at_id")],
+)
+def test_a_page_is_one_walk_along_an_index_without_sorting(ann, service, dead, model, index, page):
+    made = [dead() for _ in range(3)]
+    service.discard(made[0])
+    admin_of = {"queueitem": QueueItem, "deaditem": DeadItem, "historyitem": HistoryItem}[model]
+    moment = int(made[2] + 1 if model == "queueitem" else 4_000_000_000_000_000 * 2**63)
+    statements, _ = queries(ann, url(model) + (f"?p={moment}" if page == 2 else ""))
+    (sql,) = [s for s in statements if f'FROM "{admin_of._meta.db_table}"' in s and '"crashes"' in s]
+
+    with connection.cursor() as cursor:
+        cursor.execute("set local enable_seqscan = off")  # the tables are tiny here
+        cursor.execute("set local enable_bitmapscan = off")
+        cursor.execute("explain " + sql)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    assert index in plan
+    assert "Sort" not in plan.replace("Sort Key", "")

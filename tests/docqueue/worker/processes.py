@@ -18,7 +18,12 @@ from tests.testapp.models import Effect
 
 ROOT = Path(__file__).resolve().parents[3]
 LEASE_SECONDS = 3
-SHORT = {"DOCQUEUE_LEASE_SECONDS": str(LEASE_SECONDS), "DOCQUEUE_HEARTBEAT_SECONDS": "1", "LOG_FORMAT": "json"}
+SHORT = {
+    "DJANGO_SETTINGS_MODULE": "tests.docqueue.worker.project",
+    "DOCQUEUE_LEASE_SECONDS": str(LEASE_SECONDS),
+    "DOCQUEUE_HEARTBEAT_SECONDS": "1",
+    "LOG_FORMAT": "json",
+}
 
 
 class Running:
@@ -184,5 +189,3 @@ def uncharged(ids: Iterable[int]) -> None:
     found = HistoryItem.objects.filter(id__in=list(ids))
     assert {(i.status, i.attempt, i.crashes) for i in found} <= {("completed", 1, 0)}
     assert found.count() == len(list(ids))
-
-

@@ -1,0 +1,81 @@
+"""PDF by PDFium: pages, passwords, damage, and pages that are only pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingestion.errors import CorruptFile
+from ingestion.extract import NoText
+from samples.pdf import Line, pdf
+from tests.ingestion.extract.conftest import Extract
+
+
+def test_every_page_has_its_text_under_its_number(extracted: Extract) -> None:
+    extraction = extracted(pdf("On domes", [[Line("first")], [], [Line("third, für alle")]]), "pdf")
+    assert [(page.number, page.text) for page in extraction.pages] == [(1, "first"), (3, "third, für alle")]
+    assert (extraction.page_count, extraction.title) == (3, "On domes")
+    assert extraction.warnings == ("pages_without_text: pages without a text layer, perhaps scans: 2",)
+
+
+def test_a_word_divided_at_a_lines_end_is_put_together(extracted: Extract) -> None:
+    extraction = extracted(pdf("", [[Line("We visit the observ-"), Line("atory tonight.")]]), "pdf")
+    assert extraction.pages[0].text == "We visit the observatory tonight."
+
+
+def test_a_blank_page_is_no_text_and_says_it_is_empty(extracted: Extract) -> None:
+    extraction = extracted(pdf("", [[]]), "pdf")
+    assert (extraction.has_text, extraction.no_text_reason) == (False, NoText.EMPTY)
+
+
+PICTURE = b"q 200 0 0 200 72 400 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \x80 EI Q"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(PICTURE, NoText.SCAN), (b"72 400 200 200 re f", NoText.DRAWING), (b"% none", NoText.EMPTY)]
+)
+def test_a_page_without_a_text_layer_says_what_is_on_it(extracted: Extract, content: bytes, reason: NoText) -> None:
+    document = pdf("", [[Line("x" * len(content))]])
+    start = document.index(b"BT /body")
+    end = document.index(b"ET", start) + 2
+    drawn = document[:start] + content.ljust(end - start) + document[end:]
+    extraction = extracted(drawn, "pdf")
+    assert (extraction.has_text, extraction.no_text_reason) == (False, reason)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_a_pdf_cut_off_is_corrupt(extracted: Extract, share: float) -> None:
+    whole = pdf("", [[Line("text")]])
+    with pytest.raises(CorruptFile) as caught:
+        extracted(whole[: int(len(whole) * share)], "pdf")
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"%PDF-1.7", b"<html>404 Not Found</html>", b"\x00" * 5000])
+def test_what_is_no_pdf_is_corrupt(extracted: Extract, data: bytes) -> None:
+    with pytest.raises(CorruptFile):
+        extracted(data, "pdf")
+
+
+def test_a_damaged_page_costs_that_page_and_is_named(extracted: Extract) -> None:
+    document = pdf("", [[Line("first")], [Line("second")], [Line("third")]])
+    at = [index for index in range(len(document)) if document.startswith(b"<< /Type /Page /", index)]
+    damaged = document[: at[1]] + b"<< /Type /Junk/" + document[at[1] + 15 :]
+    damaged = damaged.replace(b"/Junk/", b"/Rage /", 1)[: len(document)]
+    extraction = extracted(damaged, "pdf")
+    assert [page.number for page in extraction.pages] in ([1, 3], [1, 2, 3])
+    if len(extraction.pages) == 2:
+        assert extraction.warnings == ("pages_unreadable: pages that are damaged and were left out: 2",)
+
+
+def test_pages_beyond_the_limit_are_counted_but_not_read(extracted: Extract) -> None:
+    extraction = extracted(pdf("", [[Line(f"page {number}")] for number in range(1, 8)]), "pdf", max_pages=3)
+    assert [page.text for page in extraction.pages] == ["page 1", "page 2", "page 3"]
+    assert extraction.page_count == 7
+    assert extraction.warnings == ("pages_truncated: only the first 3 pages were read (limit max_pages)",)
+
+
+def test_text_beyond_the_limit_is_cut_and_the_page_count_stays_true(extracted: Extract) -> None:
+    extraction = extracted(pdf("", [[Line("many words")]] * 5), "pdf", max_text_characters=15)
+    assert extraction.page_count == 5
+    assert extraction.text_length <= 15
+    assert extraction.warnings[0].startswith("text_truncated:")

@@ -1,0 +1,134 @@
+"""Excel workbooks: sheets as pages, values as a person writes them, and no rectangle larger than memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+import resource
+
+import python_calamine
+import pytest
+
+from ingestion.errors import CorruptFile
+from ingestion.extract import NoText
+from ingestion.extract.xlsx import cell_text
+from samples import office
+from tests.ingestion.extract.conftest import Extract
+from tests.ingestion.extract.making import changed, docx_of, paragraph, xlsx_of
+
+CORNERS = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
+
+
+def test_each_sheet_is_a_page_that_begins_with_its_name(extracted: Extract) -> None:
+    book = office.xlsx("Stock", {"First & last": [["a", 1], [None, None], ["b", 2.5]], "Empty": [[]], "Third": [["z"]]})
+    extraction = extracted(book, "xlsx")
+    assert [(page.number, page.text) for page in extraction.pages] == [
+        (1, "First & last\na | 1\nb | 2.5"),
+        (3, "Third\nz"),
+    ]
+    assert (extraction.title, extraction.page_count) == ("Stock", 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3.0, "3"),
+        (0.1 + 0.2, "0.3"),
+        (1e21, "1e+21"),
+        (-2, "-2"),
+        (True, "TRUE"),
+        (None, ""),
+        (dt.datetime(2026, 3, 14), "2026-03-14"),
+        (dt.datetime(2026, 3, 14, 9, 26), "2026-03-14 09:26:00"),
+        (dt.date(2026, 3, 14), "2026-03-14"),
+        (" two\nlines ", "two lines"),
+    ],
+)
+def test_cells_read_as_a_person_would_write_them(value: object, text: str) -> None:
+    assert cell_text(value) == text
+
+
+def test_dates_are_dates_in_both_readers(extracted: Extract) -> None:
+    book = office.xlsx("", {"Loans": [["since", dt.date(2026, 1, 12)]]})
+    assert extracted(book, "xlsx").pages[0].text == "Loans\nsince | 2026-01-12"
+    assert extracted(book, "xlsx", max_dense_cells=1).pages[0].text == "Loans\nsince | 2026-01-12"
+
+
+def test_two_cells_in_opposite_corners_are_two_cells(extracted: Extract) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    extraction = extracted(xlsx_of(CORNERS), "xlsx")
+    assert extraction.pages[0].text == "Sheet\n1\n2"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        CORNERS.replace('r="XFD1048576"', "r = 'XFD1048576'"),
+        CORNERS.replace('r="XFD1048576"', 'r="xfd1048576"'),
+        # Rows that say where they are, cells that do not: they follow one another.
+        '<row r="1">' + "<c><v>1</v></c>" * 100 + '</row><row r="1048576"><c><v>2</v></c></row>',
+    ],
+)
+def test_no_way_of_writing_the_corners_makes_the_fast_reader_build_the_rectangle(
+    extracted: Extract, monkeypatch: pytest.MonkeyPatch, rows: str
+) -> None:
+    def too_dear(path: object) -> None:
+        raise AssertionError("the fast reader was asked")
+
+    monkeypatch.setattr(python_calamine.CalamineWorkbook, "from_path", too_dear, raising=False)
+    with pytest.raises(CorruptFile, match="the fast reader was asked"):
+        extracted(xlsx_of('<row r="1"><c r="A1"><v>1</v></c></row>'), "xlsx")
+    try:
+        assert extracted(xlsx_of(rows), "xlsx").has_text
+    except CorruptFile as error:
+        assert "fast reader" not in str(error)
+
+
+def test_a_size_that_the_sheet_lies_about_hides_nothing(extracted: Extract) -> None:
+    book = xlsx_of('<row r="1"><c r="A1"><v>1</v></c></row><row r="2"><c r="B2"><v>2</v></c></row>')
+    lying = changed(
+        book,
+        {
+            "xl/worksheets/sheet1.xml": b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+            b'<dimension ref="A1"/><sheetData><row r="1"><c r="A1"><v>1</v></c></row><row r="2"><c r="B2"><v>2</v></c>'
+            b"</row></sheetData></worksheet>"
+        },
+    )
+    for limit in (4_000_000, 1):
+        assert extracted(lying, "xlsx", max_dense_cells=limit).pages[0].text == "Sheet\n1\n2"
+
+
+def test_rows_out_of_order_lose_nothing_or_are_named_as_damage(extracted: Extract) -> None:
+    rows = '<row r="5"><c r="A5"><v>5</v></c></row><row r="2"><c r="C2"><v>2</v></c></row>'
+    try:
+        text = extracted(xlsx_of(rows), "xlsx").pages[0].text
+    except CorruptFile:
+        return
+    assert {"5", "2"} <= set(text.split())
+
+
+def test_a_workbook_without_cells_has_no_text_though_its_sheets_have_names(extracted: Extract) -> None:
+    extraction = extracted(office.xlsx("", {"Sheet1": [[]], "Sheet2": [[]]}), "xlsx")
+    assert (extraction.has_text, extraction.no_text_reason) == (False, NoText.EMPTY)
+
+
+def test_rows_beyond_the_limit_are_cut_with_a_warning(extracted: Extract) -> None:
+    book = office.xlsx("", {"Long": [[f"row {number}"] for number in range(1000)], "More": [["x"]]})
+    extraction = extracted(book, "xlsx", max_text_characters=100)
+    assert extraction.text_length <= 100
+    assert extraction.warnings[0].startswith("text_truncated:")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        docx_of(paragraph("words")),
+        changed(office.xlsx("", {"Sheet": [["a"]]}), {"xl/workbook.xml": None}),
+        changed(office.xlsx("", {"Sheet": [["a"]]}), {"xl/worksheets/sheet1.xml": b"<worksheet><sheetData>"}),
+        changed(office.xlsx("", {"Sheet": [["a"]]}), {"xl/worksheets/sheet1.xml": None}),
+    ],
+    ids=["a word document", "no workbook", "a sheet cut off", "no sheet"],
+)
+def test_what_is_no_whole_workbook_is_corrupt(extracted: Extract, document: bytes) -> None:
+    with pytest.raises(CorruptFile):
+        extracted(document, "xlsx")
