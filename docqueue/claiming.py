@@ -11,7 +11,6 @@ from datetime import datetime
 
 from docqueue import store
 from docqueue.conf import get_settings
-from docqueue.models import Worker
 from docqueue.store import ClaimedItem
 
 
@@ -78,6 +77,8 @@ def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime 
 
 def register_caller(using: str, lease_seconds: float | None, now: datetime | None = None) -> int:
     """A lease row for a caller outside a worker, for `lease_seconds` (default CALLER_LEASE_SECONDS)."""
+    from docqueue.models import Worker  # late: a spawned executor reads this module before it sets up Django
+
     lease = get_settings().CALLER_LEASE_SECONDS if lease_seconds is None else lease_seconds
     return register(using, Worker.Kind.CALLER, lease_seconds=lease, now=now)
 

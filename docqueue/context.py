@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from docqueue import history, outcomes, settling, store, validation
-from docqueue.conf import get_settings
-from docqueue.exceptions import Cancelled, LeaseLost, PayloadTooLarge
+from docqueue import history, outcomes, settling, store
+from docqueue.exceptions import Cancelled, LeaseLost
 from docqueue.store import ClaimedItem
+from docqueue.validation import result_text
 
 PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go
 
@@ -111,14 +111,3 @@ class Context:
             if not settling.complete(self.using, [(self.item, text)]):
                 raise LeaseLost(f"Item {self.id} is in other hands; nothing of this run was written.")
         self.settled = True
-
-
-def result_text(result: Any) -> str | None:
-    """A handler's result as the JSON text that is stored; None for none. Raises `PayloadNotJson`, `PayloadTooLarge`."""
-    if result is None:
-        return None
-    text = validation.json_text("result", result)
-    most = get_settings().PAYLOAD_MAX_BYTES
-    if len(text) > most:
-        raise PayloadTooLarge(f"result is {len(text)} bytes of JSON; at most {most} are stored.")
-    return text

@@ -64,7 +64,7 @@ def unsubscribe(subscriber: Subscriber) -> None:
 def emit(name: EventName, level: int = logging.INFO, **fields: Any) -> None:
     """Tell every subscriber. Never raises: an observer can not hurt what it observes."""
     event = Event(name=name, level=level, fields=fields)
-    for subscriber in _subscribers:
+    for subscriber in tuple(_subscribers):
         try:
             subscriber(event)
         except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 CENTURY_SECONDS = 100 * 366 * 86_400.0
 
@@ -111,12 +111,12 @@ class Outcome(Exception):
     """Base of what a handler may raise to say how its item goes on."""
 
 
-def is_seconds(value: Any) -> bool:
+def is_seconds(value: Any) -> TypeGuard[float]:
     """Whether this is a finite number that the database can add to a time."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= CENTURY_SECONDS
 
 
-def is_code(value: Any) -> bool:
+def is_code(value: Any) -> TypeGuard[str]:
     """Whether this can stand as an error code: 1 to 100 printable ASCII characters."""
     return isinstance(value, str) and 0 < len(value) <= 100 and value.isascii() and value.isprintable()
 

@@ -60,6 +60,8 @@ def handler(
     `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
     operation has a handler already.
     """
+    if not isinstance(operation, str) or not 0 < len(operation) <= 200 or not operation.isprintable():
+        raise ConfigurationError(f"An operation's name is a string of 1 to 200 characters, not {operation!r}.")
 
     def register(function: HandlerFunction) -> HandlerFunction:
         new = Handler(

@@ -114,7 +114,7 @@ def from_exception(error: BaseException) -> Outcome:
     retryable = getattr(error, "retryable", True)
     after = getattr(error, "retry_after", None)  # many libraries have one, some as text or a date
     return Failed(
-        code=str(code) if is_code(code) else "exception",
+        code=code if is_code(code) else "exception",
         message=text,
         traceback=trace,
         fingerprint=mark,

@@ -148,8 +148,7 @@ class DocumentQueueService:
 
     def mark_completed(self, queue_item: ClaimedItem, *, result: Any = None, now: datetime | None = None) -> None:
         """Complete a claimed item; it moves to the history with `result` (JSON). Raises `LeaseLost`."""
-        text = None if result is None else validation.json_text("result", result)
-        if not settling.complete(self.using, [(queue_item, text)], now):
+        if not settling.complete(self.using, [(queue_item, validation.result_text(result))], now):
             raise _lost(queue_item)
         self._forget_caller(queue_item)
 

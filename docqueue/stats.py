@@ -34,7 +34,7 @@ class QueueCounts(Counts):
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStats:
-    """The whole queue at one moment. `unserved`: queues with pending items that no live worker serves."""
+    """The whole queue at one moment. `unserved`: queues with pending or waiting items that no live worker serves."""
 
     total: Counts
     queues: dict[str, QueueCounts]

@@ -171,6 +171,17 @@ def json_text(name: str, value: Any) -> str:
     return text
 
 
+def result_text(result: Any) -> str | None:
+    """A handler's result as the JSON text that is stored; None for none. Raises `PayloadNotJson`, `PayloadTooLarge`."""
+    if result is None:
+        return None
+    text = json_text("result", result)
+    most = get_settings().PAYLOAD_MAX_BYTES
+    if len(text) > most:
+        raise PayloadTooLarge(f"result is {len(text)} bytes of JSON; at most {most} are stored.")
+    return text
+
+
 def _too_deep(value: Any) -> bool:
     level = [value]
     for _ in range(DEPTH_MAX + 1):

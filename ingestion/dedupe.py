@@ -7,9 +7,16 @@ lets one through; the other waits for that commit and then points to the winner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from django.db import IntegrityError, transaction
 
 from ingestion.models import Document
+
+T = TypeVar("T")
+RECEIPT = "ingestion_document_receipt"
+"""The unique constraint over owner and receipt."""
 
 
 def known_as(document: Document) -> int | None:
@@ -18,15 +25,23 @@ def known_as(document: Document) -> int | None:
     return same.exclude(pk=document.pk).values_list("pk", flat=True).first()
 
 
-def take_receipt(document: Document) -> int | None:
-    """Write the receipt, inside the completing transaction. Returns None, or the id of the document that has it."""
+def unless_known(document: Document, complete: Callable[[], T]) -> T | int:
+    """Run `complete`, which writes the receipt, inside the completing transaction; undone when somebody else has one.
+
+    Returns its answer (which is no int), or the id of the document that was completed with the same bytes.
+    """
     while True:
         try:
             with transaction.atomic():
-                Document.objects.filter(pk=document.pk).update(receipt_sha256=document.blob.sha256)
-            return None
-        except IntegrityError:
+                return complete()
+        except IntegrityError as error:
+            if _constraint(error) != RECEIPT:
+                raise
             winner = known_as(document)
             if winner is not None:
                 return winner
             # The winner was deleted between the two statements: its receipt is free.
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)

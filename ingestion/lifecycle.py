@@ -22,17 +22,17 @@ from ingestion.summary import Summary, summarize
 
 def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
     """Begin (or begin again) the processing of `file`. False: it is not this claim's to process any more."""
-    intake = file.intake
-    with transaction.atomic():
-        if file.outcome:  # a person put a dead item back: the intake has work to do again
-            reopen_intake(intake.pk)
-        elif intake.status == IntakeStatus.PENDING:
-            Intake.objects.filter(pk=intake.pk, status=IntakeStatus.PENDING).update(status=IntakeStatus.IN_PROGRESS)
-        changed = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id).update(
-            **blank_run(), started_at=Coalesce("started_at", Now())
-        )
-        if not changed:
-            transaction.set_rollback(True)
+    mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id)
+    begun = {**blank_run(), "started_at": Coalesce("started_at", Now())}
+    if not file.outcome and file.intake.status != IntakeStatus.PENDING:
+        changed = mine.update(**begun)
+    else:  # the first of its intake, or a person put a dead item back and the intake has work to do again
+        with transaction.atomic():
+            reopen_intake(file.intake_id)
+            changed = mine.update(**begun)
+            if not changed:
+                transaction.set_rollback(True)
+    file.stage = Stage.UPLOADING
     return bool(changed)
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from ingestion import storage
-from ingestion.dedupe import known_as, take_receipt
+from ingestion.dedupe import known_as, unless_known
 from ingestion.errors import EmptyFile, UnknownFormat
 from ingestion.extract import Extraction, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
@@ -75,19 +75,20 @@ def process_document_content(
         report(Stage.INDEXING, 30)
         extraction = extract(path, detected, get_limits())
     report(Stage.INDEXING, 70)
+
+    def index() -> dict[str, Any]:
+        chunks = store.index(described, chunk_pages(extraction.pages))
+        return _end_as_completed(document, detected, extraction, reference, chunks)
+
     with commit(said):
-        winner = take_receipt(document)
-        if winner is not None:
-            said |= _end_as_duplicate(document, winner)
-        else:
-            chunks = store.index(described, chunk_pages(extraction.pages))
-            said |= _end_as_completed(document, detected, extraction, reference, chunks)
+        ended = unless_known(document, index)
+        said |= _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
     return ContentResult(**said)
 
 
 def describe(document: Document) -> KMDocument:
     """The document as a knowledge store sees it."""
-    file = IngestFile.objects.filter(document=document.pk).only("safe_name").first()
+    file: IngestFile | None = getattr(document, "file", None)
     return KMDocument(
         id=document.pk,
         owner_id=document.owner_id,
@@ -120,6 +121,7 @@ def _end_as_completed(
     outcome = Outcome.COMPLETED if extraction.has_text else Outcome.COMPLETED_NO_TEXT
     note = extraction.no_text_reason.sentence if extraction.no_text_reason else ""
     Document.objects.filter(pk=document.pk).update(
+        receipt_sha256=document.blob.sha256,
         title=(extraction.title or document.title)[:255],
         content_type=detected.mime[:127],
         text_status=TextStatus.OK if extraction.has_text else TextStatus.NO_TEXT,

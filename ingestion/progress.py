@@ -30,10 +30,11 @@ class RowProgress:
     """
 
     def __init__(self, row: IngestFile | Intake, ctx: Context) -> None:
+        """`row` as it is in the database now."""
         self.row = row
         self.ctx = ctx
-        self.stage = ""
-        self.written_at = 0.0
+        self.stage = row.stage
+        self.written_at = time.monotonic()
 
     def __call__(self, stage: str, percent: int, message: str = "") -> None:
         """Tell the queue and the row. Raises `Cancelled` or `LeaseLost` as `ctx.progress` does."""

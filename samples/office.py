@@ -59,7 +59,8 @@ def xlsx(title: str, sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
         f'<styleSheet xmlns="{_SHEET}"><fonts count="1"><font><sz val="11"/></font></fonts>'
         '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/>'
         '</fill></fills><borders count="1"><border/></borders><cellStyleXfs count="1"><xf/></cellStyleXfs>'
-        '<cellXfs count="2"><xf/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs></styleSheet>'
+        '<cellXfs count="2"><xf/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs>'
+        '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
     )
     parts = {"styles": (f"{_DOCUMENT}.spreadsheetml.styles+xml", styles)}
     for number, rows in enumerate(sheets.values(), start=1):

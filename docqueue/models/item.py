@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Self
 
 from django.db import models
@@ -15,6 +15,9 @@ from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 PENDING = Q(status=Status.PENDING)
 WAITING = Q(status=Status.WAITING)
+
+
+EDITABLE = frozenset({"queue", "priority", "payload", "metadata", "max_attempts", "timeout_seconds"})
 
 
 class QueueItem(models.Model):
@@ -113,14 +116,31 @@ class QueueItem(models.Model):
         return f"{self.operation} #{self.pk}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save everything but the status: that is the service's. Raises `IllegalTransition` when it was changed."""
-        before = self._status_in_database
-        if self._state.adding or (before is not None and before != self.status):
+        """Save the columns in `EDITABLE`; all others are the service's, and an old copy of them is never written.
+
+        Raises `IllegalTransition` when the status was changed or another column is named in `update_fields`, and
+        Django's `DatabaseError` when the item is not live any more.
+        """
+        asked = kwargs.get("update_fields")
+        fields = EDITABLE if asked is None else frozenset(asked)
+        if self._state.adding or self.__dict__.get("status") != self._status_in_database or not fields <= EDITABLE:
             raise IllegalTransition(
-                "QueueItem.save() can neither make an item nor change its status.",
+                "QueueItem.save() can neither make an item nor change its status or what belongs to it.",
                 hint="Use DocumentQueueService: enqueue, requeue, cancel …",
             )
-        super().save(*args, **kwargs)
+        super().save(*args, **kwargs | {"update_fields": fields})
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """As Django's; the status read is the one that `save` compares with."""
+        names = None if fields is None else list(fields)
+        super().refresh_from_db(using, names, from_queryset)
+        if names is None or "status" in names:
+            self._status_in_database = self.__dict__.get("status")
 
     @classmethod
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **kwargs: Any) -> Self:

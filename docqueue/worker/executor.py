@@ -28,6 +28,7 @@ from docqueue.worker.protocol import News, ProgressReport, Report
 # Sent to a child that may be long at an item: far below what its socket takes. A supervisor that waited in a write
 # would enforce no timeout, not even that of the item it waits for.
 UNREAD_MAX_BYTES = 98_304
+STUCK_SECONDS = 0.25  # an item that runs so long holds up what was given to its child behind it
 DEAF_SECONDS = 1.0
 
 
@@ -47,7 +48,7 @@ class Executor:
     ended_for: tuple[int | None, outcomes.Outcome] | None = None
     kill_at: float | None = None
     _bytes: dict[int, int] = field(default_factory=dict)
-    _bytes_held: int = 0
+    _unread_bytes: int = 0
     _told: set[int] = field(default_factory=set)
 
     def running(self) -> tuple[ClaimedItem, float] | None:
@@ -58,9 +59,16 @@ class Executor:
                 return item, started_ns / 1e9
         return None
 
+    def stuck(self) -> bool:
+        """Whether it has been long at its item."""
+        running = self.running()
+        return running is not None and time.monotonic() - running[1] > STUCK_SECONDS
+
     def room(self, window: int) -> int:
         """How many more items it may be given, when it may have `window`."""
-        if self.retiring or self.deaf or self.ended_for is not None or self._bytes_held >= UNREAD_MAX_BYTES:
+        if self.retiring or self.deaf or self.ended_for is not None:
+            return 0
+        if self.items and (self._unread_bytes >= UNREAD_MAX_BYTES or self.stuck()):
             return 0
         return min(window - len(self.items), get_settings().CHILD_MAX_ITEMS - self.given)
 
@@ -70,13 +78,15 @@ class Executor:
         False: too much to send to a child that is at an item. Nothing was given.
         """
         message = pickle.dumps(protocol.Run(tuple(items)), pickle.HIGHEST_PROTOCOL)
-        if self.items and self._bytes_held + len(message) > UNREAD_MAX_BYTES:
+        if not self.items:
+            self._unread_bytes = 0
+        elif self._unread_bytes + len(message) > UNREAD_MAX_BYTES:
             return False
         share = len(message) // len(items) + 1
         for item in items:
             self.items.append(item)
             self._bytes[item.id] = share
-        self._bytes_held += share * len(items)
+        self._unread_bytes += share * len(items)
         self.given += len(items)
         with contextlib.suppress(OSError):
             self.connection.send_bytes(message)
@@ -91,7 +101,7 @@ class Executor:
             return []
         back = [self.items.pop() for _ in range(count)]
         for item in back:
-            self._forget(item)
+            self._forget(item, read=False)
         self.given -= count
         self.tell(protocol.TakenBack(count))
         return back[::-1]
@@ -114,7 +124,7 @@ class Executor:
                     news.append(ProgressReport(item=item, percent=said.percent, stage=said.stage, message=said.message))
                 else:
                     self.items.remove(item)
-                    self._forget(item)
+                    self._forget(item, read=True)
                     news.append(Report(item=item, outcome=said.outcome, seconds=said.seconds))
         except (EOFError, OSError):
             if not self.deaf:
@@ -122,8 +132,9 @@ class Executor:
                 self.deaf, self.kill_at = True, time.monotonic() + DEAF_SECONDS
         return news
 
-    def _forget(self, item: ClaimedItem) -> None:
-        self._bytes_held -= self._bytes.pop(item.id)
+    def _forget(self, item: ClaimedItem, *, read: bool) -> None:
+        size = self._bytes.pop(item.id)
+        self._unread_bytes -= size if read else 0  # what was taken back is still in the pipe
         self._told.discard(item.id)
 
     def cancel(self, item_id: int) -> None:

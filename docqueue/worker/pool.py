@@ -22,7 +22,6 @@ from docqueue.worker.executor import Executor, death
 from docqueue.worker.forks import start_fork_server
 from docqueue.worker.protocol import News
 
-STUCK_SECONDS = 0.25  # an item that runs so long holds up what was given to its child behind it
 START_PAUSE_SECONDS = 0.2
 START_PAUSE_MAX_SECONDS = 5.0
 CHILD_EXIT_SECONDS = 1.0  # for a child that has nothing more to do
@@ -152,7 +151,7 @@ class ProcessPool:
             elif child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 child.signal(signal.SIGKILL)
-            if seconds > STUCK_SECONDS and len(child.items) > 1:
+            if len(child.items) > 1 and child.stuck():
                 unstarted += child.take_back()
         return unstarted
 

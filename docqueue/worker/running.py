@@ -14,8 +14,9 @@ from django.db import connections, reset_queries
 
 from docqueue import correlation, handlers, outcomes, store
 from docqueue.conf import get_settings
-from docqueue.context import Channel, Context, result_text
+from docqueue.context import Channel, Context
 from docqueue.store import ClaimedItem
+from docqueue.validation import result_text
 
 logger = logging.getLogger("docqueue")
 

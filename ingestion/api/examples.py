@@ -119,6 +119,15 @@ DOCUMENT = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+LIMITS = OpenApiExample(
+    "Two of the limits",
+    value={
+        "max_upload_bytes": {"value": 2147483648, "description": "Size of one upload, a zip or a single file."},
+        "max_entries": {"value": 10000, "description": "Entries in one archive, folders and system files included."},
+    },
+    response_only=True,
+    status_codes=["200"],
+)
 REPROCESSING = OpenApiExample(
     "Processing starts anew",
     value={"document_id": 56, "item_id": 944, "created": True, "status_url": f"{HOST}/documents/56"},

@@ -106,6 +106,31 @@ class DocumentShape(ProgressShape):
     indexed_at = serializers.DateTimeField(allow_null=True)
 
 
+class PageShape(Shape):
+    """One page of a list; the addresses of its neighbours."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+
+
+class IntakePage(PageShape):
+    """One page of uploads, the newest first."""
+
+    results = IntakeShape(many=True)
+
+
+class FilePage(PageShape):
+    """One page of files, in the order of the upload."""
+
+    results = FileShape(many=True)
+
+
+class DocumentPage(PageShape):
+    """One page of documents, the newest first."""
+
+    results = DocumentShape(many=True)
+
+
 class UploadForm(serializers.Serializer[dict[str, Any]]):
     """The multipart form of an upload."""
 
@@ -148,8 +173,12 @@ class SearchShape(Shape):
     next_cursor = serializers.CharField(allow_null=True, help_text=_("Give it as `cursor` for the next page."))
 
 
-class LimitShape(Shape):
-    """One limit."""
-
-    value = serializers.IntegerField()
-    description = serializers.CharField()
+LIMITS_SCHEMA = {
+    "type": "object",
+    "description": "Every limit by its name.",
+    "additionalProperties": {
+        "type": "object",
+        "properties": {"value": {"type": "integer"}, "description": {"type": "string"}},
+        "required": ["value", "description"],
+    },
+}

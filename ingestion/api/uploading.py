@@ -15,7 +15,7 @@ from docqueue.api.serializers import Problem
 from ingestion.api import presenting
 from ingestion.api.base import REFUSED, NewestFirst, OwnedView, page_of
 from ingestion.api.examples import INTAKE_PENDING, UNSAFE_PATH
-from ingestion.api.serializers import DocumentShape, IntakeShape, UploadForm
+from ingestion.api.serializers import DocumentPage, IntakeShape, UploadForm
 from ingestion.errors import TooLarge
 from ingestion.limits import get_limits
 from ingestion.models import Document
@@ -62,7 +62,7 @@ class DocumentsView(OwnedView):
         operation_id="list_documents",
         summary="List my documents, the newest first",
         parameters=[OpenApiParameter("tag", str, description="Only documents with this tag.")],
-        responses={200: DocumentShape(many=True), 401: REFUSED[401]},
+        responses={200: DocumentPage, 401: REFUSED[401]},
         tags=["documents"],
     )
     def get(self, request: Request) -> Response:

@@ -11,12 +11,13 @@ from rest_framework.response import Response
 from docqueue.api.serializers import Problem
 from ingestion.api import presenting
 from ingestion.api.base import REFUSED, InOrder, NewestFirst, OwnedView, file_rows, page_of, who
-from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, REPROCESSING, SEARCH
+from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, REPROCESSING, SEARCH
 from ingestion.api.serializers import (
+    LIMITS_SCHEMA,
     DocumentShape,
-    FileShape,
+    FilePage,
+    IntakePage,
     IntakeShape,
-    LimitShape,
     ReprocessingShape,
     SearchShape,
 )
@@ -34,7 +35,7 @@ class IntakesView(OwnedView):
     @extend_schema(
         operation_id="list_intakes",
         summary="List my uploads, the newest first",
-        responses={200: IntakeShape(many=True), 401: REFUSED[401]},
+        responses={200: IntakePage, 401: REFUSED[401]},
         tags=["intakes"],
     )
     def get(self, request: Request) -> Response:
@@ -71,7 +72,7 @@ class IntakeFilesView(OwnedView):
             OpenApiParameter("outcome", str, enum=Outcome.values, description="Only files that ended so."),
             OpenApiParameter("error_code", str, description="Only files that failed with this code."),
         ],
-        responses={200: OpenApiResponse(FileShape(many=True), examples=[FILE]), **REFUSED},
+        responses={200: OpenApiResponse(FilePage, examples=[FILE]), **REFUSED},
         tags=["intakes"],
     )
     def get(self, request: Request, pk: int) -> Response:
@@ -201,7 +202,7 @@ class LimitsView(OwnedView):
     @extend_schema(
         operation_id="get_limits",
         summary="What an upload may be at most",
-        responses={200: LimitShape(many=True), 401: REFUSED[401]},
+        responses={200: OpenApiResponse(LIMITS_SCHEMA, examples=[LIMITS]), 401: REFUSED[401]},
         tags=["documents"],
     )
     def get(self, request: Request) -> Response:

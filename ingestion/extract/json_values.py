@@ -64,7 +64,8 @@ def values(text: str, out: PageWriter) -> Iterator[Any]:
                 raise InvalidJson(_where(text, at, error)) from error
             broken += 1
             if broken <= NAMED_LINES:
-                out.warn("json_line_invalid", f"a line was left out. {_where(text, at, error)}")
+                begins = text.count("\n", 0, at) + 1
+                out.warn("json_line_invalid", f"line {begins} was left out. {_where(text, at, error)}")
             line_end = text.find("\n", at)
             at = len(text) if line_end < 0 else _after_blanks(text, line_end)
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -20,7 +21,6 @@ from ingestion.errors import CorruptFile
 from ingestion.extract.container import Container
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.relations import document_title, main_part, relations_of
-from ingestion.limits import Limits
 
 MAX_COLUMNS = 16_384
 _READ = {"worksheet", "sharedStrings", "styles", "theme"}
@@ -33,7 +33,7 @@ _UNDIVIDED = 1 << 20  # no cell holds so much text
 def read(path: Path, out: PageWriter) -> None:
     """Write each sheet that has cells with text as a page that begins with the sheet's name."""
     container = Container(path, out.limits)
-    sparse = _checked(container, out.limits)
+    sparse = _checked(container, out)
     out.title(document_title(container))
     with _Workbook(path, sparse) as workbook:
         for name in workbook.sheet_names():
@@ -130,6 +130,8 @@ class _Extent:
         self._cells = self._references = 0
         self._rest = b""
         self._strange = False
+        self._last_row = 0
+        self.ordered = True  # no row comes after one with a higher number
 
     def look(self, block: bytes) -> None:
         """Take in the next bytes."""
@@ -139,7 +141,10 @@ class _Extent:
         if len(self._rest) > _UNDIVIDED:
             self._strange, self._rest = True, b""
         for match in _REFERENCE.finditer(data, 0, end):
-            self._rows = max(self._rows, int(match[2]))
+            row = int(match[2])
+            self.ordered = self.ordered and row >= self._last_row
+            self._last_row = row
+            self._rows = max(self._rows, row)
             if match[1]:
                 self._references += 1
                 self._columns = max(self._columns, _column(match[1]))
@@ -148,13 +153,15 @@ class _Extent:
     @property
     def cells(self) -> int:
         """The rectangle's cells, or more."""
+        if self._strange:
+            return sys.maxsize
         columns = self._columns
         if self._cells > self._references:  # cells that do not say where they are follow one another
             columns = max(columns, min(MAX_COLUMNS, self._cells - self._references))
-        return self._rows * (MAX_COLUMNS if self._strange else columns)
+        return self._rows * columns
 
 
-def _checked(container: Container, limits: Limits) -> bool:
+def _checked(container: Container, out: PageWriter) -> bool:
     """Check all parts that will be read; returns whether a sheet is too large to be kept as a rectangle."""
     main = main_part(container) or "xl/workbook.xml"
     if main not in container:
@@ -165,11 +172,12 @@ def _checked(container: Container, limits: Limits) -> bool:
     parts = {relation.target for relation in relations if relation.kind in _READ}
     parts |= {name for name in container.names() if name.lower().startswith("xl/worksheets/sheet")}
     parts |= {name for name in ("[Content_Types].xml", main) if name in container}
-    sparse = False
-    for name in sorted(parts):
-        extent = _Extent()
+    extents = [_Extent() for _ in parts]
+    for name, extent in zip(sorted(parts), extents, strict=True):
         container.check(name, extent.look)
-        sparse = sparse or extent.cells > limits.max_dense_cells
+    sparse = any(extent.cells > out.limits.max_dense_cells for extent in extents)
+    if sparse and not all(extent.ordered for extent in extents):
+        out.warn("rows_out_of_order", "a sheet's rows are not in order; those that come too late were left out")
     return sparse
 
 

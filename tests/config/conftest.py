@@ -29,6 +29,7 @@ def home(open_folder: Path) -> Iterator[Path]:
 
 
 def ending(home: Path) -> Iterator[Path]:
+    """Yield `home`; then stop what runs there and delete it."""
     yield home
     embedded_postgres.leave()
     embedded_postgres.stop(home)

@@ -97,7 +97,7 @@ def test_a_run_heals_what_is_killed_stops_at_ctrl_c_and_goes_on_with_its_data(ro
     finally:
         began = time.monotonic()
         said = first.stop()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25
     assert "Stopped. The data is kept" in said
     assert first.process.returncode == 0
     assert not first.processes()
@@ -106,7 +106,7 @@ def test_a_run_heals_what_is_killed_stops_at_ctrl_c_and_goes_on_with_its_data(ro
 
     second = Running(root, var, port).until("Ctrl-C stops everything")
     try:
-        assert time.monotonic() - second.began < 10
+        assert time.monotonic() - second.began < 30  # some seconds on a machine with nothing else to do
         assert "Sending the sample documents" not in second.said
         assert (var / "credentials").read_text() == credentials
         password = re.search(r"password: (\S+)", credentials)

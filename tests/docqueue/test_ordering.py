@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections import defaultdict
-
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from docqueue import store
 from docqueue.admission import ordering
 from docqueue.maintenance import promote, reap
-from docqueue.models import HistoryItem, QueueItem
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.states import Status
 from tests.docqueue.helpers import (
@@ -20,14 +15,13 @@ from tests.docqueue.helpers import (
     T0,
     Gate,
     in_background,
-    in_threads,
     later,
     past,
     row,
     rows,
     second_alias,
+    somebody_else,
     stopped_at_gate,
-    worker,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -165,8 +159,11 @@ def test_a_head_in_backoff_that_is_let_run_now_keeps_its_key(service):
 
 
 def key_of_the_same_slot(key: str) -> str:
-    sql = "select k from (select 'k' || n as k from generate_series(1, 100000) n) x where k <> %s and hashtext(k) & 1023 = hashtext(%s) & 1023 limit 1"
-    return rows(sql, [key, key])[0]["k"]
+    return rows(
+        "select k from (select 'k' || n as k from generate_series(1, 100000) n) x"
+        " where k <> %s and hashtext(k) & 1023 = hashtext(%s) & 1023 limit 1",
+        [key, key],
+    )[0]["k"]
 
 
 @pytest.mark.parametrize("same", ["key", "slot"])
@@ -224,123 +221,42 @@ def test_a_key_taken_between_snapshot_and_lock_sends_the_enqueue_into_the_line(s
     assert states([head.id, late]) == ["pending", "waiting"]
 
 
-def test_a_promoter_that_comes_second_changes_nothing_and_does_not_fail(service):
-    """Between its look and its lock another one promoted the head, which ended: the second in line is not skipped."""
-    ids = service.enqueue_many([NewItem(document_id="held", operation=OPERATION)] * 3)
-    params = {"keys": ["held"], "lock_class": Gate(store.LOCK_CLASS)}
-    service.cancel(ids[0])
-    with connection.cursor() as cursor:
-        cursor.execute("update docqueue_item set holds_key = false where ordering_key = 'held'")
-    assert states(ids) == ["cancelled", "pending", "waiting"]
-    with stopped_at_gate(lambda: store.run("default", "promote_keys", params)) as promoting:
-        service.mark_completed(service.mark_in_progress(ids[1]))
-    assert promoting.result() == []
-    assert states(ids) == ["cancelled", "completed", "pending"]
+def left_in_line(service, key: str, count: int = 2) -> list[int]:
+    """Items in line for a key that nobody holds: what a lost event leaves behind."""
+    with somebody_else() as other:
+        other.execute("select pg_advisory_xact_lock(%s, hashtext(%s) & 1023)", [store.LOCK_CLASS, key])
+        ids = service.enqueue_many([NewItem(document_id=key, operation=OPERATION) for _ in range(count)])
+    assert set(states(ids)) == {"waiting"}
+    return ids
+
+
+def test_what_a_lost_event_left_in_line_is_found_by_the_promoter(service):
+    ids = {key: left_in_line(service, key) for key in ("a", "b", "c")}
+    assert promote.run("default") == 3
+    assert {key: states(found) for key, found in ids.items()} == {key: ["pending", "waiting"] for key in "abc"}
+
+
+def test_a_promoter_that_comes_second_changes_nothing(service):
+    """Between its look and its lock another one promoted the head, which ended, and so on with the next."""
+    ids = left_in_line(service, "k", 3)
+    params = {"keys": ["k"], "lock_class": Gate(store.LOCK_CLASS)}
+    with stopped_at_gate(lambda: store.run("default", "promote_keys", params)) as second:
+        assert promote.run("default") == 1
+        service.mark_completed(service.mark_in_progress(ids[0]))
+        assert states(ids) == ["completed", "pending", "waiting"]
+    assert second.result() == []
+    assert states(ids) == ["completed", "pending", "waiting"]
 
 
 def test_a_conflict_on_one_key_does_not_fail_the_others_of_its_slice(service, monkeypatch):
-    """The key was taken between snapshot and lock: the unique index refuses the slice, each key is tried alone."""
-    line(service, 1, "taken")
-    free = service.enqueue_many([NewItem(document_id=k, operation=OPERATION) for k in ("taken", "free", "also")])
-    with connection.cursor() as cursor:
-        cursor.execute("update docqueue_item set status = 'waiting' where false")
-    real, calls = store.run, []
-
-    def conflicting(using, name, params):
-        if name == "promote_keys" and "taken" in params["keys"]:
-            calls.append(params["keys"])
-            with connection.cursor() as cursor:
-                cursor.execute("update docqueue_item set holds_key = true where id = %s", [free[0]])
-        return real(using, name, params)
-
-    monkeypatch.setattr(store, "run", conflicting)
-    assert ordering.promote("default", ["taken", "unknown"]) == 0
-    assert calls == [["taken", "unknown"], ["taken"]]
-
-
-# -- crowds ------------------------------------------------------------------------------------------------------
-
-
-class Overlap:
-    """Notices when two items of one key are in hand at once, and in which order they were started."""
-
-    def __init__(self) -> None:
-        self.busy: dict[str, int] = {}
-        self.started: dict[str, list[int]] = defaultdict(list)
-        self.faults: list[str] = []
-        self._lock = threading.Lock()
-
-    def start(self, claim) -> None:
-        with self._lock:
-            if claim.ordering_key in self.busy:
-                self.faults.append(f"{claim.id} started while {self.busy[claim.ordering_key]} ran")
-            self.busy[claim.ordering_key] = claim.id
-            self.started[claim.ordering_key].append(claim.id)
-
-    def end(self, claim) -> None:
-        with self._lock:
-            if self.busy.pop(claim.ordering_key, None) != claim.id:
-                self.faults.append(f"{claim.id} ended and was not the one that ran")
-
-
-def settle_somehow(service, claim, dice: random.Random) -> None:
-    match dice.choice(["complete"] * 6 + ["fail", "dead", "release", "snooze", "cancel"]):
-        case "complete":
-            service.mark_completed(claim)
-        case "fail":
-            service.mark_failed(claim, "x", retry_after=0)
-        case "dead":
-            service.move_to_dead(claim, "x")
-        case "release":
-            service.release(claim)
-        case "snooze":
-            service.snooze(claim, 0)
-        case "cancel":
-            service.cancel(claim.id)
-            service.release(claim)
-
-
-def test_twenty_threads_on_a_few_keys_never_run_two_items_of_one_key_at_once(service):
-    watch, keys = Overlap(), [f"key-{n}" for n in range(5)]
-
-    def work(n: int) -> None:
-        dice, mine, idle = random.Random(n), worker(None, 600), 0
-        for _ in range(12):
-            service.enqueue(dice.choice(keys), OPERATION, max_attempts=100)
-        while QueueItem.objects.exclude(status="dead").exists() and idle < 2000:
-            claims = service.claim(dice.choice([1, 3]), worker=mine)
-            for claim in claims:
-                watch.start(claim)
-            for claim in claims:
-                watch.end(claim)
-                settle_somehow(service, claim, dice)
-            if not claims:
-                idle += 1
-                promote.run("default")
-
-    in_threads(20, work)
-    assert watch.faults == []
-    assert not QueueItem.objects.exclude(status="dead").exists(), "nothing was left behind"
-    assert HistoryItem.objects.count() + QueueItem.objects.count() == 240
-
-
-def test_many_claimers_start_the_items_of_each_key_in_order(service):
-    ids = service.enqueue_many([NewItem(document_id=f"key-{n % 4}", operation=OPERATION) for n in range(120)])
-    watch = Overlap()
-
-    def work(n: int) -> None:
-        dice, mine = random.Random(n), worker(None, 600)
-        while QueueItem.objects.exists():
-            for claim in service.claim(2, worker=mine):
-                watch.start(claim)
-                watch.end(claim)
-                if dice.random() < 0.1:
-                    service.mark_failed(claim, "x", retry_after=0)
-                else:
-                    service.mark_completed(claim)
-            promote.run("default")
-
-    in_threads(8, work)
-    assert watch.faults == []
-    for n in range(4):
-        assert list(dict.fromkeys(watch.started[f"key-{n}"])) == ids[n::4]
+    """The key is taken between snapshot and lock by an item with a lower id: the unique index refuses the slice."""
+    [lower] = line(service, 1, "k")
+    service.move_to_dead(take(service), "x", now=T0)
+    mine, theirs = left_in_line(service, "k", 1), left_in_line(service, "other", 1)
+    monkeypatch.setattr(store, "LOCK_CLASS", Gate(store.LOCK_CLASS))
+    with stopped_at_gate(lambda: ordering.promote("default", ["k", "other"])) as promoting:
+        monkeypatch.undo()
+        service.requeue(lower, now=T0)
+        assert states([lower, *mine]) == ["pending", "waiting"]
+    assert promoting.result() == 1
+    assert states([lower, *mine, *theirs]) == ["pending", "waiting", "pending"]

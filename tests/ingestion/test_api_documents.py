@@ -201,6 +201,9 @@ def test_the_schema_describes_the_api_with_examples(client):
         "search_documents",
         "get_limits",
     } <= operations
+    listed = schema["paths"][f"{API}/documents"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    page = schema["components"]["schemas"][listed["$ref"].rpartition("/")[2]]
+    assert set(page["properties"]) == {"next", "previous", "results"}
     post = schema["paths"][f"{API}/documents"]["post"]
     assert post["responses"]["202"]["content"]["application/json"]["examples"]
     assert "multipart/form-data" in post["requestBody"]["content"]

@@ -148,12 +148,14 @@ def raise_(ctx):
             ctx.progress(5, message="\0\ud800")
         case "closed":
             os.closerange(3, 64)
+            time.sleep(ctx.payload.get("seconds", 0))
         case "nested":
             with transaction.atomic(), ctx.complete():
                 Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
         case "open":
             transaction.set_autocommit(False)
             Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+    return None
 
 
 class Unprintable(Exception):

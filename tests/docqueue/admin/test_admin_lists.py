@@ -67,10 +67,8 @@ def test_every_list_opens_and_offers_neither_to_add_nor_to_delete(ann, some, mod
     assert ann.get(url(model, "add")).status_code == 403
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [m for m in MODELS if m != "queue"])  # which counts live items, see below
 def test_no_list_counts_a_big_table_or_pages_by_offset(ann, some, model):
-    if model == "queue":
-        pytest.skip("depths are counted there, of live items only")
     for path in (url(model), f"{url(model)}?q=5", f"{url(model)}?p=5"):
         statements, _ = queries(ann, path)
         for sql in statements:

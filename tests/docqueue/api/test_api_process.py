@@ -1,5 +1,8 @@
 """The cron endpoint, statistics and health over HTTP."""
 
+import subprocess
+import sys
+
 import pytest
 from django.db import connections
 
@@ -106,6 +109,13 @@ def test_two_overlapping_runs_complete_each_item_once(person, service, monkeypat
 
     assert sum(a["completed"] for a in answers) == 12, answers
     assert {service.get_status(new) for new in made} == {Status.COMPLETED}
+
+
+def test_what_a_spawned_executor_reads_first_needs_no_django_set_up(root):
+    done = subprocess.run(
+        [sys.executable, "-c", "import docqueue.worker.child"], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_stats_tell_depths_and_the_queue_that_nobody_serves(person, service, operation):

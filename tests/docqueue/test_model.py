@@ -1,0 +1,271 @@
+"""Random walks through the service, each step compared with an in-memory model of the whole queue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from docqueue import claiming, outcomes, settling
+from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
+from docqueue.maintenance import promote, reap
+from docqueue.models import Worker
+from docqueue.retry import Fixed
+from docqueue.service import ClaimedItem, DocumentQueueService
+from docqueue.states import Status
+from tests.docqueue.helpers import T0, rows
+from tests.docqueue.model import RETRY_SECONDS, Item, Model
+
+OPERATION = "model.operation"
+TABLES = ("item", "history", "key", "worker", "attempt", "audit")
+PICK = st.integers(0, 10_000)
+
+
+class Walk(RuleBasedStateMachine):
+    """One walk. Numbers drawn by the rules pick among the items and claims there are."""
+
+    steps: ClassVar[int] = 0
+
+    @initialize()
+    def start(self) -> None:
+        with connection.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(f"delete from docqueue_{table}")
+        self.service, self.model, self.now = DocumentQueueService(), Model(), T0
+        self.claims: list[ClaimedItem] = []
+        self.worker = self._new_worker()
+
+    def _new_worker(self) -> int:
+        worker = claiming.register("default", Worker.Kind.WORKER, lease_seconds=30, now=self.now)
+        self.model.leases[worker] = self.now + timedelta(seconds=30)
+        return worker
+
+    def _item(self, pick: int) -> int | None:
+        known = sorted({*self.model.live, *self.model.finished})
+        return known[pick % len(known)] if known else None
+
+    def _took(self, claims: list[ClaimedItem]) -> None:
+        for claim in claims:
+            item = self.model.claim(claim.id, claim.worker_id)
+            assert (claim.attempt, claim.claim_no) == (item.attempt, item.claim_no)
+            assert (claim.crashes, claim.suspect) == (item.crashes, item.suspect)
+        self.claims += claims
+
+    # -- time and what runs by itself ----------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([1, 10, 25, 40]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def promote(self) -> None:
+        promote.run("default", self.now)
+        self.model.promote(self.now)
+
+    @rule()
+    def reap(self) -> None:
+        reap.run("default", self.now)
+        self.model.reap(self.now)
+
+    @rule()
+    def heartbeat(self) -> None:
+        stands = claiming.renew("default", self.worker, 30, now=self.now)
+        assert stands == (self.worker not in self.model.lost)
+        if stands:
+            self.model.leases[self.worker] = self.now + timedelta(seconds=30)
+        else:
+            self.worker = self._new_worker()
+
+    # -- producing and claiming ----------------------------------------------------------------------------------
+
+    @rule(
+        key=st.sampled_from([None, "a", "a", "b"]),
+        unique=st.sampled_from([None, None, "u"]),
+        priority=st.sampled_from([-1, 0, 1]),
+        delay=st.sampled_from([0, 0, 0, 15]),
+        max_attempts=st.integers(1, 3),
+    )
+    def enqueue(self, key, unique, priority, delay, max_attempts) -> None:
+        new = self.service.enqueue(
+            None,
+            OPERATION,
+            priority,
+            ordering_key=key,
+            unique_key=unique,
+            delay_seconds=delay,
+            max_attempts=max_attempts,
+            now=self.now,
+        )
+        if unique in self.model.unique:
+            assert (new.id, new.created) == (self.model.unique[unique], False)
+        else:
+            assert new.created
+            item = Item(new.id, key, unique, priority, max_attempts)
+            self.model.enqueue(item, self.now + timedelta(seconds=delay) if delay else None)
+        held = self.model.live[new.id]
+        assert (new.status, new.wait_reason) == (held.status, held.reason)
+
+    @rule(limit=st.integers(1, 4))
+    def claim(self, limit: int) -> None:
+        expected = [] if self.worker in self.model.lost else self.model.claimable(limit)
+        found = self.service.claim(limit, worker=self.worker, now=self.now)
+        assert sorted(c.id for c in found) == sorted(expected)
+        assert found == sorted(found, key=lambda c: (-c.priority, c.position))
+        self._took(found)
+
+    @rule()
+    def claim_suspect(self) -> None:
+        expected = [] if self.worker in self.model.lost else self.model.suspects()
+        found = claiming.claim_suspect("default", self.worker, ["default"], self.now)
+        assert (found.id if found else None) == (expected[0] if expected else None)
+        self._took([found] if found else [])
+
+    @precondition(lambda self: self.model.live)
+    @rule(pick=PICK)
+    def mark_in_progress(self, pick: int) -> None:
+        item_id = self._item(pick)
+        item = self.model.live.get(item_id)
+        if item is None or item.status != "pending":
+            with pytest.raises(AlreadyClaimed):
+                self.service.mark_in_progress(item_id, now=self.now)
+            return
+        claim = self.service.mark_in_progress(item_id, lease_seconds=20, now=self.now)
+        self.model.leases[claim.worker_id] = self.now + timedelta(seconds=20)
+        self._took([claim])
+
+    # -- settling: with the newest claim, or with a stale one ----------------------------------------------------
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        pick=PICK,
+        how=st.sampled_from(["complete", "complete", "fail", "fail at once", "fatal", "crash", "snooze", "release"]),
+    )
+    def settle(self, pick: int, how: str) -> None:
+        claim = self.claims[pick % len(self.claims)]
+        item = self.model.live.get(claim.id)
+        if item is None or item.status != "in_progress" or item.claim_no != claim.claim_no:
+            with pytest.raises(LeaseLost):
+                self._write(claim, how)
+            return
+        status = self._write(claim, how)
+        if how == "complete":
+            self.model.finish(item, "completed")
+        elif not self.model.settle(item):
+            self._apply(item, how)
+        expected = item.status if item.id in self.model.live else self.model.finished[item.id]
+        assert status == expected
+
+    def _write(self, claim: ClaimedItem, how: str) -> Status:
+        now = self.now
+        match how:
+            case "complete":
+                self.service.mark_completed(claim, now=now)
+                return Status.COMPLETED
+            case "fail":
+                return self.service.mark_failed(claim, "no", now=now)
+            case "fail at once":
+                return self.service.mark_failed(claim, "no", retry_after=0, now=now)
+            case "fatal":
+                return self.service.move_to_dead(claim, "no", now=now)
+            case "snooze":
+                return self.service.snooze(claim, 15, now=now)
+            case "release":
+                return self.service.release(claim, now=now)
+        crash = outcomes.Crashed(code="killed", message="")
+        found = settling.settle("default", [(claim, crash)], now)
+        if not found:
+            raise LeaseLost
+        return found[claim.id]
+
+    def _apply(self, item: Item, how: str) -> None:
+        wait = timedelta(seconds={"fail at once": 0, "snooze": 15}.get(how, RETRY_SECONDS))
+        if how in ("snooze", "release", "crash"):
+            item.attempt -= 1
+        if how == "crash":
+            item.crashes += 1
+            item.suspect = True
+        if how == "release":
+            item.status, item.returned = "pending", True
+        elif how == "snooze":
+            self.model.wait(item, "snoozed", self.now + wait)
+        elif {"fatal": True, "crash": item.crashes >= 3}.get(how, item.attempt >= item.max_attempts):
+            self.model.die(item)
+        else:
+            self.model.wait(item, "retry", self.now + wait)
+
+    # -- people --------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.model.live)
+    @rule(pick=PICK, verb=st.sampled_from(["cancel", "discard"]))
+    def cancel(self, pick: int, verb: str) -> None:
+        item_id = self._item(pick)
+        item = self.model.live.get(item_id)
+        if item is None or (verb == "discard" and item.status != "dead"):
+            with pytest.raises(IllegalTransition):
+                getattr(self.service, verb)(item_id, now=self.now)
+            return
+        status = getattr(self.service, verb)(item_id, now=self.now)
+        if item.status == "in_progress":
+            item.cancel = True
+            assert status is Status.IN_PROGRESS
+        else:
+            self.model.finish(item, "cancelled")
+            assert status is Status.CANCELLED
+
+    @precondition(lambda self: self.model.live)
+    @rule(pick=PICK, delay=st.sampled_from([0, 15]), reset=st.booleans())
+    def requeue(self, pick: int, delay: int, reset: bool) -> None:
+        item_id = self._item(pick)
+        item = self.model.live.get(item_id)
+        if item is None or not (item.status == "dead" or item.next_at is not None):
+            with pytest.raises(IllegalTransition):
+                self.service.requeue(item_id, delay_seconds=delay, reset_attempts=reset, now=self.now)
+            return
+        self.service.requeue(item_id, delay_seconds=delay, reset_attempts=reset, now=self.now)
+        self.model.requeue(item, self.now, delay, reset)
+
+    # -- after every step ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_database_says_what_the_model_says(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        type(self).steps += 1
+        found = rows("select *, cancel_requested_at is not null as cancelled from docqueue_item order by id")
+        wanted = {item.id: item.shown() for item in self.model.live.values()}
+        assert {r["id"]: {name: r[name] for name in wanted.get(r["id"], r)} for r in found} == wanted
+        for r in found:
+            self.model.live[r["id"]].position = r["position"]
+            assert r["position"] is not None or r["status"] == "waiting"
+        history = {r["id"]: r["status"] for r in rows("select id, status from docqueue_history")}
+        assert history == self.model.finished
+        assert {r["key"]: r["item_id"] for r in rows("select * from docqueue_key")} == self.model.unique
+
+
+@pytest.mark.django_db(transaction=True)
+def test_random_walks_through_the_service_agree_with_the_model(register):
+    register(OPERATION, retry=Fixed(RETRY_SECONDS))
+    Walk.steps = 0
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=40,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert Walk.steps > 200

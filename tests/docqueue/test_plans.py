@@ -1,0 +1,210 @@
+"""How PostgreSQL runs the hot statements over 130,000 live items: by index, touching a bounded number of pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from docqueue import history, outcomes, store
+from docqueue.states import Status
+from tests.docqueue.helpers import T0, rows
+
+pytestmark = pytest.mark.django_db
+
+PENDING, LATER, LINE, KEYS, RUNNING, WORKERS, DEAD = 100_000, 10_000, 18_000, 4_500, 2_000, 20, 1_000
+
+LOAD = """
+insert into docqueue_item (queue, priority, position, status, wait_reason, operation, document_id, ordering_key,
+    holds_key, payload, metadata, max_attempts, timeout_seconds, next_retry_at, worker_id, claim_token, died_at)
+select 'q' || n %% 3, n %% 5 - 2, n, 'pending', null, 'test.noop', n, null, false,
+    '{"page": 1}'::jsonb, '{}'::jsonb, 5, 300, null::timestamptz, null::bigint, null::bigint, null::timestamptz
+from generate_series(1, %(pending)s) n
+union all
+select 'q0', 0, null, 'waiting', 'delayed', 'test.noop', n, null, false,
+    '{}', '{}', 5, 300, now() + make_interval(secs => n - %(later)s / 2), null, null, null
+from generate_series(1, %(later)s) n
+union all
+select 'q0', 0, case when n <= %(keys)s / 2 then n end, case when n <= %(keys)s / 2 then 'pending' else 'waiting' end,
+    case when n > %(keys)s / 2 then 'ordering' end, 'test.noop', n, 'key' || n %% %(keys)s, n <= %(keys)s / 2,
+    '{}', '{}', 5, 300, null, null, null, null
+from generate_series(1, %(line)s) n
+union all
+select 'q1', 0, n, 'in_progress', null, 'test.noop', n, null, false,
+    '{}', '{}', 5, 300, null, n %% %(workers)s + 1, n, null
+from generate_series(1, %(running)s) n
+union all
+select 'q2', 0, n, 'dead', null, 'test.noop', n, null, false, '{}', '{}', 5, 300, null, null, null, now()
+from generate_series(1, %(dead)s) n
+"""
+WORKER_ROWS = """
+insert into docqueue_worker (id, name, kind, hostname, pid, queues, processes, started_at, heartbeat_at,
+    lease_expires_at, lost_at, info)
+select n, 'w', 'worker', 'h', 1, '{}', 1, now(), now(), now() + interval '1 hour',
+    case when n <= 2 then now() end, '{}'
+from generate_series(1, %(workers)s) n
+"""
+COUNTS = {
+    "pending": PENDING,
+    "later": LATER,
+    "line": LINE,
+    "keys": KEYS,
+    "running": RUNNING,
+    "workers": WORKERS,
+    "dead": DEAD,
+}
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
+def crowd(request, django_db_setup, django_db_blocker) -> Iterator[None]:
+    """The rows, committed for the length of the module."""
+    with django_db_blocker.unblock():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(WORKER_ROWS, COUNTS)
+                cursor.execute(LOAD, COUNTS)
+                if request.param == "analyzed":
+                    cursor.execute("analyze docqueue_item")
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("truncate docqueue_item, docqueue_worker")
+            connection.close()
+
+
+class Plan:
+    """What EXPLAIN ANALYZE said about one statement."""
+
+    def __init__(self, top: dict[str, Any]) -> None:
+        self.nodes = list(self._walk(top))
+        self.blocks = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+    def _walk(self, node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield node
+        for child in node.get("Plans", []):
+            yield from self._walk(child)
+
+    def assert_bounded(self, blocks: int, sorted_rows: int = 1000) -> None:
+        for node in self.nodes:
+            where = f"{node['Node Type']} on {node.get('Relation Name')}"
+            assert (node["Node Type"], node.get("Relation Name")) != ("Seq Scan", "docqueue_item"), where
+            if "Sort" in node["Node Type"]:
+                fed = sum(child["Actual Rows"] * child["Actual Loops"] for child in node["Plans"])
+                assert fed <= sorted_rows, f"{where} of {fed} rows"
+        assert self.blocks <= blocks, f"{self.blocks} pages touched"
+
+    def indexes(self) -> set[str]:
+        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
+
+
+def explain(name: str, **params: Any) -> Plan:
+    with connection.cursor() as cursor:
+        statement = "explain (analyze, buffers, format json) " + store.sql(name)
+        cursor.execute(statement, {"now": None, "lock_class": store.LOCK_CLASS, **params})
+        found = cursor.fetchone()[0]
+    return Plan((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
+
+
+def running(count: int) -> list[tuple[int, int]]:
+    """Items in progress under living workers, with their fences."""
+    sql = (
+        "select id, claim_token from docqueue_item where status = 'in_progress' and worker_id > 2 order by id limit %s"
+    )
+    return [(r["id"], r["claim_token"]) for r in rows(sql, [count])]
+
+
+def test_a_claim_reads_the_front_of_its_lane_in_order_and_sorts_nothing(crowd):
+    plan = explain("claim", worker_id=5, token=1, limit=100, queue="q1")
+    plan.assert_bounded(blocks=4_000, sorted_rows=0)
+    assert {"docqueue_item_lane", "docqueue_item_returned"} <= plan.indexes()
+
+
+def test_a_claim_of_one_item_touches_few_pages(crowd):
+    explain("claim", worker_id=5, token=1, limit=1, queue="q1").assert_bounded(blocks=100, sorted_rows=0)
+
+
+def test_a_claim_of_a_suspect_reads_only_what_was_returned(crowd):
+    plan = explain("claim_suspect", worker_id=5, token=1, queues=["q0", "q1", "q2"])
+    plan.assert_bounded(blocks=100, sorted_rows=10)
+
+
+def test_a_claim_by_id_reads_one_row(crowd):
+    item_id = rows("select id from docqueue_item where status = 'pending' limit 1")[0]["id"]
+    explain("claim_one", worker_id=5, token=1, item_id=item_id).assert_bounded(blocks=150, sorted_rows=0)
+
+
+def test_the_lanes_are_found_by_a_walk_from_queue_to_queue(crowd):
+    explain("lane_queues").assert_bounded(blocks=100, sorted_rows=10)
+
+
+@pytest.mark.parametrize("count", [1, 100, 1000])
+def test_a_completion_reads_its_own_items_only(crowd, count):
+    done = running(count)
+    params = {"ids": [i for i, _ in done], "tokens": [t for _, t in done], "results": [None] * count}
+    history.ensure("default", T0)
+    plan = explain("complete", **params, now=T0)
+    plan.assert_bounded(blocks=200 + 25 * count, sorted_rows=count)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_settlement_reads_its_own_items_only(crowd, count):
+    made = [outcomes.bare_row(i, t, outcomes.Released()) for i, t in running(count)]
+    plan = explain("settle", rows=json.dumps(made))
+    plan.assert_bounded(blocks=200 + 40 * count, sorted_rows=count)
+
+
+def test_what_a_worker_holds_is_read_by_its_index(crowd):
+    plan = explain("held", worker_id=5)
+    plan.assert_bounded(blocks=150, sorted_rows=0)
+    assert plan.indexes() == {"docqueue_item_held"}
+
+
+def test_the_reaper_reads_only_what_lost_workers_hold(crowd):
+    plan = explain("reap", limit=1000, max_crashes=3)
+    plan.assert_bounded(blocks=200 + 40 * RUNNING * 2 // WORKERS, sorted_rows=RUNNING)
+    assert "docqueue_item_held" in plan.indexes()
+
+
+def test_the_promoter_reads_only_what_is_due(crowd):
+    plan = explain("promote_due", limit=1000)
+    plan.assert_bounded(blocks=40_000, sorted_rows=LATER)
+    assert "docqueue_item_due" in plan.indexes()
+
+
+def test_a_round_of_the_promoter_with_nothing_due_touches_next_to_nothing(crowd):
+    plan = explain("promote_due", limit=1000, now="2020-01-01 00:00+00")
+    plan.assert_bounded(blocks=50, sorted_rows=0)
+
+
+def test_the_heads_of_free_keys_are_found_by_index(crowd):
+    free = [f"key{n}" for n in range(KEYS // 2 + 1, KEYS // 2 + 501)]
+    plan = explain("promote_keys", keys=[*free, *(f"key{n}" for n in range(1, 501))])
+    plan.assert_bounded(blocks=30_000)
+    assert {"docqueue_item_holds_key", "docqueue_item_line"} <= plan.indexes()
+
+
+def test_keys_in_line_are_found_by_a_walk_from_key_to_key_not_over_the_items(crowd):
+    plan = explain("waiting_keys", after="", limit=1000)
+    plan.assert_bounded(blocks=5_000, sorted_rows=0)
+    assert plan.indexes() == {"docqueue_item_line"}
+
+
+def test_an_ordered_enqueue_probes_its_key_only(crowd):
+    columns = {"queue": "q0", "priority": 0, "operation": "test.noop", "document_id": "d", "ordering_key": "key1"}
+    columns |= {"unique_key": None, "payload": "{}", "metadata": "{}", "max_attempts": 5, "timeout_seconds": 60}
+    plan = explain("enqueue_ordered", **columns, run_after=None, delay_seconds=None)
+    plan.assert_bounded(blocks=200, sorted_rows=0)
+
+
+def test_the_status_of_an_item_is_read_by_its_key(crowd):
+    item_id = rows("select max(id) as id from docqueue_item")[0]["id"]
+    explain("status", item_id=item_id).assert_bounded(blocks=60, sorted_rows=0)
+
+
+def test_the_crowd_is_as_large_as_it_says(crowd):
+    found = {r["status"]: r["n"] for r in rows("select status, count(*) as n from docqueue_item group by 1")}
+    assert sum(found.values()) >= 130_000
+    assert set(found) == {Status.PENDING, Status.WAITING, Status.IN_PROGRESS, Status.DEAD}

@@ -1,0 +1,115 @@
+"""Real files of other people: the words a person finds in them stand on the right page of the extracted text.
+
+The phrases were read in the files by other means: the parts of office files as XML, mails and web pages as source,
+PDFs in another reader, the one text in an encoding of mainframes by decoding it as such.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingestion.errors import PasswordRequired
+from ingestion.extract import NoText, extract, supported_types
+from ingestion.sniff import sniff
+
+PHRASES = [
+    ("pdf-horrors/text_only_pdfa1b.pdf", 1, "It only contains some text."),
+    ("pdf-horrors/corruptionOneByteMissing.pdf", 1, "Johan van der Knijff has waived all copyright"),
+    ("pdf-horrors/encryption_notextaccess.pdf", 1, "This is a test document."),
+    ("pdf-horrors/fileAttachment_fileAttachmentAnnotation.pdf", 1, "using a File Attachment Annotation"),
+    ("pdf-horrors/javascript.pdf", 1, "JavaScript example"),
+    ("tika/testPDF.pdf", 1, "a toolkit for detecting and extracting metadata and structured text content"),
+    ("tika/testPDFPackage.pdf", 1, "Multiple files are bound together in this PDF Package."),
+    ("tika/testPDF_JBIG2.pdf", 1, "a sample file to test images compressed using JBIG2"),
+    ("tika/testWORD_2006ml.docx", 1, "This is an engaging title page"),
+    ("tika/testWORD_2006ml.docx", 2, "Contents"),
+    ("tika/testWORD_2006ml.docx", 3, "The quick brown fox jumped over the lazy brown dog."),
+    ("tika/testWORD_2006ml.docx", 4, "This is text within a shape"),
+    ("tika/testWORD_2006ml.docx", 5, "This is some serious word art"),
+    ("tika/testOptionalHyphen.docx", 1, "optionalhyphen"),
+    ("tika/testWORD_embedded_pics.docx", 1, "This is a footnote"),
+    ("tika/EmbeddedDocument.docx", 1, "Let me see what happens if I insert a worksheet."),
+    ("tika/testEXCEL.xlsx", 1, "Sample Excel Worksheet - Numbers and their Squares"),
+    ("tika/testEXCEL.strict.xlsx", 2, "Start of 2nd sheet"),
+    ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 26, "001 | Jammu and Kashmir"),
+    ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 30, "e-KYC with Biometric"),
+    ("tika/foo.csv", 1, "456 | qwertyuiop | 98765"),
+    ("tika/testCSV.csv", 1, "15 | 225"),
+    ("tika/a_microarray.txt", 1, "Sample Name | Protocol REF | Extract Name"),
+    ("price/hospital/CSV_Tall_Format_Examples_V3.0.0_Tall_CSV_Format_Example.csv", 1, "standard_charge | gross"),
+    ("tika/boilerplate-whitespace.html", 1, "有什么需要我帮你的?"),
+    ("tika/resume.html", 1, "Письмо отправлено: xx.xx.xxxx"),
+    ("tika/tika434.html", 1, "Do you want to step back in time?"),
+    ("tika/testHTMLBadScript.html", 1, "This is a test."),
+    ("tika/testTXTNonASCIIUTF8.txt", 1, "Der schnelle braune Fuchs springt über den faulen Hund"),
+    ("tika/multi-language.txt", 1, "Vamos acabar com isso"),
+    ("tika/english.cp500.txt", 1, "the very affordable 64-bit symmetric"),
+    ("tika/test.json", 1, "emitKey: 9.xml.json"),
+    ("price/hospital/JSON_v3_json_format_example.json", 1, "standard_charge_information:"),
+    ("tika/testRFC822_multipart_attachments.eml", 1, "This is test email for EML1"),
+    ("tika/testGroupWiseEml.eml", 1, "Subject: test2"),
+    ("tika/test-incremental-updates.eml", 1, "Attachment: testPDF_incrementalUpdates.pdf (application/pdf)"),
+]
+NO_TEXT = [
+    ("pdf-horrors/veraPDFHiRes.pdf", NoText.SCAN),
+    ("tika/testPDF_Version.11.x.PDFA-1b.pdf", NoText.SCAN),
+    ("tika/testFlashInPDF.pdf", NoText.DRAWING),
+    ("tika/headerPic.docx", NoText.EMPTY),
+    ("tika/testEXCEL_diagramData.xlsx", NoText.EMPTY),
+    ("tika/testHTML_head.html", NoText.EMPTY),
+]
+
+
+@pytest.mark.parametrize(("name", "page", "phrase"), PHRASES)
+def test_a_phrase_read_in_the_file_is_in_its_text_on_its_page(corpus: Path, name: str, page: int, phrase: str) -> None:
+    extraction = extract(corpus / name, sniff(corpus / name))
+    text = {each.number: " ".join(each.text.split()) for each in extraction.pages}
+    assert phrase in text[page]
+
+
+@pytest.mark.parametrize(("name", "reason"), NO_TEXT)
+def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -> None:
+    extraction = extract(corpus / name, sniff(corpus / name))
+    assert (extraction.has_text, extraction.no_text_reason) == (False, reason)
+
+
+@pytest.mark.parametrize("name", ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx"])
+def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
+    with pytest.raises(PasswordRequired):
+        extract(corpus / name, sniff(corpus / name))
+
+
+EVERYTHING = """
+import json, sys
+from ingestion.errors import IngestionError
+from ingestion.extract import extract
+from ingestion.sniff import sniff
+ends = {}
+for name in sys.argv[1:]:
+    print(name, file=sys.stderr)
+    try:
+        extraction = extract(name, sniff(name))
+        ends[name] = "text" if extraction.has_text else str(extraction.no_text_reason)
+    except IngestionError as error:
+        ends[name] = error.code
+print(json.dumps(ends))
+"""
+
+
+def test_every_file_ends_with_text_a_reason_or_a_code_and_no_process_dies(corpus: Path, root: Path) -> None:
+    folders = ("tika", "pdf-horrors", "zips")
+    files = [str(path) for folder in folders for path in sorted((corpus / folder).iterdir())]
+    run = subprocess.run(
+        [sys.executable, "-c", EVERYTHING, *files], cwd=root, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, f"died at {run.stderr.splitlines()[-1:]}"
+    ends = json.loads(run.stdout)
+    assert set(ends) == set(files)
+    assert set(ends.values()) <= {"text", "scan", "drawing", "empty", "password_required", "unsupported_type"}
+    supported = [end for name, end in ends.items() if sniff(name).type in supported_types()]
+    assert supported.count("text") / len(supported) > 0.8
