@@ -5,6 +5,9 @@ SHELL := /bin/sh
 export PORT ?= 8000
 export VENV ?= .venv
 ARGS ?=
+# Test processes side by side: most tests wait for something. TEST_PROCESSES=0 runs them in one.
+TEST_PROCESSES ?= 2
+PYTEST = -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 # The first Python that is new enough; PYTHON=/path/to/python overrides.
 FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -29,10 +32,10 @@ reset: setup  ## delete all data of this checkout (var/)
 	@$(PY) -m config.reset
 
 test: setup  ## the tests but for the slow ones (ARGS=… goes to pytest)
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) $(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: setup  ## the slow tests
-	@$(PY) -m pytest -m slow $(ARGS)
+	@$(PY) $(PYTEST) -m slow $(ARGS)
 
 check: setup  ## ruff, mypy, missing migrations, Django's checks, also those for production, generated files
 	$(PY) -m ruff check .
@@ -42,7 +45,7 @@ check: setup  ## ruff, mypy, missing migrations, Django's checks, also those for
 
 coverage: setup  ## the tests with line and branch coverage, child processes included; fails under 90 %
 	@rm -rf var/coverage && mkdir -p var/coverage
-	@$(PY) -m coverage run -m pytest -q $(ARGS)
+	@$(PY) -m coverage run $(PYTEST) -q $(ARGS)
 	@$(PY) -m coverage combine -q && $(PY) -m coverage report --skip-covered
 
 bench: setup  ## the benchmarks; figures go to the terminal

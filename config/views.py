@@ -8,8 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view, permission_classes
+from rest_framework.permissions import IsAdminUser
+from rest_framework.request import Request
 
 from config import login_links
+from docqueue.receivers.metrics import scrape
 
 
 @require_GET
@@ -27,6 +32,15 @@ def one_time_login(request: HttpRequest, uid: str, token: str) -> HttpResponse:
         return render(request, "login_link_used.html", status=410)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("admin:index")
+
+
+@extend_schema(exclude=True)
+@api_view(["GET"])
+@permission_classes([IsAdminUser])
+def metrics(request: Request) -> HttpResponse:  # noqa: ARG001 - a view has one
+    """The queue's metrics for Prometheus: staff only, by token (`Authorization: Token …`) or login."""
+    body, content_type = scrape()
+    return HttpResponse(body, content_type=content_type)
 
 
 @staff_member_required

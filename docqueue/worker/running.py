@@ -31,6 +31,7 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
     if handler is None:
         return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS)
     ctx = Context(item, using, channel)
+    before = connections[using].connection
     # an item enqueued by a handler carries that handler's bindings: its own come last
     mine = {"item_id": item.id, "operation": item.operation, "document": item.document_id}
     memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
@@ -43,16 +44,16 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
                     outcomes.Completed(settled=True) if ctx.settled else outcomes.Completed(result=result_text(value))
                 )
             except BaseException as error:  # noqa: BLE001 - whatever the handler raised becomes its outcome
-                return _failure(ctx, error)
+                return _failure(ctx, error, before)
     finally:
         tidy_connections()
 
 
-def _failure(ctx: Context, error: BaseException) -> outcomes.Outcome:
+def _failure(ctx: Context, error: BaseException, before: object) -> outcomes.Outcome:
     if ctx.settled:
         logger.warning("item %s was completed, then its handler raised", ctx.id, exc_info=error)
         return outcomes.Completed(settled=True)
-    if unwell(error, ctx.using):
+    if unwell(error, ctx.using, before):
         return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS)
     try:
         return outcomes.from_exception(error)
@@ -62,13 +63,24 @@ def _failure(ctx: Context, error: BaseException) -> outcomes.Outcome:
         )
 
 
-def unwell(error: BaseException, using: str) -> bool:
-    """Whether the handler failed because the queue's own database is unwell: then no item is to blame."""
+def unwell(error: BaseException, using: str, before: object) -> bool:
+    """Whether the handler failed because the queue's own database is unwell: then no item is to blame.
+
+    `before` is the connection that the handler began with. Django replaces one that broke in a transaction at once,
+    so a connection that works now proves nothing unless it is the same.
+    """
     if not isinstance(error, DatabaseError) or not store.is_unwell(error):
         return False
-    if store.sqlstate(error).startswith(("53", "57P", store.READ_ONLY_SQLSTATE)):
+    if store.sqlstate(error):
         return True
-    return not connections[using].is_usable() if connections[using].connection else True
+    ours = connections[using]
+    if ours.connection is None and len(list(connections)) > 1:  # it may have been another database's
+        try:
+            ours.ensure_connection()
+        except DatabaseError:
+            return True
+        return False
+    return ours.connection is not before or not ours.is_usable()
 
 
 @contextlib.contextmanager

@@ -14,15 +14,35 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.serializers import Problem
+from ingestion.api.examples import UNSAFE_PATH
 from ingestion.models import Document, IngestFile, Intake
 
 M = TypeVar("M", bound=Model)
-REFUSED = {
-    401: OpenApiResponse(Problem, description="Neither logged in nor a token."),
-    404: OpenApiResponse(Problem, description="There is no such thing, or it is another user's."),
+REFUSALS = {
+    400: "The request makes no sense as it is.",
+    401: "Neither logged in nor a token.",
+    404: "There is no such thing, or it is another user's.",
+    409: "It has ended already, or the Idempotency-Key was used for other files.",
+    413: "Too large, or too many files: see GET limits.",
+    415: "An archive of another kind than zip, or no form.",
+    422: "Refused; nothing was kept.",
+    503: "Storage or database do not answer.",
+    507: "The disk is full.",
 }
 BIGGEST_ID = 2**63 - 1
+
+
+def refused(*statuses: int) -> dict[Any, OpenApiResponse]:
+    """The documented refusals of an endpoint."""
+    examples = {422: [UNSAFE_PATH]}
+    return {
+        (status, CONTENT_TYPE): OpenApiResponse(
+            Problem, description=REFUSALS[status], examples=examples.get(status, [])
+        )
+        for status in statuses
+    }
 
 
 class OwnedView(APIView):

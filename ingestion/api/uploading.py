@@ -11,10 +11,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.api.serializers import Problem
 from ingestion.api import presenting
-from ingestion.api.base import REFUSED, NewestFirst, OwnedView, page_of
-from ingestion.api.examples import INTAKE_PENDING, UNSAFE_PATH
+from ingestion.api.base import NewestFirst, OwnedView, page_of, refused
+from ingestion.api.examples import INTAKE_PENDING
 from ingestion.api.serializers import DocumentPage, IntakeShape, UploadForm
 from ingestion.errors import TooLarge
 from ingestion.limits import get_limits
@@ -62,7 +61,7 @@ class DocumentsView(OwnedView):
         operation_id="list_documents",
         summary="List my documents, the newest first",
         parameters=[OpenApiParameter("tag", str, description="Only documents with this tag.")],
-        responses={200: DocumentPage, 401: REFUSED[401]},
+        responses={200: DocumentPage, **refused(401)},
         tags=["documents"],
     )
     def get(self, request: Request) -> Response:
@@ -89,13 +88,7 @@ class DocumentsView(OwnedView):
         request={"multipart/form-data": UploadForm},
         responses={
             202: OpenApiResponse(IntakeShape, description="Accepted; follow `status_url`.", examples=[INTAKE_PENDING]),
-            401: REFUSED[401],
-            409: OpenApiResponse(Problem, description="The Idempotency-Key was used for other files."),
-            413: OpenApiResponse(Problem, description="Too large, or too many files: see GET limits."),
-            415: OpenApiResponse(Problem, description="An archive of another kind than zip, or not a form."),
-            422: OpenApiResponse(Problem, description="Refused; nothing was kept.", examples=[UNSAFE_PATH]),
-            503: OpenApiResponse(Problem, description="Storage or database do not answer."),
-            507: OpenApiResponse(Problem, description="The disk is full."),
+            **refused(400, 401, 409, 413, 415, 422, 503, 507),
         },
         tags=["documents"],
     )

@@ -8,9 +8,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.api.serializers import Problem
 from ingestion.api import presenting
-from ingestion.api.base import REFUSED, InOrder, NewestFirst, OwnedView, file_rows, page_of, who
+from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, page_of, refused, who
 from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, REPROCESSING, SEARCH
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
@@ -26,8 +25,6 @@ from ingestion.models import Intake, Outcome
 from ingestion.search.query import InvalidSearch, search
 from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
 
-FINISHED_ALREADY = OpenApiResponse(Problem, description="It has ended already.")
-
 
 class IntakesView(OwnedView):
     """The caller's uploads."""
@@ -35,7 +32,7 @@ class IntakesView(OwnedView):
     @extend_schema(
         operation_id="list_intakes",
         summary="List my uploads, the newest first",
-        responses={200: IntakePage, 401: REFUSED[401]},
+        responses={200: IntakePage, **refused(401)},
         tags=["intakes"],
     )
     def get(self, request: Request) -> Response:
@@ -51,7 +48,7 @@ class IntakeView(OwnedView):
     @extend_schema(
         operation_id="get_intake",
         summary="How far an upload is",
-        responses={200: OpenApiResponse(IntakeShape, examples=[INTAKE_DONE]), **REFUSED},
+        responses={200: OpenApiResponse(IntakeShape, examples=[INTAKE_DONE]), **refused(401, 404)},
         tags=["intakes"],
     )
     def get(self, request: Request, pk: int) -> Response:
@@ -72,7 +69,7 @@ class IntakeFilesView(OwnedView):
             OpenApiParameter("outcome", str, enum=Outcome.values, description="Only files that ended so."),
             OpenApiParameter("error_code", str, description="Only files that failed with this code."),
         ],
-        responses={200: OpenApiResponse(FilePage, examples=[FILE]), **REFUSED},
+        responses={200: OpenApiResponse(FilePage, examples=[FILE]), **refused(401, 404)},
         tags=["intakes"],
     )
     def get(self, request: Request, pk: int) -> Response:
@@ -94,7 +91,7 @@ class CancelIntakeView(OwnedView):
         operation_id="cancel_intake",
         summary="Cancel what has not ended of an upload",
         request=None,
-        responses={202: IntakeShape, 409: FINISHED_ALREADY, **REFUSED},
+        responses={202: IntakeShape, **refused(401, 404, 409)},
         tags=["intakes"],
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -111,7 +108,7 @@ class DocumentView(OwnedView):
     @extend_schema(
         operation_id="get_document",
         summary="How far a document is, and what is known of it",
-        responses={200: OpenApiResponse(DocumentShape, examples=[DOCUMENT]), **REFUSED},
+        responses={200: OpenApiResponse(DocumentShape, examples=[DOCUMENT]), **refused(401, 404)},
         tags=["documents"],
     )
     def get(self, request: Request, pk: int) -> Response:
@@ -130,7 +127,7 @@ class ReprocessDocumentView(OwnedView):
         summary="Process a document anew, from its stored bytes",
         description="Search answers from the old text until the new one is there. A retry that waits runs now.",
         request=None,
-        responses={202: OpenApiResponse(ReprocessingShape, examples=[REPROCESSING]), **REFUSED},
+        responses={202: OpenApiResponse(ReprocessingShape, examples=[REPROCESSING]), **refused(401, 404)},
         tags=["documents"],
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -149,7 +146,7 @@ class CancelDocumentView(OwnedView):
         operation_id="cancel_document",
         summary="Cancel the work on a document",
         request=None,
-        responses={202: DocumentShape, 409: FINISHED_ALREADY, **REFUSED},
+        responses={202: DocumentShape, **refused(401, 404, 409)},
         tags=["documents"],
     )
     def post(self, request: Request, pk: int) -> Response:
@@ -172,8 +169,7 @@ class SearchView(OwnedView):
         ],
         responses={
             200: OpenApiResponse(SearchShape, examples=[SEARCH]),
-            400: OpenApiResponse(Problem, description="The search can not be run."),
-            401: REFUSED[401],
+            **refused(400, 401),
         },
         tags=["search"],
     )
@@ -202,7 +198,7 @@ class LimitsView(OwnedView):
     @extend_schema(
         operation_id="get_limits",
         summary="What an upload may be at most",
-        responses={200: OpenApiResponse(LIMITS_SCHEMA, examples=[LIMITS]), 401: REFUSED[401]},
+        responses={200: OpenApiResponse(LIMITS_SCHEMA, examples=[LIMITS]), **refused(401)},
         tags=["documents"],
     )
     def get(self, request: Request) -> Response:

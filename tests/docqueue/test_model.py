@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import ClassVar
 
 import pytest
@@ -13,7 +14,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -30,11 +30,11 @@ from tests.docqueue.model import RETRY_SECONDS, Item, Model
 
 OPERATION = "model.operation"
 TABLES = ("item", "history", "key", "worker", "attempt", "audit")
-PICK = st.integers(0, 10_000)
+DICE = st.integers(0, 2**32).map(Random)
 
 
 class Walk(RuleBasedStateMachine):
-    """One walk. Numbers drawn by the rules pick among the items and claims there are."""
+    """One walk. Each step gets dice, whose throws pick among the items, the claims and the verbs there are."""
 
     steps: ClassVar[int] = 0
 
@@ -52,35 +52,35 @@ class Walk(RuleBasedStateMachine):
         self.model.leases[worker] = self.now + timedelta(seconds=30)
         return worker
 
-    def _item(self, pick: int) -> int | None:
-        known = sorted({*self.model.live, *self.model.finished})
-        return known[pick % len(known)] if known else None
+    @rule(dice=DICE)
+    def step(self, dice: Random) -> None:
+        """One rule, so that the mixture of actions is ours: hypothesis would mostly make one or two of many."""
+        actions = [self._time_passes] * 3 + [self._enqueue] * 2
+        if self.model.live:
+            actions += [self._claim] * 4 + [self._somebody_acts] * 3
+        if self.claims:
+            actions += [self._settle] * 5
+        dice.choice(actions)(dice)
 
-    def _took(self, claims: list[ClaimedItem]) -> None:
-        for claim in claims:
-            item = self.model.claim(claim.id, claim.worker_id)
-            assert (claim.attempt, claim.claim_no) == (item.attempt, item.claim_no)
-            assert (claim.crashes, claim.suspect) == (item.crashes, item.suspect)
-        self.claims += claims
+    def _any_item(self, dice: Random) -> int:
+        """Mostly one that is live."""
+        return dice.choice(sorted(self.model.live) * 5 + sorted(self.model.finished))
 
     # -- time and what runs by itself ----------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([1, 10, 25, 40]))
-    def time_passes(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+    def _time_passes(self, dice: Random) -> None:
+        """Up to a moment at which the worker renews its lease, or does not, and duties run, or do not."""
+        self.now += timedelta(seconds=dice.choice([1, 15, 20, 40]))
+        if dice.random() < 0.5:
+            self._heartbeat()
+        if dice.random() < 0.7:
+            reap.run("default", self.now)
+            self.model.reap(self.now)
+        if dice.random() < 0.8:
+            promote.run("default", self.now)
+            self.model.promote(self.now)
 
-    @rule()
-    def promote(self) -> None:
-        promote.run("default", self.now)
-        self.model.promote(self.now)
-
-    @rule()
-    def reap(self) -> None:
-        reap.run("default", self.now)
-        self.model.reap(self.now)
-
-    @rule()
-    def heartbeat(self) -> None:
+    def _heartbeat(self) -> None:
         stands = claiming.renew("default", self.worker, 30, now=self.now)
         assert stands == (self.worker not in self.model.lost)
         if stands:
@@ -88,16 +88,15 @@ class Walk(RuleBasedStateMachine):
         else:
             self.worker = self._new_worker()
 
-    # -- producing and claiming ----------------------------------------------------------------------------------
+    # -- producing -----------------------------------------------------------------------------------------------
 
-    @rule(
-        key=st.sampled_from([None, "a", "a", "b"]),
-        unique=st.sampled_from([None, None, "u"]),
-        priority=st.sampled_from([-1, 0, 1]),
-        delay=st.sampled_from([0, 0, 0, 15]),
-        max_attempts=st.integers(1, 3),
-    )
-    def enqueue(self, key, unique, priority, delay, max_attempts) -> None:
+    def _enqueue(self, dice: Random) -> None:
+        for _ in range(dice.choice([1, 1, 3])):
+            self._enqueue_one(dice)
+
+    def _enqueue_one(self, dice: Random) -> None:
+        key, unique = dice.choice([None, "a", "a", "b"]), dice.choice([None, None, "u"])
+        priority, delay, most = dice.choice([-1, 0, 1]), dice.choice([0, 0, 0, 15]), dice.choice([1, 2, 3])
         new = self.service.enqueue(
             None,
             OPERATION,
@@ -105,37 +104,41 @@ class Walk(RuleBasedStateMachine):
             ordering_key=key,
             unique_key=unique,
             delay_seconds=delay,
-            max_attempts=max_attempts,
+            max_attempts=most,
             now=self.now,
         )
         if unique in self.model.unique:
             assert (new.id, new.created) == (self.model.unique[unique], False)
         else:
             assert new.created
-            item = Item(new.id, key, unique, priority, max_attempts)
-            self.model.enqueue(item, self.now + timedelta(seconds=delay) if delay else None)
-        held = self.model.live[new.id]
-        assert (new.status, new.wait_reason) == (held.status, held.reason)
+            due_at = self.now + timedelta(seconds=delay) if delay else None
+            self.model.enqueue(Item(new.id, key, unique, priority, most), due_at)
+        item = self.model.live[new.id]
+        assert (new.status, new.wait_reason) == (item.status, item.reason)
 
-    @rule(limit=st.integers(1, 4))
-    def claim(self, limit: int) -> None:
-        expected = [] if self.worker in self.model.lost else self.model.claimable(limit)
-        found = self.service.claim(limit, worker=self.worker, now=self.now)
-        assert sorted(c.id for c in found) == sorted(expected)
-        assert found == sorted(found, key=lambda c: (-c.priority, c.position))
-        self._took(found)
+    # -- claiming ------------------------------------------------------------------------------------------------
 
-    @rule()
-    def claim_suspect(self) -> None:
-        expected = [] if self.worker in self.model.lost else self.model.suspects()
-        found = claiming.claim_suspect("default", self.worker, ["default"], self.now)
-        assert (found.id if found else None) == (expected[0] if expected else None)
-        self._took([found] if found else [])
+    def _claim(self, dice: Random) -> None:
+        if self.worker in self.model.lost and dice.random() < 0.8:
+            self.worker = self._new_worker()
+        lost = self.worker in self.model.lost
+        match dice.choice(["batch", "batch", "suspect", "one"]):
+            case "batch":
+                limit = dice.choice([1, 2, 5])
+                expected = [] if lost else self.model.claimable(limit)
+                found = self.service.claim(limit, worker=self.worker, now=self.now)
+                assert sorted(c.id for c in found) == sorted(expected)
+                assert found == sorted(found, key=lambda c: (-c.priority, c.position))
+                self._took(found)
+            case "suspect":
+                expected = [] if lost else self.model.suspects()
+                alone = claiming.claim_suspect("default", self.worker, ["default"], self.now)
+                assert (alone.id if alone else None) == (expected[0] if expected else None)
+                self._took([alone] if alone else [])
+            case _:
+                self._mark_in_progress(self._any_item(dice))
 
-    @precondition(lambda self: self.model.live)
-    @rule(pick=PICK)
-    def mark_in_progress(self, pick: int) -> None:
-        item_id = self._item(pick)
+    def _mark_in_progress(self, item_id: int) -> None:
         item = self.model.live.get(item_id)
         if item is None or item.status != "pending":
             with pytest.raises(AlreadyClaimed):
@@ -145,15 +148,23 @@ class Walk(RuleBasedStateMachine):
         self.model.leases[claim.worker_id] = self.now + timedelta(seconds=20)
         self._took([claim])
 
+    def _took(self, claims: list[ClaimedItem]) -> None:
+        for claim in claims:
+            item = self.model.claim(claim.id, claim.worker_id)
+            assert (claim.attempt, claim.claim_no) == (item.attempt, item.claim_no)
+            assert (claim.crashes, claim.suspect) == (item.crashes, item.suspect)
+        self.claims += claims
+
     # -- settling: with the newest claim, or with a stale one ----------------------------------------------------
 
-    @precondition(lambda self: self.claims)
-    @rule(
-        pick=PICK,
-        how=st.sampled_from(["complete", "complete", "fail", "fail at once", "fatal", "crash", "snooze", "release"]),
-    )
-    def settle(self, pick: int, how: str) -> None:
-        claim = self.claims[pick % len(self.claims)]
+    def _settle(self, dice: Random) -> None:
+        for claim in dice.sample(self.claims, min(2, len(self.claims))):
+            how = dice.choice(["complete", "complete", "fail", "fail at once", "fatal", "crash", "snooze", "release"])
+            self._settle_one(claim, how)
+            if dice.random() < 0.8:
+                self.claims.remove(claim)
+
+    def _settle_one(self, claim: ClaimedItem, how: str) -> None:
         item = self.model.live.get(claim.id)
         if item is None or item.status != "in_progress" or item.claim_no != claim.claim_no:
             with pytest.raises(LeaseLost):
@@ -207,10 +218,15 @@ class Walk(RuleBasedStateMachine):
 
     # -- people --------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.model.live)
-    @rule(pick=PICK, verb=st.sampled_from(["cancel", "discard"]))
-    def cancel(self, pick: int, verb: str) -> None:
-        item_id = self._item(pick)
+    def _somebody_acts(self, dice: Random) -> None:
+        item_id = self._any_item(dice)
+        match dice.choice(["cancel", "discard", "requeue", "requeue", "requeue"]):
+            case "requeue":
+                self._requeue(item_id, dice.choice([0, 15]), dice.random() < 0.5)
+            case verb:
+                self._cancel(item_id, verb)
+
+    def _cancel(self, item_id: int, verb: str) -> None:
         item = self.model.live.get(item_id)
         if item is None or (verb == "discard" and item.status != "dead"):
             with pytest.raises(IllegalTransition):
@@ -224,10 +240,7 @@ class Walk(RuleBasedStateMachine):
             self.model.finish(item, "cancelled")
             assert status is Status.CANCELLED
 
-    @precondition(lambda self: self.model.live)
-    @rule(pick=PICK, delay=st.sampled_from([0, 15]), reset=st.booleans())
-    def requeue(self, pick: int, delay: int, reset: bool) -> None:
-        item_id = self._item(pick)
+    def _requeue(self, item_id: int, delay: int, reset: bool) -> None:
         item = self.model.live.get(item_id)
         if item is None or not (item.status == "dead" or item.next_at is not None):
             with pytest.raises(IllegalTransition):

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.storage import storages
 
 from docqueue.models import QueueItem
+from ingestion import storage
 from ingestion.models import Chunk, Document, IngestFile, Intake, IntakeStatus, Outcome
 from tests.ingestion.factories import UserFactory, accept_zip
 from tests.ingestion.running import WorkerProcess
@@ -49,4 +50,5 @@ def test_a_killed_worker_loses_no_file_and_doubles_none(root, env, completed):
     assert Document.objects.count() == FILES
     assert Counter(Chunk.objects.values_list("document", flat=True)).most_common(1)[0][1] == 1
     assert Chunk.objects.count() == FILES
+    assert storage.remove_stale_parts(-60) <= 2, "each killed executor leaves one unfinished file at most"
     assert not list(Path(storages["documents"].location).rglob("*.part"))

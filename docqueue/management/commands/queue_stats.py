@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -29,10 +30,27 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(said))
             return
-        width = max([5, *(len(name) for name in said["queues"])])
-        self.stdout.write("queue".ljust(width) + "".join(c.rjust(13) for c in COLUMNS))
         rows = [*said["queues"].items(), ("total", said["total"] | {"workers": stats.workers})]
-        for name, counts in rows:
-            self.stdout.write(name.ljust(width) + "".join(str(counts[c]).rjust(13) for c in COLUMNS))
+        cells = [(name, *(str(counts[c]) for c in COLUMNS)) for name, counts in rows]
+        if not (self.stdout.isatty() and draw(cells)):
+            width = max(len(row[0]) for row in [("queue",), *cells])
+            for name, *numbers in [("queue", *COLUMNS), *cells]:
+                self.stdout.write(name.ljust(width) + "".join(n.rjust(13) for n in numbers))
         for hint in said["hints"]:
             self.stdout.write(hint)
+
+
+def draw(rows: Sequence[Sequence[str]]) -> bool:
+    """Print a table with rich (the extra `cli`). False: it is not installed."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        return False
+    table = Table("queue")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    return True
