@@ -83,13 +83,18 @@ class Released:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenUp:
+    """The handler said that its item is cancelled, whether or not somebody asked for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lost:
     """The claim is not the newest any more; there is nothing left to write."""
 
     message: str = field(default="")
 
 
-Outcome = Completed | Failed | Crashed | Dead | Snoozed | Released | Lost
+Outcome = Completed | Failed | Crashed | Dead | Snoozed | Released | GivenUp | Lost
 
 
 def from_exception(error: BaseException) -> Outcome:
@@ -101,7 +106,7 @@ def from_exception(error: BaseException) -> Outcome:
         case Snooze():
             return Snoozed(seconds=error.seconds, until=error.until)
         case Cancelled():
-            return Released()  # its cancel was requested, so the exit leads to cancelled
+            return GivenUp()
         case LeaseLost():
             return Lost(message=text)
         case Retry():
@@ -175,6 +180,8 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
     match outcome:
         case Released() | Snoozed():
             return bare_row(item.id, item.claim_token, outcome)
+        case GivenUp():
+            return fields | {"target": Status.CANCELLED}
         case Crashed():
             final = item.crashes + 1 >= max_crashes
             fields |= {"outcome": "crashed", "code": outcome.code, "message": clean(outcome.message)[:MESSAGE_MAX]}

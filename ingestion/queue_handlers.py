@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from docqueue.context import Context
+from docqueue.duties import duty
 from docqueue.exceptions import Cancelled, DeadLetter
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
-from ingestion import reconcile
+from ingestion import reconcile, storage
 from ingestion.errors import ExtractFailed, IngestionError
 from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
@@ -23,6 +24,7 @@ from ingestion.progress import RowProgress
 from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake
 
 QUEUE = "documents"
+STALE_PART_SECONDS = 3600.0
 
 
 @handler(INGEST, queue=QUEUE, max_attempts=5, timeout_seconds=300, memory_mb=1024)
@@ -105,6 +107,18 @@ def unpack(ctx: Context) -> None:
         raise
     finally:
         finish_intake(intake.pk)
+
+
+@duty("ingestion.reconcile", every_seconds=10)
+def reconcile_intakes(using: str) -> int:  # noqa: ARG001 - a duty's signature; our tables go by the router
+    """End what a process that died before `on_dead` or `finish_intake` left open."""
+    return reconcile.reconcile()
+
+
+@duty("ingestion.sweep", every_seconds=600)
+def sweep_parts(using: str) -> int:  # noqa: ARG001
+    """Remove the unfinished files of killed processes."""
+    return storage.remove_stale_parts(STALE_PART_SECONDS)
 
 
 on_dead(INGEST)(reconcile.item_died)

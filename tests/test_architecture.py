@@ -18,7 +18,18 @@ BANDS = [
     {"models"},
     {"store"},
     # what the service is made of
-    {"service", "admission", "claiming", "context", "enqueuing", "handlers", "history", "outcomes", "settling"}
+    {
+        "service",
+        "admission",
+        "claiming",
+        "context",
+        "duties",
+        "enqueuing",
+        "handlers",
+        "history",
+        "outcomes",
+        "settling",
+    }
     | {"stats", "validation"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing"},
@@ -99,7 +110,18 @@ def test_the_rooms_that_handle_files_know_neither_the_queue_nor_the_web_framewor
 
 @pytest.mark.parametrize("path", modules("ingestion"), ids=ids)
 def test_ingestion_enters_the_queue_by_its_public_doors_only(path: Path) -> None:
-    public = ("service", "handlers", "exceptions", "context", "correlation", "states", "conf", "models", "validation")
+    public = (
+        "service",
+        "handlers",
+        "duties",
+        "exceptions",
+        "context",
+        "correlation",
+        "states",
+        "conf",
+        "models",
+        "validation",
+    )
     if path.is_relative_to(ROOT / "ingestion" / "api"):
         public += ("api",)
     for name in imports(path):

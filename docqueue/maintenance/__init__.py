@@ -3,6 +3,38 @@
 Every worker runs them all; the statements skip what another worker has locked, so nobody needs to be elected.
 """
 
+from __future__ import annotations
+
+import logging
+
+from django.db import Error as DatabaseError
+
+from docqueue import events, store
+from docqueue.duties import Duty, registered
 from docqueue.maintenance import partitions, promote, prune, reap
 
-DUTIES = (reap, promote, partitions, prune)
+REAP = "reap"
+OURS = tuple(
+    Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
+    for module in (reap, promote, partitions, prune)
+)
+
+
+def all_duties() -> tuple[Duty, ...]:
+    """The queue's own duties, then those that apps have registered."""
+    return OURS + registered()
+
+
+def perform(duty: Duty, using: str) -> None:
+    """Run one duty. One that fails is reported: it must not end the others, nor the worker."""
+    try:
+        done = duty.run(using)
+    except DatabaseError as error:
+        level = logging.DEBUG if store.is_unwell(error) else logging.ERROR  # the work loop reports an outage
+        events.emit(events.EventName.DUTY_FAILED, level, duty=duty.name, error=str(error).strip()[:300])
+        store.close(using)
+    except Exception as error:  # noqa: BLE001 - reported
+        events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty=duty.name, error=repr(error)[:300])
+    else:
+        if done:
+            events.emit(events.EventName.DUTY_DONE, logging.DEBUG, duty=duty.name, count=done)

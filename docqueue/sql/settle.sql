@@ -1,5 +1,5 @@
--- Every exit of a claimed item but completed: retry, snooze, dead, release, crash. One JSON row an item says where it
--- goes; an item whose cancel was requested is cancelled instead. Guarded by the claim's token; returns what changed.
+-- Every exit of a claimed item but completed: retry, snooze, dead, release, crash, cancelled. One JSON row an item says
+-- where it goes; an item whose cancel was requested is cancelled instead. Guarded by the claim's token; returns what changed.
 with asked as materialized (
     select r.*, coalesce(%(now)s::timestamptz, clock_timestamp()) as now
     from jsonb_to_recordset(%(rows)s::jsonb) as r (
@@ -7,7 +7,7 @@ with asked as materialized (
         attempts_back int, crashes int, suspect boolean, outcome text, code text, message text, traceback text,
         fingerprint text)
 ), locked as materialized (
-    select i.id, i.cancel_requested_at is not null as cancelled, i.attempt as ran_as, i.claimed_at as ran_at, a.now,
+    select i.id, i.cancel_requested_at is not null or a.target = 'cancelled' as cancelled, i.attempt as ran_as, i.claimed_at as ran_at, a.now,
         a.target, a.wait_reason, a.attempts_back, a.crashes as crashed, a.suspect as make_suspect,
         coalesce(a.next_at, a.now + make_interval(secs => a.delay_seconds)) as next_at, a.outcome, a.code, a.message,
         a.traceback, a.fingerprint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import select
 import signal
 import sys
@@ -90,6 +91,7 @@ class Child:
         self.todo: deque[ClaimedItem] = deque()
         self.cancelled: set[int] = set()
         self.stopping = False
+        self.process = os.getpid()
         self._message_there = select.poll()
         self._message_there.register(connection.fileno(), select.POLLIN)
         self._anything_there = select.poll()
@@ -112,14 +114,21 @@ class Child:
     def run(self, item: ClaimedItem) -> None:
         """Run one item and report it. `slot` says so until the report is out: a death before is this item's."""
         if item.id in self.cancelled:
-            self.connection.send(protocol.Ended(item.id, outcomes.Released(), 0.0))
+            self.tell(protocol.Ended(item.id, outcomes.Released(), 0.0))
             return
         started = time.monotonic_ns()
         self.slot[1] = started
         self.slot[0] = item.id
         outcome = run_item(item, self.using, self)
-        self.connection.send(protocol.Ended(item.id, outcome, (time.monotonic_ns() - started) / 1e9))
+        if os.getpid() != self.process:
+            os._exit(0)  # a copy that the handler made by fork(): only the original may go on here
+        self.cancelled.discard(item.id)
+        self.tell(protocol.Ended(item.id, outcome, (time.monotonic_ns() - started) / 1e9))
         self.slot[0] = 0
+
+    def tell(self, message: protocol.Ended | protocol.Said) -> None:
+        """Send a message to the supervisor. (`Connection.send` makes a pickler anew for each.)"""
+        self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def draw_ticket(self) -> bool:
         """Wait for leave to start the next item. False: there is nothing more to do."""
@@ -150,7 +159,7 @@ class Child:
 
     def progress(self, item: ClaimedItem, percent: int, stage: str, message: str) -> None:
         """`Channel`: tell the supervisor."""
-        self.connection.send(protocol.Said(item.id, percent, stage, message))
+        self.tell(protocol.Said(item.id, percent, stage, message))
 
     def cancel_requested(self, item: ClaimedItem) -> bool:
         """`Channel`: look whether the supervisor said so."""

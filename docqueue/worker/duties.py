@@ -1,22 +1,18 @@
-"""The maintenance duties of one worker: a thread and a connection of their own, so that none queues behind items."""
+"""The duties in one worker: a thread and a connection of their own, so that none queues behind items."""
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable
-from types import ModuleType
 
-from django.db import Error as DatabaseError
-
-from docqueue import events, store
-from docqueue.maintenance import DUTIES, reap
+from docqueue import store
+from docqueue.maintenance import REAP, all_duties, perform
 
 
 class Duties(threading.Thread):
-    """Runs every duty when it is due. A duty that fails is reported and tried again at its next turn.
+    """Runs every duty when it is due.
 
     While the own lease is not `calm` nobody is reaped: we might be the one who was away.
     """
@@ -29,31 +25,16 @@ class Duties(threading.Thread):
 
     def run(self) -> None:
         """Until stopped."""
-        due = dict.fromkeys(DUTIES, 0.0)
+        due = dict.fromkeys(all_duties(), 0.0)
         with store.own_connection(self.using):
             while not self._ended.is_set():
                 now = time.monotonic()
-                for duty in DUTIES:
+                for duty in due:
                     if due[duty] <= now and not self._ended.is_set():
-                        due[duty] = now + duty.EVERY_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
-                        if duty is not reap or self.calm():
-                            self._do(duty)
+                        due[duty] = now + duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+                        if duty.name != REAP or self.calm():
+                            perform(duty, self.using)
                 self._ended.wait(max(0.05, min(due.values()) - time.monotonic()))
-
-    def _do(self, duty: ModuleType) -> None:
-        name = duty.__name__.rpartition(".")[2]
-        try:
-            done = duty.run(self.using)
-        except DatabaseError as error:
-            level = logging.DEBUG if store.is_unwell(error) else logging.ERROR  # the work loop reports an outage
-            events.emit(events.EventName.DUTY_FAILED, level, duty=name, error=str(error).strip()[:300])
-            store.close(self.using)
-        except Exception as error:  # noqa: BLE001 - reported; see below
-            # One duty's bug must not end the others, nor the worker.
-            events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty=name, error=repr(error)[:300])
-        else:
-            if done:
-                events.emit(events.EventName.DUTY_DONE, logging.DEBUG, duty=name, count=done)
 
     def stop(self) -> None:
         """End the thread after the duty it is at."""

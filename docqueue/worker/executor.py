@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import select
 import signal
 import time
 from collections import deque
@@ -50,6 +51,10 @@ class Executor:
     _bytes: dict[int, int] = field(default_factory=dict)
     _unread_bytes: int = 0
     _told: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._message_there = select.poll()  # `Connection.poll` makes a selector anew for each message
+        self._message_there.register(self.connection.fileno(), select.POLLIN)
 
     def running(self) -> tuple[ClaimedItem, float] | None:
         """The item that runs now, with its start on the monotonic clock."""
@@ -115,7 +120,7 @@ class Executor:
         """What the child has said since the last call."""
         news: list[News] = []
         try:
-            while self.connection.poll():
+            while self._message_there.poll(0):
                 said = self.connection.recv()
                 item = next((i for i in self.items if i.id == said.item_id), None)
                 if item is None:
@@ -185,14 +190,14 @@ class Executor:
         if self.ended_for is None and not self.retiring:
             fields = {"item_id": running[0].id, "operation": running[0].operation} if running else {}
             events.emit(events.EventName.CHILD_DIED, 30, pid=pid, cause=death(code), **fields)
-        if pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # what its handlers started and left behind
-        self.close()
+        self.clear_away()
         return list(self.items)
 
-    def close(self) -> None:
-        """Close our ends."""
+    def clear_away(self) -> None:
+        """After its end: kill what its handlers started and left behind, close our ends of the pipes."""
+        if self.process.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         for pipe in (self.connection, self.tickets, self.ticket_sink):
             pipe.close()
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from docqueue import claiming, history, store
 from docqueue.conf import get_settings
+from docqueue.duties import registered
 from docqueue.exceptions import ConfigurationError, InvalidOption
-from docqueue.maintenance import promote, reap
+from docqueue.maintenance import perform, promote, reap
 from docqueue.models import Worker
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
@@ -59,6 +60,8 @@ def process_document_queue(
     history.ensure(alias, weeks=2)
     reap.run(alias)
     promote.run(alias)
+    for duty in registered():
+        perform(duty, alias)
     # With nothing to do no process is started: a cron call each minute costs a few reads.
     loop = _drain(alias, most, deadline) if claiming.lanes(alias, settings.QUEUES) else None
     counts = loop.tally.as_dict() if loop else dict.fromkeys(ProcessResult.__dataclass_fields__, 0)

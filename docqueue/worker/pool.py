@@ -147,6 +147,7 @@ class ProcessPool:
             if child.ended_for is None and running is not None and seconds > running[0].timeout_seconds:
                 why = f"it ran longer than its timeout of {running[0].timeout_seconds:g} s"
                 outcome = outcomes.Failed(code="timed_out", message=why, outcome="timed_out")
+                unstarted += child.take_back()
                 child.end(outcome, signal.SIGTERM, now + get_settings().KILL_AFTER_SECONDS)
             elif child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
@@ -183,5 +184,5 @@ class ProcessPool:
             child.signal(signal.SIGKILL)
         for child in self.children:
             child.process.join(5)
-            child.close()
+            child.clear_away()
         self.children.clear()

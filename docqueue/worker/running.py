@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import resource
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from django.db import Error as DatabaseError
-from django.db import connections, reset_queries
+from django.db import connections
 
 from docqueue import correlation, handlers, outcomes, store
 from docqueue.conf import get_settings
@@ -20,7 +20,6 @@ from docqueue.validation import result_text
 
 logger = logging.getLogger("docqueue")
 
-STATM = Path("/proc/self/statm")
 UNWELL_PAUSE_SECONDS = 2.0
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
@@ -90,8 +89,7 @@ def memory_limit(megabytes: int) -> Iterator[None]:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    present = int(STATM.read_text("ascii").split(maxsplit=1)[0]) * resource.getpagesize()
-    wanted = present + megabytes * 1_048_576
+    wanted = _present_bytes() + megabytes * 1_048_576
     for limit in (soft, hard):
         if limit != resource.RLIM_INFINITY:
             wanted = min(wanted, limit)
@@ -102,10 +100,28 @@ def memory_limit(megabytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
+_statm: tuple[int, int] = (0, -1)  # process, descriptor: opening the file costs more than a small item
+
+
+def _present_bytes() -> int:
+    """The size of this process's address space."""
+    global _statm
+    process, descriptor = _statm
+    try:
+        pages = int(os.pread(descriptor, 32, 0).split(maxsplit=1)[0]) if process == os.getpid() else 0
+    except (OSError, ValueError, IndexError):
+        pages = 0  # a handler closed it
+    if not pages:
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        _statm = (os.getpid(), descriptor)
+        pages = int(os.pread(descriptor, 32, 0).split(maxsplit=1)[0])
+    return pages * resource.getpagesize()
+
+
 def tidy_connections() -> None:
     """Leave no broken connection and no open transaction for the next item; healthy ones stay open."""
-    reset_queries()
     for connection in connections.all(initialized_only=True):
+        connection.queries_log.clear()
         if connection.connection is None:
             continue
         open_still = connection.in_atomic_block or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]

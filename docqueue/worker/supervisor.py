@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,11 @@ class Supervisor:
                     return False
             self._stop(loop, lease, signals)
             return True
+        except BaseException:
+            with contextlib.suppress(DatabaseError):  # what follows is politeness; the error is what counts
+                loop.cut_off()
+                loop.sign_off()
+            raise
         finally:
             lease.stop()
             store.close(options.using)

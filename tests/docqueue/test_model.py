@@ -274,7 +274,7 @@ def test_random_walks_through_the_service_agree_with_the_model(register):
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=20,
+            max_examples=30,
             stateful_step_count=40,
             deadline=None,
             database=None,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from django.db import connections, transaction
 
-from docqueue.exceptions import DeadLetter, Retry, Snooze
+from docqueue.exceptions import Cancelled, DeadLetter, Retry, Snooze
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
 from tests.testapp.models import Effect
@@ -149,6 +149,10 @@ def raise_(ctx):
         case "closed":
             os.closerange(3, 64)
             time.sleep(ctx.payload.get("seconds", 0))
+        case "cancelled":
+            raise Cancelled
+        case "fork":
+            os.fork()
         case "nested":
             with transaction.atomic(), ctx.complete():
                 Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)

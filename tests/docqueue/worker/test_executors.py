@@ -105,6 +105,15 @@ def test_a_handler_that_ends_oddly_is_a_failed_attempt_and_no_crash(make_pool: M
     assert run(pool, [after])[after.id] == outcomes.Completed(result=str(pid)), "the same process goes on"
 
 
+def test_a_copy_that_a_handler_made_by_fork_serves_nobody(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    pid = pool.children[0].process.pid
+    items = [work("test.raise", {"what": "fork"}), *(work("test.look") for _ in range(20))]
+    found = run(pool, items, window=30)
+    assert {found[i.id].result for i in items[1:]} == {str(pid)}
+    assert not pool.collect(0.2)[0], "each item was reported once"
+
+
 def test_a_handler_that_closes_every_descriptor_is_noticed_and_ended(make_pool: MakePool) -> None:
     pool = make_pool(1)
     item = work("test.raise", {"what": "closed", "seconds": 60})

@@ -130,6 +130,17 @@ def test_ctx_complete_refuses_to_run_inside_a_transaction_that_could_undo_it(ser
     assert not Effect.objects.exists()
 
 
+def test_a_handler_that_cancels_its_item_unasked_is_not_run_for_ever(service: DocumentQueueService) -> None:
+    item = service.enqueue("d", "test.raise", payload={"what": "cancelled"}, unique_key="u").id
+    after = service.enqueue("d", "test.noop").id
+    loop = make_loop()
+    drain(loop)
+    assert past(item)["status"] == "cancelled"
+    assert past(after)["status"] == "completed"
+    assert loop.tally.cancelled == 1
+    assert service.enqueue("d", "test.noop", unique_key="u").created
+
+
 def test_a_transaction_that_a_handler_left_open_does_not_swallow_the_next_item(service: DocumentQueueService) -> None:
     service.enqueue(None, "test.raise", payload={"what": "open"})
     after = service.enqueue(None, "test.effect").id
