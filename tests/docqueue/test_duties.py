@@ -43,4 +43,3 @@ def test_a_cron_run_does_the_duties_and_one_that_fails_is_reported_and_stops_nob
     told = {e.fields.get("duty"): e.name for e in heard if "duty" in e.fields}
     assert told[names[0]] == events.EventName.DUTY_FAILED
     assert told[names[1]] == events.EventName.DUTY_DONE
-

@@ -56,10 +56,10 @@ def test_an_operation_that_can_not_be_stored_is_refused_when_it_is_registered(op
 
 
 def test_an_unknown_operation_names_the_nearest(register):
-    register("document.ingest")
-    with pytest.raises(UnknownOperation, match=r"Did you mean 'document\.ingest'\?"):
-        handlers.get("documents.ingest")
-    assert handlers.find("documents.ingest") is None
+    register("letter.print")
+    with pytest.raises(UnknownOperation, match=r"Did you mean 'letter\.print'\?"):
+        handlers.get("letters.print")
+    assert handlers.find("letters.print") is None
 
 
 def test_a_hook_for_the_dead_is_found_by_its_operation(register):

@@ -9,7 +9,7 @@ import pytest
 
 from docqueue import outcomes
 from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
-from docqueue.outcomes import Completed, Crashed, Dead, Failed, Lost, Released, Snoozed
+from docqueue.outcomes import Completed, Crashed, Dead, Failed, GivenUp, Lost, Released, Snoozed
 from docqueue.retry import Exponential, Fixed
 from docqueue.states import Status
 from docqueue.store import ClaimedItem
@@ -64,7 +64,7 @@ def test_each_answer_of_a_handler_is_the_outcome_it_names():
     until = datetime(2026, 1, 1, tzinfo=UTC)
     assert raised(Snooze(5)) == Snoozed(seconds=5)
     assert raised(Snooze(until=until)) == Snoozed(until=until)
-    assert raised(Cancelled()) == Released()
+    assert raised(Cancelled()) == GivenUp()
     assert isinstance(raised(LeaseLost("gone")), Lost)
     retry = raised(Retry("later", after=9, code="busy"))
     assert (retry.code, retry.message, retry.retry_after, retry.retryable) == ("busy", "later", 9, True)
