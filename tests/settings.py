@@ -5,7 +5,6 @@ database test_docqueue_<number>, for as long as it lives. Processes that a test 
 by the fixture project_env) and work on the same database and files.
 """
 
-import atexit
 import fcntl
 import itertools
 import os
@@ -22,11 +21,6 @@ if not _STARTED_BY_A_TEST:
     _slots = postgres_dir().with_name("test-slots")
     os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="docqueue-tests-")
 os.environ.setdefault("LOG_FORMAT", "console")
-
-
-def _clean_up(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # not in a forked child
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 from config.settings import *  # noqa: E402, F403
@@ -46,12 +40,16 @@ def _free_slot() -> tuple[int, IO[str]]:
     raise AssertionError
 
 
+def remove_files() -> None:
+    """Delete the files of this run; for its end. (Not atexit: side processes of pytest-xdist skip that.)"""
+    shutil.rmtree(os.environ["VAR_DIR"], ignore_errors=True)
+
+
 if _STARTED_BY_A_TEST:
     DATABASES["default"]["NAME"] = _STARTED_BY_A_TEST
 else:
     _slot, _slot_file = _free_slot()
     DATABASES["default"]["TEST"] = {"NAME": f"test_docqueue_{_slot}"}
-    atexit.register(_clean_up, os.environ["VAR_DIR"], os.getpid())
 
 INSTALLED_APPS += ["tests.testapp"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -118,9 +118,14 @@ STATES: list[tuple[Status, WaitReason | None]] = [
 """Every state an item can be in; waiting once for each reason."""
 
 
+all_well = threading.Event()
+"""Set as long as no thread of `in_threads` has failed: a loop that waits for the others' work asks it."""
+
+
 def in_threads(count: int, work: Callable[[int], T], seconds: float = 60) -> list[T]:
     """Run `work(n)` in `count` threads that start together, each on a connection of its own. Raises what one raised."""
     start = threading.Barrier(count)
+    all_well.set()
     results: dict[int, T] = {}
     errors: list[BaseException] = []
 
@@ -130,6 +135,7 @@ def in_threads(count: int, work: Callable[[int], T], seconds: float = 60) -> lis
             results[number] = work(number)
         except BaseException as error:  # noqa: BLE001 - the caller raises it
             errors.append(error)
+            all_well.clear()
         finally:
             connections.close_all()
 
@@ -138,9 +144,11 @@ def in_threads(count: int, work: Callable[[int], T], seconds: float = 60) -> lis
         thread.start()
     for thread in threads:
         thread.join(seconds)
-        assert not thread.is_alive(), "a thread did not end in time"
+        if errors or thread.is_alive():
+            break
     if errors:
         raise errors[0]
+    assert not any(thread.is_alive() for thread in threads), "a thread did not end in time"
     return [results[n] for n in range(count)]
 
 

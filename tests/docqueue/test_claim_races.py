@@ -18,6 +18,7 @@ from tests.docqueue.helpers import (
     OPERATION,
     Gate,
     NewItemFactory,
+    all_well,
     everything,
     in_background,
     in_threads,
@@ -60,7 +61,7 @@ def test_threads_that_claim_fail_release_and_complete_finish_each_item_once(serv
 
     def work(n: int) -> list[int]:
         dice, mine, done = random.Random(n), worker(None, 600), []
-        while QueueItem.objects.exists():
+        while all_well.is_set() and QueueItem.objects.exists():
             for claim in service.claim(dice.choice([1, 5, 25]), worker=mine):
                 match dice.choice(["complete"] * 6 + ["release", "fail"]):
                     case "complete":

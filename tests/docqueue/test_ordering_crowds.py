@@ -11,7 +11,7 @@ import pytest
 from docqueue.maintenance import promote
 from docqueue.models import HistoryItem, QueueItem
 from docqueue.service import NewItem
-from tests.docqueue.helpers import OPERATION, in_threads, worker
+from tests.docqueue.helpers import OPERATION, all_well, in_threads, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,7 +62,7 @@ def test_twenty_threads_on_a_few_keys_never_run_two_items_of_one_key_at_once(ser
         dice, mine, idle = random.Random(n), worker(None, 600), 0
         for _ in range(8):
             service.enqueue(dice.choice(keys), OPERATION, max_attempts=100)
-        while QueueItem.objects.exclude(status="dead").exists() and idle < 2000:
+        while all_well.is_set() and QueueItem.objects.exclude(status="dead").exists() and idle < 2000:
             claims = service.claim(dice.choice([1, 3]), worker=mine)
             for claim in claims:
                 watch.start(claim)
@@ -85,7 +85,7 @@ def test_many_claimers_start_the_items_of_each_key_in_order(service):
 
     def work(n: int) -> None:
         dice, mine = random.Random(n), worker(None, 600)
-        while QueueItem.objects.exists():
+        while all_well.is_set() and QueueItem.objects.exists():
             for claim in service.claim(2, worker=mine):
                 watch.start(claim)
                 watch.end(claim)

@@ -89,7 +89,9 @@ def segfault(ctx):
 
 @handler("test.suicide", retry=Fixed(0))
 def suicide(ctx):
-    """Kill the supervisor: the grandparent of this process, named in the payload's pid file."""
+    """Kill the supervisor: the grandparent of this process, named in the payload's pid file, once there is one."""
+    while not Path(ctx.payload["pid_file"]).exists():
+        time.sleep(0.02)
     os.kill(int(Path(ctx.payload["pid_file"]).read_text()), signal.SIGKILL)
     time.sleep(60)
 

@@ -56,8 +56,8 @@ def test_results_of_an_outage_are_kept_and_settled_under_the_same_lease(
     until(lambda: past(item) is not None)
     uncharged([item])
     assert [line[1] for line in marks(file)] == ["start", "end"], "it did not run again"
-    assert worker_row(worker).id == was
-    assert worker.said("database_back")
+    assert worker_row(worker).id == was, worker.log.read_text()
+    until(lambda: bool(worker.said("database_back")))
     later = service.enqueue(None, "test.noop").id
     until(lambda: past(later) is not None)
 
