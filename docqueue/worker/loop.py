@@ -92,9 +92,12 @@ class WorkLoop:
         nothing_runs = not self.buffer and not self.pool.held()
         if self.results.waiting and (nothing_runs or not self.results.due_in(now)):
             self.results.write()
-            if self._alone is not None and not self.in_hand():
+            if not self.in_hand():
+                # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
                 self._alone = None
                 self._looked_at = float("-inf")
+                self._next_claim_at = now
+                self._idle_seconds = 0.0
         if now - self._looked_at >= LOOK_SECONDS:
             self._look(now)
         if now >= self._next_claim_at:
