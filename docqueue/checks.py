@@ -21,6 +21,14 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("docqueue")
+def check_time_zone(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E003: times without a zone can not be compared with the queue's."""
+    if django_settings.USE_TZ:
+        return []
+    return [Error("docqueue needs time zones, but USE_TZ is False.", hint="Set USE_TZ = True.", id="docqueue.E003")]
+
+
 @register("docqueue", Tags.compatibility)
 def check_alias(**_kwargs: Any) -> list[CheckMessage]:
     """docqueue.E001: the alias is missing or no PostgreSQL; docqueue.W001: it would lose the session state."""

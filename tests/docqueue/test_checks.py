@@ -44,6 +44,14 @@ def test_the_checks_are_registered(settings):
     assert ids(run_checks(tags=["docqueue"])) == ["docqueue.E002"] * 2
 
 
+def test_a_project_without_time_zones_is_e003_with_what_to_set(settings):
+    assert checks.check_time_zone() == []
+    settings.USE_TZ = False
+    [error] = checks.check_time_zone()
+    assert (error.id, error.hint) == ("docqueue.E003", "Set USE_TZ = True.")
+    assert "docqueue.E003" in ids(run_checks(tags=["docqueue"]))
+
+
 def test_an_alias_that_does_not_exist_is_e001(settings):
     settings.DOCQUEUE = {"DATABASE": "nowhere"}
     [error] = checks.check_alias()

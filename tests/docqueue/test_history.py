@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -143,6 +144,22 @@ def test_a_partition_that_vanished_behind_our_back_is_made_again(service, far_ah
         else:
             service.mark_completed(claim, now=far_ahead)
         assert past(claim.id) is not None
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_partition_that_somebody_made_under_another_name_serves(service, far_ahead, inside):
+    _, lower, upper = history.week(far_ahead)
+    mine = f"docqueue_history_{far_ahead.year}w_of_mine"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"create table {mine} partition of docqueue_history for values from (%s) to (%s)",
+            [lower - timedelta(days=7), upper + timedelta(days=7)],
+        )
+    claim = claimed(service, far_ahead)
+    with transaction.atomic() if inside else nullcontext():
+        service.mark_completed(claim, now=far_ahead)
+    assert past(claim.id) is not None
+    assert names(far_ahead.year) == [mine]
 
 
 def test_an_open_reader_of_the_history_delays_no_finish(service, far_ahead):

@@ -260,23 +260,23 @@ def test_the_loop_sleeps_while_there_is_nothing_to_do_but_wait(
     file = tmp_path / "marks"
     pool, lease = make_pool(2), Standing()
     loop = make_loop(pool, lease=lease)
-    assert rounds_in(loop, 1) < 15, "idle"
+    assert rounds_in(loop, 0.5) < 12, "idle"
     item = linger(service, file, 60)
     drive(loop, lambda: bool(marks(file)))
-    assert rounds_in(loop, 1) < 20, "one runs"
+    assert rounds_in(loop, 0.5) < 12, "one runs"
     lease.standing = False
-    assert rounds_in(loop, 1) < 20, "and the lease does not stand"
+    assert rounds_in(loop, 0.5) < 12, "and the lease does not stand"
     lease.standing = True
     other = linger(service, file, 60)
     QueueItem.objects.filter(id=other).update(suspect=True, returned=True)
     assert rounds_in(loop, 1.5) < 40, "and a suspect waits for its turn"
     loop.stop()
-    assert rounds_in(loop, 1) < 20, "and we are to stop"
+    assert rounds_in(loop, 0.5) < 12, "and we are to stop"
     loop.cut_off()
     assert {row(i)["attempt"] for i in (item, other)} == {0}
     alone = make_loop(make_pool(2))
     drive(alone, lambda: len(marks(file)) == 2)
-    assert rounds_in(alone, 1) < 20, "a suspect runs alone"
+    assert rounds_in(alone, 0.5) < 12, "a suspect runs alone"
     alone.cut_off()
 
 

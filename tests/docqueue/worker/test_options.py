@@ -60,10 +60,10 @@ def test_an_idle_worker_needs_little_and_few_connections(manage: Manage, service
     family = worker.family()
     before = sum(p.cpu_times().user + p.cpu_times().system for p in family)
     work = _transactions()
-    threading.Event().wait(4)
+    threading.Event().wait(3)
     used = sum(p.cpu_times().user + p.cpu_times().system for p in family) - before
-    assert used / 4 < 0.05, "seconds of CPU a second"
-    assert (_transactions() - work) / 4 < 25, "transactions a second, those of this test included"
+    assert used / 3 < 0.05, "seconds of CPU a second"
+    assert (_transactions() - work) / 3 < 25, "transactions a second, those of this test included"
     assert len(worker.lines()) < 30
 
 
@@ -85,9 +85,10 @@ def test_process_document_queue_as_a_command_says_what_it_did(manage: Manage, se
     assert run.wait(30) == 0
     said = json.loads(run.log.read_text().splitlines()[-1])
     assert (said["processed"], said["completed"], said["failed"], said["retried"], said["dead"]) == (3, 2, 1, 1, 0)
+    Queue.objects.create(name="default", paused_at="2026-01-01T00:00Z")
     plain = manage("process_document_queue", LOG_LEVEL="ERROR")
     assert plain.wait(30) == 0
-    assert "dead 1" in plain.log.read_text()
+    assert "processed 0, completed 0" in plain.log.read_text()
 
 
 @pytest.mark.parametrize("arguments", [["--limit", "0"], ["--limit", "-1"], ["--limit", "200000"]])

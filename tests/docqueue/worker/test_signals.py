@@ -119,7 +119,7 @@ def test_a_worker_that_waits_for_its_database_is_calm_and_stops_when_told(manage
     until(lambda: len(worker.executors()) == 2)
     before, began = worker.process.cpu_times(), time.monotonic()
     pause = threading.Event()
-    pause.wait(3)
+    pause.wait(2)
     used = worker.process.cpu_times()
     assert used.user + used.system - before.user - before.system < 0.3
     assert len(worker.lines()) <= 3 + (time.monotonic() - began)

@@ -55,6 +55,7 @@ def test_after_kill_9_of_a_supervisor_another_worker_finishes_everything_once(
     assert [what for _, what in again] == ["start", "end", "start", "end"], "suspects must run one by one"
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_its_supervisor_ends_dead_and_no_innocent_is_charged(
     manage: Manage, service: DocumentQueueService, tmp_path: Path
 ) -> None:
@@ -82,6 +83,7 @@ def test_an_item_that_kills_its_supervisor_ends_dead_and_no_innocent_is_charged(
     uncharged(neighbours)
 
 
+@pytest.mark.slow
 def test_items_in_the_hands_of_a_stopped_worker_row_are_not_charged(
     manage: Manage, service: DocumentQueueService, tmp_path: Path
 ) -> None:
