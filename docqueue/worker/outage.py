@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from django.db import Error as DatabaseError
+from django.db import connections
 
 from docqueue import events, store
 
@@ -15,6 +16,22 @@ FIRST_SECONDS = 0.2
 MOST_SECONDS = 5.0
 # Somebody else's lock, deadlock or cancelled statement: nothing is wrong with what we sent, so it is sent again.
 PASSING_SQLSTATE_CLASSES = ("40", "55", "57")
+
+# A worker must notice within a minute that the other end of its connection is gone without a word.
+IMPATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
+
+
+def be_impatient(using: str) -> None:
+    """Set these for this process's connections, where the project's settings do not."""
+    options = connections.settings[using]["OPTIONS"]
+    for name, value in IMPATIENCE.items():
+        options.setdefault(name, value)
 
 
 def passing(error: BaseException) -> bool:

@@ -152,6 +152,9 @@ class ProcessPool:
             elif child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 child.signal(signal.SIGKILL)
+            elif child.kill_at is None and child.retiring and not child.items:
+                # told to end, and nothing is left to do: what a handler started may hold up its exit
+                child.kill_at = now + get_settings().KILL_AFTER_SECONDS
             if len(child.items) > 1 and child.stuck():
                 unstarted += child.take_back()
         return unstarted

@@ -9,18 +9,28 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+HANGING_SECONDS = 15.0
+NOW_SECONDS = 8.0
+
 
 class StopSignals:
-    """Counts stop signals; `fd` becomes readable at each, so that a waiting loop wakes up."""
+    """Counts stop signals; `fd` becomes readable at each, so that a waiting loop wakes up.
 
-    def __init__(self) -> None:
+    A stop that hangs, on a database that neither answers nor goes away, is cut off by the kernel: SIGALRM ends the
+    process `HANGING_SECONDS` after the grace period, or `NOW_SECONDS` after the second signal. Its children follow.
+    """
+
+    def __init__(self, grace_seconds: float = 0.0) -> None:
         self.count = 0
+        self.grace_seconds = grace_seconds
         self.fd, self._write = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write, False)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+        limit = self.grace_seconds + HANGING_SECONDS if self.count == 1 else NOW_SECONDS
+        signal.setitimer(signal.ITIMER_REAL, limit)
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b"!")
 
@@ -40,6 +50,7 @@ class StopSignals:
         try:
             yield self
         finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             for number, old in before.items():
                 signal.signal(number, old)
             os.close(self.fd)

@@ -16,7 +16,7 @@ from docqueue.worker.duties import Duties
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
-from docqueue.worker.outage import Outage
+from docqueue.worker.outage import Outage, be_impatient
 from docqueue.worker.pool import CHILD_EXIT_SECONDS, ProcessPool
 from docqueue.worker.signals import StopSignals
 from docqueue.worker.tally import Tally
@@ -47,7 +47,8 @@ class Supervisor:
 
     def run(self) -> Tally:
         """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
-        signals = StopSignals()
+        signals = StopSignals(self.options.grace_seconds)
+        be_impatient(self.options.using)
         with signals.installed():
             # Before any connection or thread of ours: the fork server starts clean.
             pool = self._make_pool()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -142,19 +144,12 @@ def raise_(ctx):
             sys.exit(3)
         case "unprintable":
             raise Unprintable
-        case "nul":
-            raise Retry("a\0b", code="c\0d", after=0)
+        case "cancelled":
+            raise Cancelled
         case "result":
             return "x" * 300_000
         case "progress":
             ctx.progress(5, message="\0\ud800")
-        case "closed":
-            os.closerange(3, 64)
-            time.sleep(ctx.payload.get("seconds", 0))
-        case "cancelled":
-            raise Cancelled
-        case "fork":
-            os.fork()
         case "nested":
             with transaction.atomic(), ctx.complete():
                 Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
@@ -162,6 +157,21 @@ def raise_(ctx):
             transaction.set_autocommit(False)
             Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
     return None
+
+
+@handler("test.leave")
+def leave(ctx):
+    """Leave behind what the process that runs handlers is not prepared for."""
+    match ctx.payload["what"]:
+        case "closed":
+            os.closerange(3, 64)
+            time.sleep(ctx.payload.get("seconds", 0))
+        case "process":
+            multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,)).start()
+        case "thread":
+            threading.Thread(target=time.sleep, args=(60,)).start()
+        case "fork":
+            os.fork()
 
 
 class Unprintable(Exception):

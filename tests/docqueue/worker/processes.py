@@ -129,7 +129,8 @@ class Manage:
     """`start("run_queue_worker", "--processes", 1, POLL…="…")`: management commands on the test's database."""
 
     def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.env = env | SHORT
+        # what a killed process leaves in its temporary folder goes away with the run's own files
+        self.env = env | SHORT | {"TMPDIR": env["VAR_DIR"]}
         self.folder = folder
         self.started: list[Running] = []
 

@@ -23,6 +23,8 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
+        self._flows = threading.Event()
+        self._flows.set()
         self.port = 0
         self.accepted = 0
         self.mend()
@@ -43,6 +45,7 @@ class Proxy:
 
     def cut(self) -> None:
         """End every connection; new ones are refused."""
+        self._flows.set()
         if self._listener is not None:
             _close(self._listener)
             self._listener = None
@@ -50,6 +53,10 @@ class Proxy:
             for one in self._open:
                 _close(one)
             self._open.clear()
+
+    def freeze(self) -> None:
+        """Connections stay open and new ones are taken, but nothing comes through any more."""
+        self._flows.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -64,7 +71,15 @@ class Proxy:
             if self._listener is not listener:
                 self.cut()
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                self._flows.wait()
+                sink.sendall(data)
+        _close(source)
+        _close(sink)
 
     def _connect(self) -> socket.socket:
         if self._host.startswith("/"):
@@ -72,14 +87,6 @@ class Proxy:
             server.connect(f"{self._host}/.s.PGSQL.{self._port}")
             return server
         return socket.create_connection((self._host, self._port))
-
-
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            sink.sendall(data)
-    _close(source)
-    _close(sink)
 
 
 def _close(one: socket.socket) -> None:

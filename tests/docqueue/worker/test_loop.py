@@ -225,7 +225,7 @@ def test_items_that_can_not_start_soon_are_handed_back_for_other_workers(
     drive(loop, lambda: len(marks(file)) == 2)
     drive(loop, lambda: QueueItem.objects.filter(status="in_progress").count() == 2, 5)
     assert loop.in_hand() == 2
-    assert rounds_in(loop, 1.5) < 40
+    assert rounds_in(loop, 1) < 30
     assert QueueItem.objects.filter(status="in_progress").count() == 2, "and are not claimed again at once"
     assert set(QueueItem.objects.filter(status="pending").values_list("attempt", flat=True)) == {0}
     loop.cut_off()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.utils import timezone
 from docqueue.maintenance import reap
 from docqueue.models import Attempt, HistoryItem, Worker
 from docqueue.service import DocumentQueueService, NewItem
+from docqueue.worker.signals import NOW_SECONDS
 from tests.docqueue.helpers import past, row, rows, until
 from tests.docqueue.worker.processes import (
     LEASE_SECONDS,
@@ -82,6 +84,24 @@ def test_term_while_the_database_is_away_ends_the_worker_and_its_items_are_not_c
     assert row(item)["status"] == "in_progress"
     reap.run("default", timezone.now() + timedelta(seconds=LEASE_SECONDS + 1))
     assert (row(item)["status"], row(item)["attempt"], row(item)["crashes"]) == ("pending", 0, 0)
+
+
+@pytest.mark.slow
+def test_a_database_that_does_not_answer_can_not_keep_a_worker_from_stopping(
+    manage: Manage, service: DocumentQueueService, proxy: Proxy, tmp_path: Path
+) -> None:
+    file = tmp_path / "marks"
+    service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 60})
+    worker = manage.worker("--processes", 1, DATABASE_URL=proxy.url())
+    until(lambda: bool(marks(file)))
+    proxy.freeze()
+    family = worker.family()
+    threading.Event().wait(2)  # the loop has looked meanwhile, and waits for the answer
+    worker.signal(signal.SIGTERM)
+    threading.Event().wait(0.5)
+    worker.signal(signal.SIGTERM)
+    worker.wait(NOW_SECONDS + 3)
+    until(lambda: gone(family), 3)
 
 
 def test_with_every_session_ended_again_and_again_each_effect_happens_once(

@@ -66,10 +66,10 @@ def private(project_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Ite
     folder.chmod(0o755)  # PostgreSQL runs as another account when the tests run as root
     env = {k: v for k, v in project_env.items() if k != "DATABASE_URL"}
     private = Private(folder / "postgres", env)
-    private.program("-m", "config.embedded_postgres", "start")
+    embedded_postgres.ensure_running(private.folder)  # it stays as long as this process, however that ends
     private.program("manage.py", "migrate", "--run-syncdb", "-v0")
     yield private
-    private.program("-m", "config.embedded_postgres", "stop")
+    embedded_postgres.stop(private.folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

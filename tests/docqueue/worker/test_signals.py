@@ -31,7 +31,7 @@ def to_the_group(running: Running, number: int) -> None:
     ("number", "send"),
     [
         pytest.param(signal.SIGTERM, Running.signal, id="TERM"),
-        pytest.param(signal.SIGINT, to_the_group, id="INT to the group"),
+        pytest.param(signal.SIGINT, to_the_group, id="INT to the group", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, to_the_group, id="TERM to the group", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, Running.signal, id="INT", marks=pytest.mark.slow),
     ],
@@ -75,6 +75,7 @@ def test_two_signals_end_it_now_and_release_what_ran_uncharged(
     until(lambda: gone(family), 2)
 
 
+@pytest.mark.slow
 def test_after_the_grace_period_what_still_runs_is_released_uncharged(
     manage: Manage, service: DocumentQueueService, tmp_path: Path
 ) -> None:
@@ -119,7 +120,7 @@ def test_a_worker_that_waits_for_its_database_is_calm_and_stops_when_told(manage
     until(lambda: len(worker.executors()) == 2)
     before, began = worker.process.cpu_times(), time.monotonic()
     pause = threading.Event()
-    pause.wait(2)
+    pause.wait(1.5)
     used = worker.process.cpu_times()
     assert used.user + used.system - before.user - before.system < 0.3
     assert len(worker.lines()) <= 3 + (time.monotonic() - began)

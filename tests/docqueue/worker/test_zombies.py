@@ -14,13 +14,8 @@ from tests.docqueue.worker.processes import Manage, completed, effects_once, mar
 from tests.testapp.models import Effect
 
 
-@pytest.mark.parametrize(
-    "children_too",
-    [
-        pytest.param(True, id="all of it"),
-        pytest.param(False, id="the supervisor alone", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("children_too", [True, False], ids=["all of it", "the supervisor alone"])
 def test_late_results_of_a_zombie_are_refused_and_it_starts_anew(
     manage: Manage, service: DocumentQueueService, tmp_path: Path, children_too: bool
 ) -> None:
