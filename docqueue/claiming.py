@@ -6,12 +6,12 @@ import os
 import random
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from docqueue import store
 from docqueue.conf import get_settings
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,44 @@ def lanes(using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) ->
     """The lanes with something to claim, of the queues in `serve` (empty: all) but those in `exclude`."""
     found = (Lane(queue=q, plain=p, suspect=s) for q, p, s in store.run(using, "lane_queues", {}))
     return [lane for lane in found if (not serve or lane.queue in serve) and lane.queue not in exclude]
+
+
+@dataclass(kw_only=True)
+class Sight:
+    """What look.sql saw. `first`: by lane (queue, priority) the first position behind the floor asked for.
+
+    `drawn` is the newest position; `oldest` and `next` are the oldest running transaction and the one to come.
+    """
+
+    first: dict[tuple[str, int], int] = field(default_factory=dict)
+    new: list[tuple[str, int]] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+    suspects: list[str] = field(default_factory=list)
+    paused: list[str] = field(default_factory=list)
+    drawn: int = 0
+    oldest: int = 0
+    next: int = 0
+
+
+def look(using: str, known: Sequence[tuple[str, int]], floors: Sequence[int]) -> Sight:
+    """Look at the `known` lanes (queue, priority) behind their floors, and for lanes that are not known."""
+    params = {"queues": [q for q, _ in known], "priorities": [p for _, p in known], "floors": list(floors)}
+    seen = Sight()
+    for kind, queue, priority, number in store.run(using, "look", params):
+        match kind:
+            case "lane":
+                seen.first[queue, priority] = number
+            case "new":
+                seen.new.append((queue, priority))
+            case "returned":
+                seen.returned.append(queue)
+            case "suspect":
+                seen.suspects.append(queue)
+            case "paused":
+                seen.paused.append(queue)
+            case _:  # drawn, oldest, next
+                setattr(seen, kind, number)
+    return seen
 
 
 def register(
@@ -119,6 +157,11 @@ class Held:
 
     token: int
     cancel_requested: bool
+
+
+def cancel_asked(using: str, ids: Sequence[int]) -> list[int]:
+    """Which of these items somebody asked to cancel."""
+    return [row[0] for row in store.run(using, "cancel_asked", {"ids": list(ids)})]
 
 
 def held(using: str, worker: int) -> dict[int, Held]:

@@ -35,11 +35,11 @@ class Settings:
     LEASE_SECONDS: float = 30.0
     HEARTBEAT_SECONDS: float = 10.0
     CALLER_LEASE_SECONDS: float = 300.0
-    POLL_MIN_SECONDS: float = 0.1
-    POLL_MAX_SECONDS: float = 2.0
+    LISTEN: bool = True
+    POLL_SECONDS: float = 0.075
     GRACE_SECONDS: float = 30.0
     KILL_AFTER_SECONDS: float = 5.0
-    BATCH_SIZE: int = 100
+    BATCH_SIZE: int = 250
     CHILD_MAX_ITEMS: int = 10_000
     RETENTION_DAYS: int = 14
     PROCESS_TOKEN: str = ""
@@ -73,8 +73,8 @@ HELP: dict[str, str] = {
     "LEASE_SECONDS": "A worker that has not renewed its lease for so long is lost and its items run elsewhere.",
     "HEARTBEAT_SECONDS": "How often a worker renews its lease; at most a third of LEASE_SECONDS.",
     "CALLER_LEASE_SECONDS": "Lease of a caller of mark_in_progress or claim outside a worker.",
-    "POLL_MIN_SECONDS": "Wait of an idle worker between looks at the queue, at first.",
-    "POLL_MAX_SECONDS": "The same after it has been idle for a while.",
+    "LISTEN": "Tell idle workers at once by LISTEN/NOTIFY. Off: they poll, as behind a pooler in transaction mode.",
+    "POLL_SECONDS": "Wait of an idle worker between looks at the queue, where it is not told by LISTEN/NOTIFY.",
     "GRACE_SECONDS": "How long a stopping worker lets running handlers finish.",
     "KILL_AFTER_SECONDS": "Time between SIGTERM and SIGKILL for a handler that overran.",
     "BATCH_SIZE": "Most items that one claim takes.",
@@ -113,7 +113,7 @@ ABOVE_NOUGHT = (
     "LEASE_SECONDS",
     "HEARTBEAT_SECONDS",
     "CALLER_LEASE_SECONDS",
-    "POLL_MIN_SECONDS",
+    "POLL_SECONDS",
     "PAYLOAD_MAX_BYTES",
 )
 
@@ -145,8 +145,6 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     found = []
     if s.HEARTBEAT_SECONDS * 3 > s.LEASE_SECONDS:
         found.append("DOCQUEUE['HEARTBEAT_SECONDS'] must be at most a third of LEASE_SECONDS.")
-    if s.POLL_MIN_SECONDS > s.POLL_MAX_SECONDS:
-        found.append("DOCQUEUE['POLL_MIN_SECONDS'] must not exceed POLL_MAX_SECONDS.")
     if s.RETRY_FACTOR < 1:
         found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
     found += [f"DOCQUEUE[{name!r}] must be at least 1." for name in AT_LEAST_ONE if getattr(s, name) < 1]

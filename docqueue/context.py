@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from docqueue import history, outcomes, settling, store
 from docqueue.exceptions import Cancelled, LeaseLost
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.validation import result_text
 
 PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go
@@ -28,11 +28,14 @@ class Channel(Protocol):
 class Context:
     """The item that a handler runs, as the handler sees it."""
 
-    def __init__(self, item: ClaimedItem, using: str, channel: Channel) -> None:
+    def __init__(self, item: ClaimedItem, using: str, channel: Channel, *, tested: bool = False) -> None:
+        """`tested`: a transaction is open around everything, as in a test that rolls back."""
         self.item = item
         self.using = using
         self.settled = False
-        self._tested = store.in_transaction(using)  # a test that rolls back has one open around everything
+        self._tested = tested
+        self._payload: dict[str, Any] | None = None
+        self._metadata: dict[str, Any] | None = None
         self._channel = channel
         self._said_at = 0.0
         self._said_stage = ""
@@ -55,12 +58,16 @@ class Context:
     @property
     def payload(self) -> dict[str, Any]:
         """The payload given at enqueue."""
-        return self.item.payload
+        if self._payload is None:
+            self._payload = self.item.payload
+        return self._payload
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What travels with the item: correlation id, user …"""
-        return self.item.metadata
+        if self._metadata is None:
+            self._metadata = self.item.metadata
+        return self._metadata
 
     @property
     def attempt(self) -> int:

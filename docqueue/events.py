@@ -22,6 +22,7 @@ class EventName(StrEnum):
     ITEMS_CLAIMED = "items_claimed"
     ITEM_FINISHED = "item_finished"
     ITEMS_FINISHED = "items_finished"
+    RUNS_ENDED = "runs_ended"
     LEASE_LOST = "lease_lost"
     ITEMS_REAPED = "items_reaped"
     WORKER_STARTED = "worker_started"
@@ -46,25 +47,40 @@ class Event:
 
 
 Subscriber = Callable[[Event], None]
-_subscribers: list[Subscriber] = []
+Hears = Callable[[EventName, int], bool]
+_subscribers: dict[Subscriber, Hears] = {}
 
 
-def subscribe(subscriber: Subscriber) -> None:
-    """Call `subscriber` for each event from now on; a second time for the same subscriber changes nothing."""
-    if subscriber not in _subscribers:
-        _subscribers.append(subscriber)
+def _everything(name: EventName, level: int) -> bool:  # noqa: ARG001 - the signature of Hears
+    return True
+
+
+def subscribe(subscriber: Subscriber, hears: Hears = _everything) -> None:
+    """Call `subscriber` for each event from now on; a second time for the same subscriber changes nothing.
+
+    `hears(name, level)` may leave events out: what nobody hears is not even made, which counts where there is one for
+    each of tens of thousands of items a second.
+    """
+    _subscribers.setdefault(subscriber, hears)
 
 
 def unsubscribe(subscriber: Subscriber) -> None:
     """Stop calling `subscriber`."""
-    if subscriber in _subscribers:
-        _subscribers.remove(subscriber)
+    _subscribers.pop(subscriber, None)
+
+
+def heard(name: EventName, level: int) -> bool:
+    """Whether any subscriber wants to hear of such an event."""
+    return any(hears(name, level) for hears in _subscribers.values())
 
 
 def emit(name: EventName, level: int = logging.INFO, **fields: Any) -> None:
-    """Tell every subscriber. Never raises: an observer can not hurt what it observes."""
+    """Tell every subscriber that hears it. Never raises: an observer can not hurt what it observes."""
+    listeners = [subscriber for subscriber, hears in _subscribers.items() if hears(name, level)]
+    if not listeners:
+        return
     event = Event(name=name, level=level, fields=fields)
-    for subscriber in tuple(_subscribers):
+    for subscriber in listeners:
         try:
             subscriber(event)
         except Exception:

@@ -20,9 +20,9 @@ from docqueue.exceptions import (
     is_code,
     is_seconds,
 )
+from docqueue.items import ClaimedItem
 from docqueue.retry import Exponential, RetryPolicy
 from docqueue.states import Status, WaitReason
-from docqueue.store import ClaimedItem
 
 logger = logging.getLogger("docqueue")
 

@@ -11,9 +11,9 @@ from docqueue.admission import ordering
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, ItemNotFound, LeaseLost
+from docqueue.items import ClaimedItem
 from docqueue.models import AnyItem, QueueItem
 from docqueue.states import LIVE, Status, allowed
-from docqueue.store import ClaimedItem
 from docqueue.validation import DOCUMENT, DocumentId, NewItem
 
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem"]
@@ -79,8 +79,9 @@ class DocumentQueueService:
     def enqueue_many(self, items: Iterable[NewItem], *, now: datetime | None = None) -> list[int]:
         """Put many items into the queue by COPY, as part of the caller's transaction. Returns their ids in order.
 
-        All or none: the first invalid item raises before anything is written. Items with an ordering key start
-        `waiting` and are promoted right after the commit. Unique keys are not taken here: use `enqueue`.
+        All or none: an invalid item raises its `InvalidItem` and nothing is inserted. Items with an ordering key
+        start `waiting` and are promoted right after the commit. For an item whose `unique_key` a live item has, or
+        one before it in `items`, that one's id is returned.
         """
         return enqueuing.enqueue_many(self.using, items, now)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +13,8 @@ from django.db import transaction
 from docqueue import claiming, handlers, history, outcomes, store, validation
 from docqueue.admission import ordering
 from docqueue.conf import get_settings
+from docqueue.items import PAYLOAD, ClaimedItem
 from docqueue.states import Status
-from docqueue.store import ClaimedItem
 
 
 def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: datetime | None = None) -> set[int]:
@@ -28,6 +30,56 @@ def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: da
     rows = history.with_partition(using, now, lambda: store.run(using, "complete", params))
     ordering.after_finish(using, [key for _, key in rows if key is not None])
     return {row[0] for row in rows}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a worker's step did. `completed`: ids that were still ours; `returned` of the claimed ones had come back."""
+
+    completed: set[int]
+    claimed: list[ClaimedItem]
+    returned: int
+    followed: bool
+
+
+def step(
+    using: str,
+    worker: int,
+    done: Sequence[tuple[ClaimedItem, str | None]],
+    *,
+    queue: str = "",
+    priorities: Sequence[int] = (),
+    hints: Sequence[int] = (),
+    limit: int = 0,
+) -> Step:
+    """Complete items, each with its result as JSON text, and claim up to `limit` from a queue, in one statement.
+
+    Claims what came back first, then by priority what lies behind the hints; see sql/step.sql.
+    """
+    ordered = sorted(done, key=lambda pair: pair[0].id)
+    ids = [item.id for item, _ in ordered]
+    results = [result for _, result in ordered]
+    params = {
+        "ids": store.numbers(ids),
+        "tokens": store.numbers(item.claim_token for item, _ in ordered),
+        "results": results if any(result is not None for result in results) else None,
+        "worker_id": worker,
+        "token": store.new_token(),
+        "queue": queue,
+        "priorities": list(priorities),
+        "hints": list(hints),
+        "limit": limit,
+    }
+    rows = history.with_partition(using, None, lambda: store.run(using, "step", params))
+    told = json.loads(rows.pop()[PAYLOAD])
+    followed = told["followed"] or []
+    ordering.after_finish(using, followed)
+    return Step(
+        completed=set(ids if told["completed"] == len(ids) else told["ids"] or ()),
+        claimed=store.claimed(rows),
+        returned=told["returned"],
+        followed=bool(followed),
+    )
 
 
 def settle(

@@ -6,19 +6,21 @@ database's own clock.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from django.db import OperationalError, connections, transaction
 from django.db.utils import InterfaceError
+from psycopg import Cursor as ServerCursor
+
+from docqueue.items import ClaimedItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,37 +31,13 @@ Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 
 LOCK_CLASS = 0x646F6371  # "docq": the class of our advisory locks, one slot per hash of an ordering key
+CHANNEL = "docqueue"  # of our notifications; the payload is the queue's name
 UNWELL_SQLSTATE_CLASSES = ("08", "53", "57P")
 READ_ONLY_SQLSTATE = "25006"
 
 
 class _Copy(Protocol):
-    def write_row(self, row: Sequence[Any]) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimedItem:
-    """An item in the hands of its claimer, with the fence (`claim_token`) that every later write carries."""
-
-    id: int
-    claim_no: int
-    claim_token: int
-    worker_id: int
-    queue: str
-    operation: str
-    document_id: str | None
-    payload: dict[str, Any]
-    metadata: dict[str, Any]
-    priority: int
-    ordering_key: str | None
-    attempt: int
-    max_attempts: int
-    crashes: int
-    timeout_seconds: float
-    enqueued_at: datetime
-    claimed_at: datetime
-    suspect: bool
-    position: int
+    def write(self, buffer: bytes) -> None: ...
 
 
 @cache
@@ -76,9 +54,13 @@ def names() -> list[str]:
 
 def run(using: str, name: str, params: Params) -> list[Row]:
     """Execute statement `name` and return its rows (none for one that returns nothing)."""
-    with connections[using].cursor() as cursor:
+    wrapper = connections[using]
+    if name in PREPARED and wrapper.connection in _own:
+        with wrapper.wrap_database_errors, ServerCursor(wrapper.connection) as server:
+            return server.execute(sql(name), {"now": None, **params}, prepare=True).fetchall()
+    with wrapper.cursor() as cursor:
         cursor.execute(sql(name), {"now": None, **params})
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.pgresult.nfields else []  # .description would make an object per column
 
 
 def count(using: str, name: str, params: Params) -> int:
@@ -125,59 +107,36 @@ def new_token() -> int:
     return secrets.randbits(63)
 
 
-def enqueue(using: str, params: Params) -> tuple[int, str, str | None, bool]:
-    """Insert one item. Returns id, status, wait reason and whether only its key's hash slot was taken."""
-    name = "enqueue" if params["ordering_key"] is None else "enqueue_ordered"
-    row = run(using, name, {**params, "lock_class": LOCK_CLASS})[0]
-    return int(row[0]), row[1], row[2], row[3]
-
-
-COPY_COLUMNS = (
-    "id, queue, priority, position, status, wait_reason, operation, document_id, ordering_key, payload, metadata, "
-    "max_attempts, timeout_seconds, run_after, next_retry_at, enqueued_at"
-)
-
-
-def copy_items(using: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Insert items by COPY, inside the caller's transaction if there is one."""
+def copy_items(using: str, columns: str, chunks: Iterable[bytes]) -> None:
+    """Insert items by COPY from blocks of its text format; inside the caller's transaction, which must be open."""
     with connections[using].cursor() as cursor:
-        with cursor.copy(f"copy docqueue_item ({COPY_COLUMNS}) from stdin") as copy:
+        with cursor.copy(f"copy docqueue_item ({columns}) from stdin") as copy:
             writer: _Copy = copy
-            for row in rows:
-                writer.write_row(row)
+            for chunk in chunks:
+                writer.write(chunk)
 
 
-def reserve(using: str, count: int, now: datetime | None) -> list[tuple[int, int, datetime]]:
-    """Draw `count` pairs of item id and lane position, with the database's clock."""
-    return [(int(r[0]), int(r[1]), r[2]) for r in run(using, "reserve_ids", {"count": count, "now": now})]
+def reserve(using: str, count: int, now: datetime | None) -> tuple[Sequence[int], Sequence[int], datetime]:
+    """Draw `count` item ids and as many lane positions, each in rising order, with the database's clock.
+
+    They belong to the transaction that must be open here: to others it is running from before the draw.
+    """
+    first_id, ids, first_position, positions, clock = run(using, "reserve_ids", {"count": count, "now": now})[0]
+    return (
+        ids or range(first_id, first_id + count),
+        positions or range(first_position, first_position + count),
+        clock,
+    )
+
+
+def numbers(values: Iterable[int]) -> str:
+    """An array of numbers as PostgreSQL writes it: a list would be adapted number by number."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def claimed(rows: Iterable[Row]) -> list[ClaimedItem]:
     """Rows of a claim as items, in claim order."""
-    items = [
-        ClaimedItem(
-            id=r[0],
-            claim_no=r[1],
-            claim_token=r[2],
-            worker_id=r[3],
-            queue=r[4],
-            operation=r[5],
-            document_id=r[6],
-            payload=json.loads(r[7]),
-            metadata=json.loads(r[8]),
-            priority=r[9],
-            ordering_key=r[10],
-            attempt=r[11],
-            max_attempts=r[12],
-            crashes=r[13],
-            timeout_seconds=r[14],
-            enqueued_at=r[15],
-            claimed_at=r[16],
-            suspect=r[17],
-            position=r[18],
-        )
-        for r in rows
-    ]
+    items = [ClaimedItem._make(row) for row in rows]
     items.sort(key=lambda item: (-item.priority, item.position))
     return items
 
@@ -240,6 +199,68 @@ def close(using: str) -> None:
 def connection(using: str) -> BaseDatabaseWrapper:
     """This thread's connection, for checks of its vendor and version."""
     return connections[using]
+
+
+PREPARED = frozenset({"step", "look"})
+"""Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
+
+# Their plans are made once, perhaps while the table is empty, and must be good for a million rows: one row by its key
+# and the front of an index, whatever the statistics say.
+OWN_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+_own: WeakSet[Any] = WeakSet()
+
+
+class Session:
+    """This thread's open connection, made a session of our own where it is one: `direct`.
+
+    Behind a pooler it is not, which the backend's number gives away: there it stays as it is, and hears nothing.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._wrapper = connections[using]
+        self._raw = self._wrapper.connection
+        self._heard: Callable[[str], None] | None = None
+        with self._wrapper.cursor() as cursor:
+            cursor.execute("select pg_backend_pid()")
+            self.direct = bool(cursor.fetchone() == (self._raw.info.backend_pid,))
+            if self.direct:
+                cursor.execute(OWN_SETTINGS)
+                self._raw.prepare_threshold = 0
+                _own.add(self._raw)
+
+    @property
+    def listening(self) -> bool:
+        """Whether notifications arrive."""
+        return self._heard is not None
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """Have `heard(payload)` called for each notification from now on, if the session is direct."""
+        if self.direct:
+            self._heard = heard
+            self._raw.add_notify_handler(lambda notification: heard(notification.payload))  # beside a statement
+            with self._wrapper.cursor() as cursor:
+                cursor.execute(f"listen {CHANNEL}")
+
+    def fit(self) -> bool:
+        """Whether the connection is still this one."""
+        return self._raw is self._wrapper.connection
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when there is something to hear."""
+        return int(self._raw.fileno())
+
+    def hear(self) -> None:
+        """Take in what has arrived. Raises Django's `OperationalError` when the connection is gone."""
+        with self._wrapper.wrap_database_errors:
+            self._raw.pgconn.consume_input()
+            while notification := self._raw.pgconn.notifies():
+                if self._heard is not None:
+                    self._heard(notification.extra.decode())
+
+
+def connected(using: str) -> bool:
+    """Whether this thread has an open connection."""
+    return connections[using].connection is not None
 
 
 @contextmanager

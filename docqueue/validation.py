@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import datetime
+from json.encoder import encode_basestring_ascii
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -23,7 +24,6 @@ from docqueue.exceptions import (
     PayloadNotJson,
     PayloadTooLarge,
 )
-from docqueue.states import Status, WaitReason
 
 T = TypeVar("T")
 PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
@@ -34,6 +34,9 @@ DEPTH_MAX: Final = 100
 """How deep JSON may be nested: what a caller can write, a worker with a deeper stack must be able to read."""
 DOCUMENT: Final = "\0document"
 """Default of `ordering_key`: the item's document_id. (None means: no ordering.)"""
+
+KINDS_REMEMBERED: Final = 1000
+"""Per call: what a caller makes up anew for each item is not worth remembering."""
 
 DocumentId = int | str | UUID
 
@@ -56,54 +59,126 @@ class NewItem:
     metadata: Mapping[str, Any] | None = None
 
 
+class Kind(NamedTuple):
+    """What an item shares with others: for each, the caller's choice, else the handler's, else the settings'."""
+
+    operation: str
+    queue: str
+    priority: int
+    max_attempts: int
+    timeout_seconds: float
+
+
+class Checked(NamedTuple):
+    """An item in the form it is stored in: payload and metadata are JSON text."""
+
+    kind: Kind
+    document_id: str | None
+    ordering_key: str | None
+    unique_key: str | None
+    payload: str
+    metadata: str
+    run_after: datetime | None
+    delay_seconds: float | None
+
+
 def columns(item: NewItem) -> dict[str, Any]:
-    """The row's columns. Raises an `InvalidItem` that names the first argument that is wrong."""
+    """The row's columns. Raises an `InvalidItem` that names an argument that is wrong."""
+    own = Checker().check(item)._asdict()
+    kind: Kind = own.pop("kind")
+    return kind._asdict() | own
+
+
+class Checker:
+    """Checks the items of one call. What repeats from item to item is worked out once."""
+
+    def __init__(self) -> None:
+        self._payload_max_bytes = get_settings().PAYLOAD_MAX_BYTES
+        self._kinds: dict[tuple[int, ...], tuple[tuple[object, ...], Kind]] = {}
+        self._bound: dict[str, Any] | None = None
+        self._bound_text = ""
+
+    def check(self, item: NewItem) -> Checked:
+        """The item as it is stored. Raises an `InvalidItem` that names an argument that is wrong."""
+        kind = self._kind(item)
+        document_id = None if item.document_id is None else key("document_id", str(item.document_id))
+        ordering_key = document_id if item.ordering_key == DOCUMENT else item.ordering_key
+        run_after, delay_seconds = item.run_after, item.delay_seconds
+        if run_after is not None or delay_seconds is not None:
+            delay_seconds = _check_time(run_after, delay_seconds)
+        return Checked(
+            kind,
+            document_id,
+            None if ordering_key is None else key("ordering_key", ordering_key),
+            None if item.unique_key is None else key("unique_key", item.unique_key),
+            json_object("payload", item.payload, self._payload_max_bytes),
+            self._metadata(item.metadata),
+            run_after,
+            delay_seconds,
+        )
+
+    def _kind(self, item: NewItem) -> Kind:
+        asked = (item.operation, item.queue, item.priority, item.max_attempts, item.timeout_seconds)
+        # By identity, not equality: True and 1.0 equal 1 but are refused. The arguments are kept with what was made
+        # of them, so that no other object gets the id of one of them.
+        same = tuple(map(id, asked))
+        known = self._kinds.get(same)
+        if known is not None:
+            return known[1]
+        kind = _kind(*asked)
+        if len(self._kinds) < KINDS_REMEMBERED:
+            self._kinds[same] = (asked, kind)
+        return kind
+
+    def _metadata(self, given: Mapping[str, Any] | None) -> str:
+        """What is bound here and now, under what the caller gave; anything but a mapping is left to be refused."""
+        bound = correlation.current()
+        if given is None:
+            if bound != self._bound:
+                self._bound, self._bound_text = bound, json_object("metadata", bound, METADATA_MAX_BYTES)
+            return self._bound_text
+        merged = bound | dict(given) if isinstance(given, Mapping) else given
+        return json_object("metadata", merged, METADATA_MAX_BYTES)
+
+
+def _kind(
+    operation: str | None,
+    queue: str | None,
+    given_priority: int | str,
+    max_attempts: int | None,
+    timeout_seconds: float | None,
+) -> Kind:
     settings = get_settings()
-    operation = item.operation or settings.DEFAULT_OPERATION
+    operation = operation or settings.DEFAULT_OPERATION
     if not isinstance(operation, str):
         raise InvalidItem(f"operation must be a string, not {type(operation).__name__}.")
     if not operation:
         raise InvalidItem("operation is required.", hint="Name one, or set DOCQUEUE['DEFAULT_OPERATION'].")
     handler = handlers.get(operation)
-    document_id = None if item.document_id is None else key("document_id", str(item.document_id))
-    ordering_key = document_id if item.ordering_key == DOCUMENT else item.ordering_key
-    if item.run_after is not None and item.delay_seconds is not None:
+    most = _first(max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS)
+    timeout = _first(timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS)
+    return Kind(
+        operation=operation,
+        queue=key("queue", _first(queue, handler.queue, settings.DEFAULT_QUEUE), QUEUE_MAX_LENGTH),
+        priority=priority(given_priority),
+        max_attempts=whole("max_attempts", most),
+        timeout_seconds=seconds("timeout_seconds", timeout, above=0.0),
+    )
+
+
+def _check_time(run_after: datetime | None, delay_seconds: float | None) -> float | None:
+    if run_after is not None and delay_seconds is not None:
         raise InvalidOption("Give either run_after or delay_seconds, not both.")
-    if item.run_after is not None and not isinstance(item.run_after, datetime):
-        raise InvalidOption(f"run_after must be a datetime, not {type(item.run_after).__name__}.")
-    if item.run_after is not None and timezone.is_naive(item.run_after):
+    if run_after is not None and not isinstance(run_after, datetime):
+        raise InvalidOption(f"run_after must be a datetime, not {type(run_after).__name__}.")
+    if run_after is not None and timezone.is_naive(run_after):
         raise InvalidOption("run_after must have a time zone.")
-    return {
-        "queue": key("queue", _first(item.queue, handler.queue, settings.DEFAULT_QUEUE), QUEUE_MAX_LENGTH),
-        "priority": priority(item.priority),
-        "operation": operation,
-        "document_id": document_id,
-        "ordering_key": None if ordering_key is None else key("ordering_key", ordering_key),
-        "unique_key": None if item.unique_key is None else key("unique_key", item.unique_key),
-        "payload": json_object("payload", item.payload, settings.PAYLOAD_MAX_BYTES),
-        "metadata": json_object("metadata", _metadata(item.metadata), METADATA_MAX_BYTES),
-        "max_attempts": whole(
-            "max_attempts",
-            _first(item.max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS),
-        ),
-        "timeout_seconds": seconds(
-            "timeout_seconds",
-            _first(item.timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS),
-            above=0.0,
-        ),
-        "run_after": item.run_after,
-        "delay_seconds": None if item.delay_seconds is None else seconds("delay_seconds", item.delay_seconds),
-    }
+    return None if delay_seconds is None else seconds("delay_seconds", delay_seconds)
 
 
 def _first(*choices: T | None) -> T:
     """The caller's choice, else the handler's, else the settings'."""
     return next(choice for choice in choices if choice is not None)
-
-
-def _metadata(given: Any) -> Any:
-    """What is bound here and now, under what the caller gave; anything but a mapping is left to be refused."""
-    return correlation.current() | dict(given or {}) if given is None or isinstance(given, Mapping) else given
 
 
 def priority(value: int | str) -> int:
@@ -147,26 +222,42 @@ def seconds(name: str, value: float, above: float | None = None) -> float:
 
 def json_object(name: str, value: Mapping[str, Any] | None, max_bytes: int) -> str:
     """A JSON object as text. PostgreSQL's jsonb takes neither NUL characters nor lone surrogates nor NaN."""
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and type(value) is not dict and not isinstance(value, Mapping):
         raise PayloadNotJson(f"{name} must be a dict, not {type(value).__name__}.")
-    text = json_text(name, dict(value or {}))
+    text = json_text(name, value if type(value) is dict else dict(value or {}))
     size = len(text)
     if size > max_bytes:
         raise PayloadTooLarge(f"{name} is {size} bytes of JSON; at most {max_bytes} are taken.")
     return text
 
 
+_JSON: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # None where there is only the Python one
+_chunks: Final = _make and _make(None, _JSON.default, encode_basestring_ascii, None, ":", ",", False, False, False)
+
+
+def _encoded(value: Any) -> str:
+    """`_JSON.encode` without making its C encoder anew for each value."""
+    if _chunks is None:
+        return _JSON.encode(value)
+    try:
+        return "".join(_chunks(value, 0))
+    except RecursionError:
+        return _JSON.encode(value)  # which keeps a look at what it is in, and says when a value contains itself
+
+
 def json_text(name: str, value: Any) -> str:
     """Any JSON value as ASCII text that jsonb takes. Raises `PayloadNotJson`."""
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        if "\\ud" in text.lower():
+        text = _encoded(value)
+        escaped = "\\" in text
+        if escaped and "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise PayloadNotJson(f"{name} is not JSON: {error}.") from error
     if text.count("[") + text.count("{") > DEPTH_MAX and _too_deep(value):
         raise PayloadNotJson(f"{name} is nested more than {DEPTH_MAX} levels deep.")
-    if "\\u0000" in text and _has_nul(value):
+    if escaped and "\\u0000" in text and _has_nul(value):
         raise PayloadNotJson(f"{name} holds a NUL character, which PostgreSQL can not store.")
     return text
 
@@ -200,31 +291,3 @@ def _has_nul(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_has_nul(k) or _has_nul(v) for k, v in value.items())
     return isinstance(value, (list, tuple)) and any(_has_nul(v) for v in value)
-
-
-def copy_row(row: Mapping[str, Any], item_id: int, position: int, now: datetime) -> tuple[Any, ...]:
-    """The row of `store.COPY_COLUMNS` for one bulk item, with the id, position and clock drawn for it."""
-    run_after = row["run_after"]
-    if row["delay_seconds"] is not None:
-        run_after = now + timedelta(seconds=row["delay_seconds"])
-    due = run_after is None or run_after <= now
-    pending = due and row["ordering_key"] is None
-    reason = None if pending else WaitReason.ORDERING.value if due else WaitReason.DELAYED.value
-    return (
-        item_id,
-        row["queue"],
-        row["priority"],
-        position if pending else None,
-        Status.PENDING.value if pending else Status.WAITING.value,
-        reason,
-        row["operation"],
-        row["document_id"],
-        row["ordering_key"],
-        row["payload"],
-        row["metadata"],
-        row["max_attempts"],
-        row["timeout_seconds"],
-        run_after,
-        None if due else run_after,
-        now,
-    )

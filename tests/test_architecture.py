@@ -14,7 +14,7 @@ LONGEST_FILE = 320
 
 # Inside docqueue imports go downwards only: to the same band or a lower one.
 BANDS = [
-    {"states", "events", "exceptions", "retry", "conf", "correlation"},
+    {"states", "events", "exceptions", "retry", "conf", "correlation", "items"},
     {"models"},
     {"store"},
     # what the service is made of
@@ -23,6 +23,7 @@ BANDS = [
         "admission",
         "claiming",
         "context",
+        "copying",
         "duties",
         "enqueuing",
         "handlers",
@@ -30,7 +31,7 @@ BANDS = [
         "outcomes",
         "settling",
     }
-    | {"stats", "validation"},
+    | {"stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing"},
 ]

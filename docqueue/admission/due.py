@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from docqueue import store
+from docqueue import store, waking
 from docqueue.admission import ordering
 
 SLICE = 1000
@@ -17,6 +17,7 @@ def promote_all(using: str, now: datetime | None = None) -> int:
         rows = store.run(using, "promote_due", {"limit": SLICE, "now": now})
         total += len(rows)
         # Those that joined a line may be its head.
-        ordering.promote(using, [key for _, status, key in rows if status == "waiting"])
+        ordering.promote(using, [key for _, status, key, _ in rows if status == "waiting"])
+        waking.notify(using, {queue for _, status, _, queue in rows if status == "pending"})
         if len(rows) < SLICE:
             return total

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
-from docqueue import store
+from docqueue import store, waking
 
 SLICE = 1000
 UNIQUE_VIOLATION = "23505"
@@ -24,12 +24,14 @@ def promote(using: str, keys: Sequence[str]) -> int:
 def _promote_slice(using: str, keys: list[str]) -> int:
     try:
         with store.savepoint_if_open(using):
-            return len(store.run(using, "promote_keys", {"keys": keys, "lock_class": store.LOCK_CLASS}))
+            rows = store.run(using, "promote_keys", {"keys": keys, "lock_class": store.LOCK_CLASS})
     except IntegrityError as error:
         if store.sqlstate(error) != UNIQUE_VIOLATION:
             raise
         # Somebody took one of the keys between our snapshot and our lock: one conflict must not fail the slice.
         return 0 if len(keys) == 1 else sum(_promote_slice(using, [key]) for key in keys)
+    waking.notify(using, {queue for _, _, queue in rows})
+    return len(rows)
 
 
 def after_finish(using: str, keys: Sequence[str]) -> None:

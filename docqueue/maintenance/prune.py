@@ -14,7 +14,7 @@ WORKER_DAYS = 2
 
 def run(using: str, now: datetime | None = None) -> int:
     """Returns how many rows were removed, in slices of one autocommit statement each."""
-    total = store.count(using, "prune_workers", {"days": WORKER_DAYS, "now": now})
+    total = store.count(using, "unsweep", {}) + store.count(using, "prune_workers", {"days": WORKER_DAYS, "now": now})
     for name, params in (("prune_attempts", {"days": get_settings().RETENTION_DAYS}), ("prune_progress", {})):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})

@@ -29,6 +29,7 @@ def run(using: str, now: datetime | None = None) -> int:
         ordering.after_finish(using, [r[3] for r in rows if r[1] != Status.PENDING and r[3] is not None])
         if len(rows) < SLICE:
             break
+    store.count(using, "sweep", {"now": now})
     if total:
         events.emit(events.EventName.ITEMS_REAPED, logging.WARNING, count=total)
     return total

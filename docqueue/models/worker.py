@@ -27,6 +27,7 @@ class Worker(models.Model):
     lease_expires_at = models.DateTimeField(_("lease expires"))
     lost_at = models.DateTimeField(_("lost"), null=True, blank=True)
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+    swept_at = models.DateTimeField(_("found empty-handed"), null=True, blank=True, editable=False)
     info = models.JSONField(_("info"), default=dict)
 
     class Meta:

@@ -30,6 +30,19 @@ except ImportError:  # the extra is not installed: `install` says so by its answ
 
 DURATIONS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 CACHE_SECONDS = 1.0
+COUNTED = frozenset(
+    {
+        EventName.ITEMS_ENQUEUED,
+        EventName.ITEMS_CLAIMED,
+        EventName.RUNS_ENDED,
+        EventName.ITEMS_REAPED,
+        EventName.WORKER_LOST,
+        EventName.LEASE_LOST,
+        EventName.CHILD_DIED,
+        EventName.DATABASE_UNWELL,
+        EventName.DUTY_FAILED,
+    }
+)
 STATES = ("pending", "in_progress", "dead", "waiting", "retrying")  # the columns of stats_live.sql
 
 _installed: list[Counters] = []
@@ -46,7 +59,7 @@ def install() -> bool:
         return False
     if not _installed:
         _installed.append(Counters(prometheus.REGISTRY))
-    events.subscribe(_installed[0])
+    events.subscribe(_installed[0], _installed[0].hears)
     return True
 
 
@@ -74,6 +87,10 @@ class Counters:
             registry=registry,
         )
 
+    def hears(self, name: EventName, level: int) -> bool:
+        """What is counted here. Runs of handlers come summed up, not one by one."""
+        return name in COUNTED
+
     def __call__(self, event: events.Event) -> None:
         """Count one event."""
         said = event.fields
@@ -82,9 +99,11 @@ class Counters:
                 self.enqueued.labels(said.get("operation", "")).inc(said["count"])
             case EventName.ITEMS_CLAIMED:
                 self.claimed.inc(said["count"])
-            case EventName.ITEM_FINISHED:
-                self.attempts.labels(said["queue"], said["operation"], said["outcome"]).inc()
-                self.seconds.labels(said["queue"], said["operation"]).observe(said["seconds"])
+            case EventName.RUNS_ENDED:
+                self.attempts.labels(said["queue"], said["operation"], said["outcome"]).inc(said["count"])
+                observe = self.seconds.labels(said["queue"], said["operation"]).observe
+                for seconds in said["seconds"]:
+                    observe(seconds)
             case EventName.ITEMS_REAPED:
                 self.reaped.inc(said["count"])
             case EventName.WORKER_LOST:

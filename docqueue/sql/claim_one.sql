@@ -4,6 +4,6 @@ update docqueue_item i set
     worker_id = %(worker_id)s, claimed_at = coalesce(%(now)s::timestamptz, clock_timestamp()), returned = false
 where i.id = any(array(
     select id from docqueue_item where id = %(item_id)s and status = 'pending' for update skip locked))
-returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload, i.metadata,
-    i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds, i.enqueued_at, i.claimed_at,
-    i.suspect, i.position
+returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload::text,
+    i.metadata::text, i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds,
+    extract(epoch from i.enqueued_at)::float8, extract(epoch from i.claimed_at)::float8, i.suspect, i.position

@@ -5,5 +5,5 @@ from (select coalesce(%(now)s::timestamptz, clock_timestamp()) as now) clock
 where w.id = %(worker_id)s and w.lost_at is null and w.stopped_at is null
     and exists (
         select from docqueue_item i
-        where i.id = %(item_id)s and i.status = 'in_progress' and i.claim_token = %(token)s)
+        where i.id = %(item_id)s and i.claim_token = %(token)s)
 returning w.id

@@ -17,4 +17,4 @@ update docqueue_item i set
     position = n.position, returned = n.ready and i.suspect, next_retry_at = null
 from numbered n
 where i.id = n.id
-returning i.id, i.status, i.ordering_key
+returning i.id, i.status, i.ordering_key, i.queue

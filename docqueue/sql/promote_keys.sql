@@ -13,8 +13,10 @@ with free as materialized (
     ) as id
     from mine m
 ), locked as materialized (
-    select i.id from docqueue_item i join head h on h.id = i.id
-    where i.status = 'waiting' and i.wait_reason = 'ordering'
+    -- By array: a join would be planned by the table's statistics, which may be old. (What waits has a reason; asked for
+    -- as `= 'ordering'`, the planner may walk the index over all that stand in line instead of looking up each.)
+    select i.id from docqueue_item i
+    where i.id = any(array(select id from head)) and i.wait_reason is not distinct from 'ordering'
     order by i.id for update of i skip locked
 ), numbered as materialized (
     select id, nextval('docqueue_position_seq') as position from locked
@@ -23,4 +25,4 @@ update docqueue_item i set
     status = 'pending', wait_reason = null, holds_key = true, position = n.position, returned = i.suspect
 from numbered n
 where i.id = n.id
-returning i.id, i.ordering_key
+returning i.id, i.ordering_key, i.queue

@@ -1,5 +1,6 @@
 -- Free a slice of the items of workers that are lost or stopped. Nobody is charged the first time: the item becomes a
--- suspect and will run alone. Only a suspect whose lease was lost while it ran alone is charged a crash.
+-- suspect and will run alone. Only a suspect whose lease was lost while it ran alone is charged a crash. Workers that were
+-- swept are not looked at again: while a snapshot is held, looking means walking over all that they ever claimed.
 with decided as materialized (
     -- the statement that locks also reads: a second look would see the snapshot's version, before a late cancel
     select i.id, i.suspect as alone, i.cancel_requested_at is not null as cancelled, i.crashes + i.suspect::int as crashed,
@@ -7,7 +8,7 @@ with decided as materialized (
         i.suspect and i.crashes + 1 >= %(max_crashes)s as fatal,
         coalesce(%(now)s::timestamptz, clock_timestamp()) as now
     from docqueue_worker w join docqueue_item i on i.worker_id = w.id
-    where i.status = 'in_progress' and (w.lost_at is not null or w.stopped_at is not null)
+    where i.status = 'in_progress' and (w.lost_at is not null or w.stopped_at is not null) and w.swept_at is null
     order by i.id limit %(limit)s
     for update of i skip locked
 ), noted as (

@@ -12,7 +12,7 @@ with asked as materialized (
         coalesce(a.next_at, a.now + make_interval(secs => a.delay_seconds)) as next_at, a.outcome, a.code, a.message,
         a.traceback, a.fingerprint
     from docqueue_item i join asked a on a.id = i.id
-    where i.status = 'in_progress' and i.claim_token = a.token
+    where i.claim_token = a.token
     order by i.id for update of i
 ), noted as (
     insert into docqueue_attempt (

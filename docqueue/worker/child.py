@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connections
 
 from docqueue import outcomes
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.worker import protocol
 from docqueue.worker.forks import STOP_SIGNALS
 from docqueue.worker.running import run_item

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from docqueue import store
 from docqueue.maintenance import REAP, all_duties, perform
+from docqueue.worker.pace import Pace
 
 
 class Duties(threading.Thread):
@@ -25,16 +26,17 @@ class Duties(threading.Thread):
 
     def run(self) -> None:
         """Until stopped."""
-        due = dict.fromkeys(all_duties(), 0.0)
+        due = {duty: Pace(duty.every_seconds) for duty in all_duties()}
         with store.own_connection(self.using):
             while not self._ended.is_set():
-                now = time.monotonic()
-                for duty in due:
-                    if due[duty] <= now and not self._ended.is_set():
-                        due[duty] = now + duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
+                for duty, pace in due.items():
+                    began = time.monotonic()
+                    if pace.due(began) and not self._ended.is_set():
                         if duty.name != REAP or self.calm():
                             perform(duty, self.using)
-                self._ended.wait(max(0.05, min(due.values()) - time.monotonic()))
+                        jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+                        pace.took(began, time.monotonic() - began, jitter)
+                self._ended.wait(max(0.05, min(pace.next for pace in due.values()) - time.monotonic()))
 
     def stop(self) -> None:
         """End the thread after the duty it is at."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from docqueue import events, outcomes
 from docqueue.conf import get_settings
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.worker import protocol
 from docqueue.worker.protocol import News, ProgressReport, Report
 
@@ -46,6 +46,7 @@ class Executor:
     given: int = 0
     retiring: bool = False
     deaf: bool = False
+    slow: bool = False  # what it was given last may take long: nothing is put behind it
     ended_for: tuple[int | None, outcomes.Outcome] | None = None
     kill_at: float | None = None
     _bytes: dict[int, int] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Executor:
         """How many more items it may be given, when it may have `window`."""
         if self.retiring or self.deaf or self.ended_for is not None:
             return 0
-        if self.items and (self._unread_bytes >= UNREAD_MAX_BYTES or self.stuck()):
+        if self.items and (self.slow or self._unread_bytes >= UNREAD_MAX_BYTES or self.stuck()):
             return 0
         return min(window - len(self.items), get_settings().CHILD_MAX_ITEMS - self.given)
 

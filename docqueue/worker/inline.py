@@ -7,14 +7,16 @@ from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.worker.executor import Executor
 from docqueue.worker.protocol import News, ProgressReport, Report
 from docqueue.worker.running import run_item
 
+SLICE_SECONDS = 0.01  # the loop looks up from its items so often
+
 
 class InlinePool:
-    """Runs one item in each `collect`. Timeouts and memory limits do not apply."""
+    """Runs items in `collect`, those that fit in a hundredth of a second. Timeouts and memory limits do not apply."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -39,23 +41,29 @@ class InlinePool:
         """The items that wait here."""
         return list(self.items)
 
-    def feed(self, buffer: deque[ClaimedItem], window: int) -> int:
-        """Take an item from the front of `buffer` when there is none here."""
-        if self.items or not buffer:
-            return 0
-        self.items.append(buffer.popleft())
-        return 1
+    def feed(self, line: deque[ClaimedItem], window: int, *, spare: bool = False) -> int:
+        """Take items from the front of `line`, up to `window` in all; none when the room is to be spared. How many."""
+        given = 0
+        while line and len(self.items) < window and not spare:
+            self.items.append(line.popleft())
+            given += 1
+        return given
 
     def collect(self, timeout: float, also: Sequence[int] = ()) -> tuple[list[News], list[ClaimedItem]]:
-        """Run the next item, if there is one; else wait."""
+        """Run the next items, if there are any; else wait."""
         if not self.items:
             wait(list(also), timeout)
             return [], []
-        item = self.items.popleft()
-        started = time.monotonic()
-        outcome = run_item(item, self.using, self, limits=False)
-        news, self.said = [*self.said, Report(item=item, outcome=outcome, seconds=time.monotonic() - started)], []
-        self.cancelled.discard(item.id)
+        news: list[News] = []
+        self.said = news
+        ended = time.monotonic()
+        until = ended + SLICE_SECONDS
+        while self.items and ended < until:
+            item, started = self.items.popleft(), ended
+            outcome = run_item(item, self.using, self, limits=False)
+            ended = time.monotonic()
+            news.append(Report(item=item, outcome=outcome, seconds=ended - started))
+            self.cancelled.discard(item.id)
         return news, []
 
     def progress(self, item: ClaimedItem, percent: int, stage: str, message: str) -> None:

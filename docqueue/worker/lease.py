@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import Protocol
 
 from django.db import Error as DatabaseError
 
@@ -12,6 +13,12 @@ from docqueue import claiming, events, store
 
 RETRY_SECONDS = 1.0
 CALM_SECONDS = 3 * RETRY_SECONDS
+
+
+class Standing(Protocol):
+    """The part of the lease that the work loop asks."""
+
+    def stands(self) -> bool: ...
 
 
 class Lease(threading.Thread):

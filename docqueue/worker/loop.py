@@ -1,40 +1,39 @@
-"""The work loop: claim, hand out, collect, settle. It decides how much to claim and when; SQL is below it."""
+"""The work loop: claim, hand out, collect, settle. It decides how much to claim and when; SQL is below it.
+
+A round never waits for the database: a talk with it goes on beside the handlers (talker.py), one at a time.
+"""
 
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from django.db import Error as DatabaseError
 
-from docqueue import claiming, events, outcomes, settling, store
+from docqueue import claiming, events, outcomes
 from docqueue.conf import get_settings
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
+from docqueue.worker.buffer import Buffer
 from docqueue.worker.inline import InlinePool
+from docqueue.worker.lanes import Lanes
+from docqueue.worker.lease import Standing
+from docqueue.worker.looks import LOOK_SECONDS, Looks
 from docqueue.worker.outage import Outage
 from docqueue.worker.pool import ProcessPool
 from docqueue.worker.protocol import News, ProgressReport, Report
 from docqueue.worker.results import Results
+from docqueue.worker.talk import Answer, Appetite, Request, Talk
+from docqueue.worker.talker import Direct, Talker
 from docqueue.worker.tally import Tally
 
-AHEAD_SECONDS = 0.5  # hold no more unstarted items than will start within this …
-HOLD_SECONDS = 1.0  # … and hand them back when in so long none could be started
+HOLD_SECONDS = 1.0  # what could not be started in so long is handed back
 CHILD_AHEAD_SECONDS = 0.05
 FAST_SECONDS = 0.01  # only items this short are handed to a child several at a time
 WATCH_SECONDS = 0.1  # how often running items are checked for their timeouts
-LOOK_SECONDS = 1.0  # how often lanes, pauses and cancels are read
 CUT_OFF_SECONDS = 5.0
-
-
-class Standing(Protocol):
-    """The part of the lease that the loop asks."""
-
-    def stands(self) -> bool: ...
 
 
 @dataclass(kw_only=True)
@@ -50,192 +49,240 @@ class WorkLoop:
     limit: int | None = None
     wake: Sequence[int] = ()
     tally: Tally = field(default_factory=Tally)
+    make_talker: Callable[[Talk], Talker] = Direct
     stopping: bool = False
-    buffer: deque[ClaimedItem] = field(default_factory=deque)
-    average_seconds: float | None = None
+    buffer: Buffer = field(default_factory=Buffer)
+    pace: dict[str, float] = field(default_factory=dict)
     claimed: int = 0
     _said: dict[int, ProgressReport] = field(default_factory=dict)
-    _lanes: list[claiming.Lane] = field(default_factory=list)
-    _looked_at: float = float("-inf")
-    _alone: int | None = None
-    _idle_seconds: float = 0.0
-    _next_claim_at: float = 0.0
+    _heard: set[str] = field(default_factory=set)
+    _under_way: Request | None = None
+    _alone: bool = False
+    _held: Counter[str] = field(default_factory=Counter)
+    _open: Sequence[str] = ()
+    _suspects: bool = False
+    _vain: bool = False
+    _eager: bool = False
     _handed_out_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.results = Results(self.using, self.tally)
+        self.results = Results()
         self.outage = Outage(self.using)
+        self.looks = Looks()
+        self.talker = self.make_talker(Talk(self.using, self.worker, Lanes(self.using, self.serve, self.exclude)))
 
     def in_hand(self) -> int:
         """Items claimed and not yet settled."""
-        return len(self.buffer) + self.pool.held() + len(self.results.waiting)
+        return len(self.buffer) + self.pool.held() + len(self.results)
 
     def tick(self) -> None:
         """One round: wait for news, settle, claim, hand out."""
-        self._take_in(*self.pool.collect(self._patience(time.monotonic()), self.wake))
+        wake = [*self.wake, *self.talker.wake]
+        self._take_in(*self.pool.collect(self._patience(time.monotonic()), wake))
         now = time.monotonic()
-        self.buffer.extendleft(reversed(self.pool.enforce(now)))
-        if now < self.outage.until:
-            return
-        try:
-            self._talk(now)
-        except DatabaseError as error:
-            self._looked_at = float("-inf")  # what a lost answer gave us is found by a look
-            self.outage.failed(error, worker_id=self.worker)
-            return
-        self.outage.over(worker_id=self.worker)
+        self.buffer.put_back(self.pool.enforce(now))
+        self._listen(now)
+        if self._under_way is None and now >= self.outage.until:
+            request = self._compose(now)
+            self._eager = False
+            if request is not None:
+                self._under_way = request
+                self.talker.submit(request)
+                self._listen(now)  # the answer is there already where no thread is between
         self._hand_out(now)
 
-    def _talk(self, now: float) -> None:
-        """Everything that needs the database."""
-        self._tell_progress()
-        nothing_runs = not self.buffer and not self.pool.held()
-        if self.results.waiting and (nothing_runs or not self.results.due_in(now)):
-            self.results.write()
-            if not self.in_hand():
-                # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
-                self._alone = None
-                self._looked_at = float("-inf")
-                self._next_claim_at = now
-                self._idle_seconds = 0.0
-        if now - self._looked_at >= LOOK_SECONDS:
-            self._look(now)
-        if now >= self._next_claim_at:
-            self._claim(now)
+    # -- talking to the database -----------------------------------------------------------------------------
+
+    def _compose(self, now: float) -> Request | None:
+        """What there is to say and to ask; None when it can wait."""
+        idle = not self.buffer and not self.pool.held()
+        ended = self.results.take() if self.results.waiting and (idle or not self.results.due_in(now)) else []
+        look = self.looks.look.due(now)
+        appetite = self._appetite(now) if self._hungry(look=look, idle=idle, now=now) else None
+        if not (ended or look or appetite or self._said):
+            return None
+        heard, self._heard = (self._heard, set()) if appetite else (set(), self._heard)
+        return Request(
+            said=list(self._said.values()),
+            ended=ended,
+            in_hand=self._ids() if look else (),
+            known=self._known(ended) if self.looks.recover.due(now) else None,
+            look=look,
+            heard=sorted(heard),
+            appetite=appetite,
+        )
+
+    def _may_claim(self) -> bool:
+        if self.stopping or self._alone or not self.pool.ready() or not self.lease.stands():
+            return False
+        return self.limit is None or self.claimed < self.limit
+
+    def _hungry(self, *, look: bool, idle: bool, now: float) -> bool:
+        """Whether something may be claimed, there may be something to claim, and enough of it is wanted."""
+        if not self._may_claim():
+            return False
+        if self._suspects:
+            return idle  # the suspects first, and each must run alone
+        if look or self._heard:
+            return True
+        appetite = self._appetite(now)
+        return any(appetite.wanted(queue, len(self._open)) for queue in self._open)
+
+    def _appetite(self, now: float) -> Appetite:
+        return Appetite(
+            size=self.pool.size,
+            held=dict(self._held),
+            pace=dict(self.pace),
+            busy_seconds=self.pool.busy_seconds(now),
+            limit=None if self.limit is None else self.limit - self.claimed,
+            alone=not self.buffer and not self.pool.held(),
+        )
+
+    def _ids(self) -> list[int]:
+        return [item.id for item in (*self.buffer, *self.pool.in_hand())]
+
+    def _known(self, ended: Sequence[Report]) -> dict[int, int]:
+        reports = (*ended, *self.results.waiting)
+        return {i.id: i.claim_token for i in (*self.buffer, *self.pool.in_hand(), *(r.item for r in reports))}
+
+    def _listen(self, now: float) -> None:
+        """Take in an answer and notifications, if there are any."""
+        self._heard |= self.talker.heard()
+        broken = self.talker.broken()
+        if broken is not None:
+            self._failed(broken)
+        answer = self.talker.take()
+        if answer is None:
+            return
+        request, self._under_way = self._under_way, None
+        assert request is not None
+        self._settled(request, answer)
+        for said in answer.told:
+            if self._said.get(said.item.id) is said:
+                del self._said[said.item.id]
+        for item_id in answer.cancelled:
+            self._cancel(item_id)
+        self._claimed(answer, now)
+        if answer.error is not None:
+            self._failed(answer.error)
+            return
+        self.outage.over(worker_id=self.worker)
+        self._plan(request, answer, now)
+
+    def _failed(self, error: BaseException) -> None:
+        """A statement failed. What a lost answer gave us is found by comparing."""
+        self.looks.lost_an_answer()
+        if not isinstance(error, DatabaseError):
+            raise error
+        self.outage.failed(error, worker_id=self.worker)
+
+    def _plan(self, request: Request, answer: Answer, now: float) -> None:
+        """When to look again."""
+        self._open, self._suspects, self._vain = answer.open, answer.suspects, answer.vain
+        # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
+        over = answer.followed or (bool(answer.settled) and not self.in_hand())
+        self._vain = self._vain and not over
+        busy = not self._may_claim()
+        self.looks.talked(request, answer, now, busy=busy, listening=self.talker.listening, over=over)
+
+    def _settled(self, request: Request, answer: Answer) -> None:
+        """Count what was written; what was not stays."""
+        self.results.written(request.ended, {report.item.id for report, _ in answer.settled})
+        self.tally.count(answer.settled)
+        if not self.in_hand():
+            self._alone = False
+
+    def _claimed(self, answer: Answer, now: float) -> None:
+        items = answer.claimed
+        if items:
+            self._eager = True  # there may be more, and this may have been less than is wanted
+            self._alone = answer.alone
+            self.buffer.append(items)
+            self._held.update(item.queue for item in items)
+            self.claimed += len(items)
+            self._handed_out_at = now
+            events.emit(events.EventName.ITEMS_CLAIMED, logging.DEBUG, worker_id=self.worker, count=len(items))
+
+    # -- handlers --------------------------------------------------------------------------------------------
 
     def _patience(self, now: float) -> float:
         """How long `collect` may wait."""
         longest = WATCH_SECONDS if self.in_hand() else LOOK_SECONDS
+        if self._under_way is not None:
+            return longest
         if now < self.outage.until:
             return min(longest, self.outage.until - now)
+        if self._eager:
+            return 0.0
         if self.results.waiting:
-            return min(longest, self.results.due_in(now))
-        return max(0.0, min(longest, self._next_claim_at - now)) if self._room(now) else longest
+            longest = min(longest, self.results.due_in(now))
+        return max(0.0, min(longest, self.looks.look.next - now))
 
     def _take_in(self, news: list[News], unstarted: list[ClaimedItem]) -> None:
-        self.buffer.extendleft(reversed(unstarted))
+        self.buffer.put_back(unstarted)
         if len(self.pool.children) < self.pool.size and not self.stopping:
             self.pool.start()
         for report in news:
             if isinstance(report, ProgressReport):
                 self._said[report.item.id] = report
                 continue
-            self.results.add(report)
-            mean = report.seconds if self.average_seconds is None else self.average_seconds
-            self.average_seconds = mean + 0.2 * (report.seconds - mean)
-
-    def _tell_progress(self) -> None:
-        """Write the last that each item has said. The answer carries a cancel."""
-        while self._said:
-            said = next(iter(self._said.values()))
-            params = {"item_id": said.item.id, "token": said.item.claim_token, "percent": said.percent}
-            rows = store.run(self.using, "progress", {**params, "stage": said.stage, "message": said.message})
-            del self._said[said.item.id]
-            if rows and rows[0][0]:
-                self.pool.cancel(said.item.id)
-
-    def _look(self, now: float) -> None:
-        """Read what changes seldom: the lanes that have items, and what the database says that we hold."""
-        self._looked_at = now
-        self._lanes = claiming.lanes(self.using, self.serve, self.exclude)
-        ours = {i.id: i.claim_token for i in (*self.buffer, *self.pool.in_hand())}
-        ours |= {r.item.id: r.item.claim_token for r in self.results.waiting}
-        held = claiming.held(self.using, self.worker)
-        for item_id, claim in held.items():
-            if claim.cancel_requested:
-                self._cancel(item_id)
-        if any(ours.get(item_id) != claim.token for item_id, claim in held.items()):
-            settling.release_unknown(self.using, self.worker, ours)  # the answer to its claim was lost
+            self._end(report)
+            queue = report.item.queue
+            mean = self.pace.get(queue, report.seconds)
+            self.pace[queue] = mean + 0.2 * (report.seconds - mean)
 
     def _cancel(self, item_id: int) -> None:
-        item = next((i for i in self.buffer if i.id == item_id), None)
+        item = self.buffer.remove(item_id)
         if item is None:
             self.pool.cancel(item_id)
         else:
-            self.buffer.remove(item)
-            self.results.add(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
+            self._end(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
 
-    def _target(self, now: float) -> int:
-        """How many items to have in hand: one a process, and of fast ones as many as start within AHEAD_SECONDS."""
-        ahead = 0
-        if self.average_seconds is not None:
-            pace = max(self.average_seconds, self.pool.busy_seconds(now), 1e-5)
-            ahead = min(get_settings().BATCH_SIZE, int(AHEAD_SECONDS / pace))
-        return self.pool.size * (1 + ahead)
+    def _end(self, report: Report) -> None:
+        self.results.add(report)
+        self._held[report.item.queue] -= 1
 
-    def _room(self, now: float) -> int:
-        """How many items may be claimed now; not worth a statement while it is less than half of the target."""
-        if self.stopping or self._alone is not None or not self.pool.ready() or not self.lease.stands():
-            return 0
-        in_hand = self.in_hand()
-        if in_hand and any(lane.suspect for lane in self._lanes):
-            return 0  # the suspects first, and each must run alone
-        target = self._target(now)
-        room = target - in_hand
-        if room < max(1, target // 2):
-            return 0
-        return room if self.limit is None else min(room, self.limit - self.claimed)
-
-    def _claim(self, now: float) -> None:
-        room = self._room(now)
-        if room < 1:
-            return
-        suspects = [lane.queue for lane in self._lanes if lane.suspect]
-        if suspects:
-            item = claiming.claim_suspect(self.using, self.worker, suspects)
-            self._alone = item.id if item else None
-            self._claimed([item] if item else [], now)
-            return
-        names = [lane.queue for lane in self._lanes]
-        found: list[ClaimedItem] = []
-        share = -(-room // max(1, len(names)))  # from each in turn, so that none starves
-        first = self.claimed % max(1, len(names))
-        for queue in names[first:] + names[:first]:
-            wanted = min(share, room - len(found))
-            found += claiming.claim(self.using, self.worker, [queue], wanted) if wanted > 0 else []
-        self._claimed(found, now)
-
-    def _claimed(self, items: list[ClaimedItem], now: float) -> None:
-        if items:
-            self.buffer.extend(items)
-            self.claimed += len(items)
-            self._idle_seconds = 0.0
-            self._handed_out_at = now
-            events.emit(events.EventName.ITEMS_CLAIMED, logging.DEBUG, worker_id=self.worker, count=len(items))
-            return
-        settings = get_settings()
-        self._idle_seconds = min(settings.POLL_MAX_SECONDS, max(settings.POLL_MIN_SECONDS, self._idle_seconds * 1.5))
-        self._next_claim_at = now + self._idle_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        self._looked_at = float("-inf")  # the next try starts with a fresh look at the lanes
+    def _window(self, queue: str) -> int:
+        """How many items of a queue a child may have in its hands: several only where they are quick."""
+        pace = self.pace.get(queue)
+        if pace is None or pace >= FAST_SECONDS or self._alone:
+            return 1
+        return max(1, min(get_settings().BATCH_SIZE, int(CHILD_AHEAD_SECONDS / max(pace, 1e-5))))
 
     def _hand_out(self, now: float) -> None:
         if self.stopping:
             self.hand_back()
             return
-        window = 1
-        average = self.average_seconds
-        if average is not None and average < FAST_SECONDS and self._alone is None:
-            window = max(1, min(get_settings().BATCH_SIZE, int(CHILD_AHEAD_SECONDS / max(average, 1e-5))))
-        if self.pool.feed(self.buffer, window) or not self.buffer:
+        given, held_up = 0, False
+        for queue, line in self.buffer.in_turn():
+            # one that waits for a child of its own gets it: what comes after it leaves the emptiest child alone
+            served = self.pool.feed(line, self._window(queue), spare=held_up)
+            held_up = held_up or not served
+            if served:
+                self.buffer.served(queue)
+            given += served
+        if given or not self.buffer:
             self._handed_out_at = now
         elif now - self._handed_out_at > HOLD_SECONDS:
             self.hand_back()
 
     def hand_back(self) -> None:
         """Release what has not been handed to a child: its place in the lane is kept, the attempt given back."""
-        self.claimed -= len(self.buffer)
-        for item in self.buffer:
-            self.results.add(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
-        self.buffer.clear()
+        items = self.buffer.clear()
+        self.claimed -= len(items)
+        for item in items:
+            self._end(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
 
     def looked_in_vain(self) -> bool:
-        """Whether the last look and claim found nothing."""
-        return self._idle_seconds > 0 and not self._lanes
+        """Whether the last look found nothing to claim, and nothing has happened since."""
+        return self._vain and self._under_way is None
+
+    # -- ending ----------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Claim and start nothing more: what has not started is released at once, what runs may finish."""
         self.stopping = True
-        self.buffer.extend(self.pool.stop())
+        self.buffer.append(self.pool.stop())
         self.hand_back()
 
     def cut_off(self) -> None:
@@ -245,15 +292,26 @@ class WorkLoop:
         deadline = time.monotonic() + CUT_OFF_SECONDS
         while self.pool.children and time.monotonic() < deadline:
             self._take_in(*self.pool.collect(WATCH_SECONDS))
-        self.buffer.extend(self.pool.stop())
+        self.buffer.append(self.pool.stop())
         self.hand_back()
-        try:
-            self.results.write()
-        except DatabaseError as error:
-            self.outage.failed(error, worker_id=self.worker)
+        self._last_words(deadline)
+
+    def _last_words(self, deadline: float) -> None:
+        """Write what is left, waiting for the talk that is under way; not past the deadline."""
+        while time.monotonic() < deadline:
+            self._listen(time.monotonic())
+            self.hand_back()  # an answer may have brought items
+            if self._under_way is None:
+                if not self.results.waiting or time.monotonic() < self.outage.until:
+                    return
+                self._under_way = Request(ended=self.results.take())
+                self.talker.submit(self._under_way)
+            else:
+                self.pool.collect(WATCH_SECONDS, self.talker.wake)
 
     def sign_off(self) -> None:
         """Mark the worker row stopped, so that what it may still hold is freed at once; else the lease runs out."""
+        self.talker.close()
         if self.lease.stands():
             try:
                 claiming.stop(self.using, self.worker)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -16,7 +17,7 @@ from django.db import connections
 
 from docqueue import events, outcomes
 from docqueue.conf import get_settings
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.worker import child as child_process
 from docqueue.worker.executor import Executor, death
 from docqueue.worker.forks import start_fork_server
@@ -83,21 +84,26 @@ class ProcessPool:
         """The items that the children have in their hands."""
         return [item for child in self.children for item in child.items]
 
-    def feed(self, buffer: Any, window: int) -> int:
-        """Hand out items from the front of `buffer`, to the emptiest child first, up to `window` each. How many."""
+    def feed(self, line: deque[ClaimedItem], window: int, *, spare: bool = False) -> int:
+        """Hand out items from the front of `line`, to the emptiest child first, up to `window` each. How many.
+
+        `spare`: not to the emptiest child, for which somebody else waits.
+        """
         given = 0
-        while buffer:
-            child = min(self.children, key=lambda c: (c.room(window) < 1, len(c.items)), default=None)
+        children = sorted(self.children, key=lambda c: len(c.items))[1:] if spare else self.children
+        while line:
+            child = min(children, key=lambda c: (c.room(window) < 1, len(c.items)), default=None)
             room = 0 if child is None else child.room(window)
             if child is None or room < 1:
                 break
-            some = [buffer.popleft() for _ in range(min(room, len(buffer)))]
+            some = [line.popleft() for _ in range(min(room, len(line)))]
             while some and not child.give(some):  # too much at once
                 half = len(some) // 2
-                buffer.extendleft(reversed(some[half:]))
+                line.extendleft(reversed(some[half:]))
                 del some[half:]
             if not some:
                 break
+            child.slow = window == 1
             given += len(some)
         return given
 

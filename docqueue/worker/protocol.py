@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from docqueue.items import ClaimedItem
 from docqueue.outcomes import Outcome
-from docqueue.store import ClaimedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ class Said:
     message: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Report:
+class Report(NamedTuple):
     """How one item's run ended."""
 
     item: ClaimedItem

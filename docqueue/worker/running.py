@@ -7,19 +7,23 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 
 from django.db import Error as DatabaseError
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from docqueue import correlation, handlers, outcomes, store
 from docqueue.conf import get_settings
 from docqueue.context import Channel, Context
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.validation import result_text
 
 logger = logging.getLogger("docqueue")
 
+DONE = outcomes.Completed()
+SETTLED = outcomes.Completed(settled=True)
 UNWELL_PAUSE_SECONDS = 2.0
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
@@ -29,19 +33,26 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
     handler = handlers.find(item.operation)
     if handler is None:
         return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS)
-    ctx = Context(item, using, channel)
-    before = connections[using].connection
-    # an item enqueued by a handler carries that handler's bindings: its own come last
-    mine = {"item_id": item.id, "operation": item.operation, "document": item.document_id}
-    memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
+    ours = connections[using]
+    before = ours.connection
+    ctx = Context(item, using, channel, tested=ours.in_atomic_block)
+    memory = 0
+    if limits:
+        memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
     try:
-        with correlation.bind(**{**item.metadata, **mine}):
+        # an item enqueued by a handler carries that handler's bindings: its own come last
+        with correlation.bind(
+            **ctx.metadata | {"item_id": item.id, "operation": item.operation, "document": item.document_id}
+        ):
             try:
-                with memory_limit(memory if limits else 0):
+                if memory:
+                    with memory_limit(memory):
+                        value = handler.function(ctx)
+                else:
                     value = handler.function(ctx)
-                return (
-                    outcomes.Completed(settled=True) if ctx.settled else outcomes.Completed(result=result_text(value))
-                )
+                if ctx.settled:
+                    return SETTLED
+                return DONE if value is None else outcomes.Completed(result=result_text(value))
             except BaseException as error:  # noqa: BLE001 - whatever the handler raised becomes its outcome
                 return _failure(ctx, error, before)
     finally:
@@ -51,7 +62,7 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
 def _failure(ctx: Context, error: BaseException, before: object) -> outcomes.Outcome:
     if ctx.settled:
         logger.warning("item %s was completed, then its handler raised", ctx.id, exc_info=error)
-        return outcomes.Completed(settled=True)
+        return SETTLED
     if unwell(error, ctx.using, before):
         return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS)
     try:
@@ -118,9 +129,20 @@ def _present_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+_seen = threading.local()
+
+
+def _connections() -> Collection[BaseDatabaseWrapper]:
+    """This thread's connections as far as it has used any. Remembered: asking Django costs more than a small item."""
+    known: dict[str, BaseDatabaseWrapper] = _seen.__dict__
+    if len(known) < len(connections.settings):
+        known.update({connection.alias: connection for connection in connections.all(initialized_only=True)})
+    return known.values()
+
+
 def tidy_connections() -> None:
     """Leave no broken connection and no open transaction for the next item; healthy ones stay open."""
-    for connection in connections.all(initialized_only=True):
+    for connection in _connections():
         connection.queries_log.clear()
         if connection.connection is None:
             continue

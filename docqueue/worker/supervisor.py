@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from docqueue import claiming, events, history, store
 from docqueue.conf import get_settings
 from docqueue.models import Worker
+from docqueue.worker import talker
 from docqueue.worker.duties import Duties
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
@@ -114,6 +115,7 @@ class Supervisor:
             limit=options.max_items,
             wake=[signals.fd],
             tally=self.tally,
+            make_talker=talker.start,
         )
         try:
             while not signals.count and not self._done(loop):
@@ -131,6 +133,7 @@ class Supervisor:
             raise
         finally:
             lease.stop()
+            loop.talker.close()
             store.close(options.using)
 
     def _done(self, loop: WorkLoop) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,25 +31,39 @@ class Tally:
     _lines: int = 0
     _unsaid: int = 0
 
-    def count(self, report: Report, status: Status | None) -> None:
-        """Add one ended run; `status` is what the database made of it, None when the claim was no longer ours."""
-        word = self._word(report.outcome, status)
-        setattr(self, word, getattr(self, word) + 1)
-        if word in ("retried", "dead"):
-            self.failed += 1
-        self._tell(report, word)
+    def count(self, settled: Sequence[tuple[Report, Status | None]]) -> None:
+        """Add ended runs, each with what the database made of it: None when the claim was no longer ours."""
+        runs: dict[tuple[str, str, str], list[float]] = {}
+        every = events.heard(events.EventName.ITEM_FINISHED, logging.DEBUG)
+        for report, status in settled:
+            item, word = report.item, self._word(report.outcome, status)
+            runs.setdefault((item.queue, item.operation, word), []).append(report.seconds)
+            if word in ("retried", "dead", "lost"):
+                self._tell(report, word, logging.WARNING)
+            elif word in ("completed", "cancelled") and self._may_say():
+                self._tell(report, word, logging.INFO)
+            elif every:
+                self._tell(report, word, logging.DEBUG)
+        for (queue, operation, word), seconds in runs.items():
+            setattr(self, word, getattr(self, word) + len(seconds))
+            if word in ("retried", "dead"):
+                self.failed += len(seconds)
+            said = {"queue": queue, "operation": operation, "outcome": word, "count": len(seconds)}
+            events.emit(events.EventName.RUNS_ENDED, logging.DEBUG, **said, seconds=seconds)
 
     def _word(self, outcome: outcomes.Outcome, status: Status | None) -> str:
+        if status is Status.COMPLETED:
+            return "completed"
         match status:
             case None:
                 return "lost"
-            case Status.COMPLETED | Status.DEAD | Status.CANCELLED:
+            case Status.DEAD | Status.CANCELLED:
                 return status.value
         if isinstance(outcome, outcomes.Snoozed):
             return "snoozed"
         return "released" if isinstance(outcome, outcomes.Released) else "retried"
 
-    def _tell(self, report: Report, word: str) -> None:
+    def _tell(self, report: Report, word: str, level: int) -> None:
         item, outcome = report.item, report.outcome
         fields: dict[str, Any] = {
             "item_id": item.id,
@@ -61,10 +76,6 @@ class Tally:
         }
         if isinstance(outcome, outcomes.Failed | outcomes.Dead | outcomes.Crashed):
             fields |= {"code": outcome.code, "error": outcome.message[:200]}
-        if word in ("retried", "dead", "lost"):
-            level = logging.WARNING
-        else:
-            level = logging.INFO if word in ("completed", "cancelled") and self._may_say() else logging.DEBUG
         with correlation.bind(**{k: v for k, v in item.metadata.items() if isinstance(k, str)}):
             events.emit(events.EventName.ITEM_FINISHED, level, **fields)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -47,7 +46,7 @@ def fence(claim: ClaimedItem | None, item_id: int) -> ClaimedItem:
     if claim is not None:
         return claim
     return ClaimedItem(
-        **{f.name: None for f in dataclasses.fields(ClaimedItem)}
+        **dict.fromkeys(ClaimedItem._fields)
         | {"id": item_id, "claim_no": 1, "claim_token": new_token(), "worker_id": worker(), "operation": OPERATION}
         | {"attempt": 1, "max_attempts": 5, "crashes": 0}
     )
@@ -78,8 +77,8 @@ def test_a_fenced_verb_with_a_wrong_token_changes_nothing(service, verb):
     item_id, claim = in_state(service, Status.IN_PROGRESS)
     before = everything(item_id)
     for forged in (
-        dataclasses.replace(claim, claim_token=claim.claim_token ^ 1),
-        dataclasses.replace(claim, id=item_id + 10_000),
+        claim._replace(claim_token=claim.claim_token ^ 1),
+        claim._replace(id=item_id + 10_000),
     ):
         with pytest.raises(LeaseLost, match="nothing was changed"):
             FENCED[verb](service, item_id, forged)

@@ -29,9 +29,9 @@ def gauges(collector):
 
 def test_every_end_of_a_run_is_counted_by_queue_operation_and_outcome(counted):
     counters, value = counted
-    for outcome, seconds in (("completed", 0.01), ("completed", 2), ("dead", 1)):
-        fields = {"queue": "q", "operation": "o", "outcome": outcome, "seconds": seconds, "item_id": 1}
-        counters(Event(name=EventName.ITEM_FINISHED, fields=fields))
+    for outcome, seconds in (("completed", (0.01, 2)), ("dead", (1,))):
+        fields = {"queue": "q", "operation": "o", "outcome": outcome, "count": len(seconds), "seconds": seconds}
+        counters(Event(name=EventName.RUNS_ENDED, fields=fields))
 
     labels = {"queue": "q", "operation": "o"}
     assert value("docqueue_attempts_total", labels | {"outcome": "completed"}) == 2
@@ -62,7 +62,7 @@ def test_events_are_counted(counted, event, fields, sample, labels, expected):
 
 @pytest.mark.parametrize("name", EventName)
 def test_no_event_of_the_queue_hurts_the_counters(counted, name, caplog):
-    fields = {"queue": "q", "operation": "o", "outcome": "completed", "seconds": 1, "count": 1, "duty": "d"}
+    fields = {"queue": "q", "operation": "o", "outcome": "completed", "seconds": (1,), "count": 1, "duty": "d"}
     counted[0](Event(name=name, fields=fields))
 
 

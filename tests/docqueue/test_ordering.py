@@ -209,16 +209,22 @@ def test_after_its_own_commit_a_contended_enqueue_tries_again_by_itself(service)
         assert states([mine.id]) == ["pending"]
 
 
-def test_a_key_taken_between_snapshot_and_lock_sends_the_enqueue_into_the_line(service):
-    from docqueue import validation
-
-    columns = validation.columns(NewItem(document_id="k", operation=OPERATION))
-    params = columns | {"lock_class": Gate(store.LOCK_CLASS), "now": None}
-    with stopped_at_gate(lambda: store.run("default", "enqueue_ordered", params)) as enqueue:
+def test_a_key_taken_between_snapshot_and_lock_sends_the_enqueue_into_the_line(service, monkeypatch):
+    monkeypatch.setattr(store, "LOCK_CLASS", Gate(store.LOCK_CLASS))
+    with stopped_at_gate(lambda: service.enqueue("k", OPERATION)) as enqueue:
+        monkeypatch.undo()
         head = service.enqueue("k", OPERATION)
-    [(late, status, reason, contended)] = enqueue.result()
-    assert (status, reason, contended) == ("waiting", "ordering", True)
-    assert states([head.id, late]) == ["pending", "waiting"]
+    late = enqueue.result()
+    assert (late.status, late.wait_reason) == (Status.WAITING, "ordering")
+    assert states([head.id, late.id]) == ["pending", "waiting"]
+
+
+def test_a_delayed_item_whose_time_has_come_takes_its_turn_like_any_other(service):
+    first = service.enqueue("k", OPERATION, run_after=T0, now=later(1))
+    second = service.enqueue("k", OPERATION, delay_seconds=0, now=later(1))
+    assert [first.status, second.status] == [Status.PENDING, Status.WAITING]
+    assert (row(first.id)["holds_key"], row(first.id)["run_after"]) == (True, T0)
+    assert (second.wait_reason, row(second.id)["next_retry_at"]) == ("ordering", None)
 
 
 def left_in_line(service, key: str, count: int = 2) -> list[int]:

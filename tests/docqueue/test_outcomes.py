@@ -9,10 +9,10 @@ import pytest
 
 from docqueue import outcomes
 from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
+from docqueue.items import ClaimedItem
 from docqueue.outcomes import Completed, Crashed, Dead, Failed, GivenUp, Lost, Released, Snoozed
 from docqueue.retry import Exponential, Fixed
 from docqueue.states import Status
-from docqueue.store import ClaimedItem
 from tests.docqueue.helpers import T0
 
 
@@ -25,16 +25,16 @@ def item(**changes) -> ClaimedItem:
         "queue": "default",
         "operation": "test.noop",
         "document_id": None,
-        "payload": {},
-        "metadata": {},
+        "payload_text": "{}",
+        "metadata_text": "{}",
         "priority": 0,
         "ordering_key": None,
         "attempt": 1,
         "max_attempts": 3,
         "crashes": 0,
         "timeout_seconds": 60.0,
-        "enqueued_at": T0,
-        "claimed_at": T0,
+        "enqueued_epoch": T0.timestamp(),
+        "claimed_epoch": T0.timestamp(),
         "suspect": False,
         "position": 1,
     }

@@ -195,7 +195,7 @@ def test_keys_in_line_are_found_by_a_walk_from_key_to_key_not_over_the_items(cro
 def test_an_ordered_enqueue_probes_its_key_only(crowd):
     columns = {"queue": "q0", "priority": 0, "operation": "test.noop", "document_id": "d", "ordering_key": "key1"}
     columns |= {"unique_key": None, "payload": "{}", "metadata": "{}", "max_attempts": 5, "timeout_seconds": 60}
-    plan = explain("enqueue_ordered", **columns, run_after=None, delay_seconds=None)
+    plan = explain("enqueue_ordered", **columns, run_after=None, wake=True)
     plan.assert_bounded(blocks=200, sorted_rows=0)
 
 

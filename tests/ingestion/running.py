@@ -16,11 +16,11 @@ from typing import Self
 from django.utils import timezone
 
 from docqueue import outcomes, settling
+from docqueue.items import ClaimedItem
 from docqueue.maintenance import promote
 from docqueue.models import QueueItem
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
-from docqueue.store import ClaimedItem
 from docqueue.worker.running import run_item
 
 

@@ -15,6 +15,8 @@ from docqueue.worker.supervisor import Options, Supervisor
 class Command(BaseCommand):
     """Run a worker: a supervisor and its executor processes."""
 
+    # Those of the project's pages would load its views and forms, which a worker never needs.
+    requires_system_checks = ("docqueue",)
     help = "Process queue items until stopped: TERM or Ctrl-C once finishes what runs, twice stops now."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

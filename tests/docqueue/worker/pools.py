@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from docqueue import outcomes
-from docqueue.store import ClaimedItem
+from docqueue.items import ClaimedItem
 from docqueue.worker.pool import ProcessPool
 from docqueue.worker.protocol import ProgressReport, Report
 
@@ -21,26 +21,27 @@ _numbers = itertools.count(1)
 
 def work(operation: str, payload: dict[str, Any] | None = None, **fields: Any) -> ClaimedItem:
     """A claimed item that stands in no database."""
-    now = datetime.now(UTC)
+    now = time.time()
     plain: dict[str, Any] = {
         "claim_no": 1,
         "claim_token": 1,
         "worker_id": 1,
         "queue": "default",
         "document_id": None,
-        "metadata": {},
+        "metadata_text": "{}",
         "priority": 0,
         "ordering_key": None,
         "attempt": 1,
         "max_attempts": 5,
         "crashes": 0,
         "timeout_seconds": 60.0,
-        "enqueued_at": now,
-        "claimed_at": now,
+        "enqueued_epoch": now,
+        "claimed_epoch": now,
         "suspect": False,
         "position": 1,
     }
-    return ClaimedItem(**plain | {"id": next(_numbers), "operation": operation, "payload": payload or {}} | fields)
+    mine = {"id": next(_numbers), "operation": operation, "payload_text": json.dumps(payload or {})}
+    return ClaimedItem(**plain | mine | fields)
 
 
 def slow(file: Path, seconds: float, **fields: Any) -> ClaimedItem:

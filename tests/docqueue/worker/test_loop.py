@@ -60,16 +60,15 @@ def test_a_claim_whose_answer_was_lost_gives_its_items_back(
 ) -> None:
     ids = [service.enqueue(None, "test.noop").id for _ in range(3)]
     loop = make_loop()
-    real = claiming.claim
+    real = settling.step
 
-    def claim(*arguments: Any) -> Any:
-        real(*arguments)
-        monkeypatch.setattr(claiming, "claim", real)
+    def step(*arguments: Any, **options: Any) -> Any:
+        real(*arguments, **options)
+        monkeypatch.setattr(settling, "step", real)
         raise OperationalError("the connection is lost")
 
-    monkeypatch.setattr(claiming, "claim", claim)
-    loop.tick()
-    assert QueueItem.objects.filter(status="in_progress").exists()
+    monkeypatch.setattr(settling, "step", step)
+    drive(loop, lambda: QueueItem.objects.filter(status="in_progress").exists())
     drain(loop)
     assert set(HistoryItem.objects.values_list("status", "attempt")) == {("completed", 1)}
     assert HistoryItem.objects.count() == len(ids)
@@ -79,15 +78,15 @@ def test_a_settlement_whose_answer_was_lost_is_not_made_twice(
     service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fine, bad = service.enqueue(None, "test.noop").id, service.enqueue(None, "test.fail").id
-    for module_function in ("complete", "settle"):
+    for module_function in ("step", "settle"):
         real = getattr(settling, module_function)
 
-        def once(*arguments: Any, name: str = module_function, real: Any = real) -> Any:
-            real(*arguments)
-            if arguments[1]:
+        def once(*arguments: Any, name: str = module_function, real: Any = real, **options: Any) -> Any:
+            answer = real(*arguments, **options)
+            if arguments[-1]:
                 monkeypatch.setattr(settling, name, real)
                 raise OperationalError("the connection is lost")
-            return real(*arguments)
+            return answer
 
         monkeypatch.setattr(settling, module_function, once)
     drain(make_loop())
@@ -180,7 +179,7 @@ def test_no_queue_starves_beside_a_deep_one(service: DocumentQueueService, secon
     few = HistoryItem.objects.filter(queue__in=["shallow", "third"])
     drive(loop, lambda: few.count() == 10)
     assert HistoryItem.objects.filter(queue="deep").count() < 290
-    assert HistoryItem.objects.filter(queue="deep").exists()
+    drive(loop, lambda: HistoryItem.objects.filter(queue="deep").exists(), 5)
     loop.stop()
 
 
@@ -203,7 +202,7 @@ def test_a_cancelled_item_in_the_buffer_is_never_started(
     file = tmp_path / "marks"
     first, second = linger(service, file, 60), linger(service, file, 60)
     loop = make_loop(make_pool(1))
-    loop.average_seconds = 0.1
+    loop.pace["default"] = 0.1
     drive(loop, lambda: len(loop.buffer) == 1 and bool(marks(file)))
     service.cancel(second)
     drive(loop, lambda: past(second) is not None, 5)
@@ -221,7 +220,7 @@ def test_items_that_can_not_start_soon_are_handed_back_for_other_workers(
         linger(service, file, 60, priority="high")
     service.enqueue_many([NewItem(operation="test.noop") for _ in range(200)])
     loop = make_loop(make_pool(2))
-    loop.average_seconds = 0.0005
+    loop.pace["default"] = 0.0005
     drive(loop, lambda: len(marks(file)) == 2)
     drive(loop, lambda: QueueItem.objects.filter(status="in_progress").count() == 2, 5)
     assert loop.in_hand() == 2

@@ -11,6 +11,7 @@ from docqueue.models import Attempt, Worker
 from docqueue.service import DocumentQueueService
 from docqueue.worker.loop import WorkLoop
 from docqueue.worker.supervisor import Options, Supervisor
+from docqueue.worker.talk import Request
 from tests.docqueue.helpers import row
 from tests.docqueue.worker.processes import gone, marks
 
@@ -24,14 +25,14 @@ def test_a_fault_in_the_supervisor_ends_it_with_its_items_released_and_its_child
 
     file = tmp_path / "marks"
     item = service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 60}).id
-    real = WorkLoop._look
+    real = WorkLoop._compose
 
-    def look(loop: WorkLoop, now: float) -> None:
+    def compose(loop: WorkLoop, now: float) -> Request | None:
         if marks(file):
             raise ProgrammingError("no such column")
-        real(loop, now)
+        return real(loop, now)
 
-    monkeypatch.setattr(WorkLoop, "_look", look)
+    monkeypatch.setattr(WorkLoop, "_compose", compose)
     with pytest.raises(ProgrammingError, match="no such column"):
         Supervisor(options=Options(using="default", processes=1)).run()
     assert (row(item)["status"], row(item)["attempt"], row(item)["suspect"]) == ("pending", 0, False)

@@ -67,7 +67,7 @@ def test_an_item_that_kills_its_supervisor_ends_dead_and_no_innocent_is_charged(
     poison = service.enqueue(None, "test.suicide", payload={"pid_file": str(pid_file)}, priority=1).id
     deaths = 0
     while not QueueItem.objects.filter(id=poison, status="dead").exists():
-        worker = manage.worker("--processes", 2, ready=False, DOCQUEUE_POLL_MAX_SECONDS=0.5)
+        worker = manage.worker("--processes", 2, ready=False, DOCQUEUE_POLL_SECONDS=0.5)
         until(lambda: bool(marks(file)))  # the first time: both run
         (tmp_path / "new").write_text(str(worker.pid))
         (tmp_path / "new").rename(pid_file)
@@ -91,7 +91,7 @@ def test_items_in_the_hands_of_a_stopped_worker_row_are_not_charged(
     file = tmp_path / "marks"
     item = service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 60, "again": 60}).id
     for n in range(1, 4):
-        worker = manage.worker("--grace-seconds", 0, DOCQUEUE_POLL_MAX_SECONDS=0.2)
+        worker = manage.worker("--grace-seconds", 0, DOCQUEUE_POLL_SECONDS=0.2)
         until(lambda n=n: len(marks(file)) == n)
         assert worker.stop() == 0
     assert QueueItem.objects.get(id=item).crashes == 0

@@ -57,7 +57,7 @@ def test_whatever_is_taken_back_at_whatever_moment_each_item_runs_once(make_pool
 def test_a_supervisor_never_waits_for_a_child_that_is_at_an_item(make_pool: MakePool, tmp_path) -> None:
     pool = make_pool(1)
     first = slow(tmp_path / "marks", 30)
-    pool.feed(deque([first]), 1)
+    pool.feed(deque([first]), 2)
     big = deque(work("test.echo", {"text": f"{n:0200000}"}) for n in range(20))
     small = deque(work("test.echo", {"text": f"{n:02000}"}) for n in range(200))
     began = time.monotonic()

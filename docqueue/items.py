@@ -1,0 +1,63 @@
+"""An item in the hands of its claimer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+
+class _ClaimedRow(NamedTuple):
+    """What every claim statement returns, in this order. A tuple: tens of thousands are made a second."""
+
+    id: int
+    claim_no: int
+    claim_token: int
+    worker_id: int
+    queue: str
+    operation: str
+    document_id: str | None
+    payload_text: str
+    metadata_text: str
+    priority: int
+    ordering_key: str | None
+    attempt: int
+    max_attempts: int
+    crashes: int
+    timeout_seconds: float
+    enqueued_epoch: float
+    claimed_epoch: float
+    suspect: bool
+    position: int
+
+
+_decode = json.JSONDecoder().decode
+PAYLOAD = _ClaimedRow._fields.index("payload_text")
+
+
+class ClaimedItem(_ClaimedRow):
+    """An item in the hands of its claimer, with the fence (`claim_token`) that every later write carries."""
+
+    __slots__ = ()
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The payload given at enqueue, read anew at each call: where the item runs, and nowhere else."""
+        found: dict[str, Any] = _decode(self.payload_text)
+        return found
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What travels with the item: correlation id, user …"""
+        found: dict[str, Any] = {} if self.metadata_text == "{}" else _decode(self.metadata_text)
+        return found
+
+    @property
+    def enqueued_at(self) -> datetime:
+        """When it was enqueued."""
+        return datetime.fromtimestamp(self.enqueued_epoch, UTC)
+
+    @property
+    def claimed_at(self) -> datetime:
+        """When this claim was made."""
+        return datetime.fromtimestamp(self.claimed_epoch, UTC)

@@ -1,0 +1,64 @@
+-- A worker's step: complete what it has done and claim the front of one queue's lanes, in one round trip and one flush.
+-- Completed items move to the history if their claim is still the newest (a token exists only while in progress). Of the
+-- lanes, what came back goes first, then priority by priority what lies behind the worker's hint. Never blocks on a claim;
+-- a worker whose lease is gone claims nothing. The last row (its id is null) sums up in place of a payload.
+with gone as (
+    -- ids come sorted, so that rows are locked in that order
+    delete from docqueue_item i
+    using unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)s::text[]) as d (id, token, result)
+    where i.id = d.id and i.claim_token = d.token
+    returning i.*, d.result
+), freed as (
+    delete from docqueue_key k using gone g
+    where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
+), kept as (
+    insert into docqueue_history (
+        id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, result,
+        attempt, max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no)
+    select
+        id, queue, priority, 'completed', operation, document_id, ordering_key, unique_key, payload, metadata,
+        result::jsonb, attempt, max_attempts, crashes, run_after, enqueued_at, claimed_at,
+        coalesce(%(now)s::timestamptz, clock_timestamp()), worker_id, claim_no
+    from gone
+), front as materialized (
+    select id from docqueue_item
+    where status = 'pending' and returned and not suspect and queue = %(queue)s
+    order by priority desc, position limit %(limit)s
+    for update skip locked
+), taken as (
+    update docqueue_item i set
+        status = 'in_progress', attempt = attempt + 1, claim_no = claim_no + 1, claim_token = %(token)s,
+        worker_id = %(worker_id)s, claimed_at = coalesce(%(now)s::timestamptz, clock_timestamp()), returned = false
+    where i.id = any(array(
+            select id from front
+            union all
+            (select f.id
+            from unnest(%(priorities)s::smallint[], %(hints)s::bigint[]) as l (priority, hint)
+            cross join lateral (
+                select id from docqueue_item
+                where status = 'pending' and not returned and queue = %(queue)s and priority = l.priority
+                    and position > l.hint
+                order by position limit %(limit)s
+                for update skip locked
+            ) f
+            limit (select %(limit)s - count(*) from front))
+        ))
+        and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
+    returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload, i.metadata,
+        i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds, i.enqueued_at,
+        i.claimed_at, i.suspect, i.position
+)
+select id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text, metadata::text, priority,
+    ordering_key, attempt, max_attempts, crashes, timeout_seconds, extract(epoch from enqueued_at)::float8,
+    extract(epoch from claimed_at)::float8, suspect, position
+from taken
+union all
+select null, null, null, null, null, null, null, json_build_object(
+        'returned', (select count(*) from front),
+        'completed', count(*),
+        'ids', case when count(*) <> cardinality(%(ids)s::bigint[]) then array_agg(id) end,
+        'followed', array_agg(ordering_key) filter (where ordering_key is not null and exists (
+            select from docqueue_item w
+            where w.status = 'waiting' and w.wait_reason = 'ordering' and w.ordering_key = gone.ordering_key))
+    )::text, null, null, null, null, null, null, null, null, null, null, null
+from gone

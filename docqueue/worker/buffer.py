@@ -1,0 +1,60 @@
+"""Items that were claimed and not handed out yet, queue by queue: slow ones must not stand before quick ones."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+
+from docqueue.items import ClaimedItem
+
+
+class Buffer:
+    """A line of items for each queue."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, deque[ClaimedItem]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.lines.values()))
+
+    def __iter__(self) -> Iterator[ClaimedItem]:
+        return (item for line in self.lines.values() for item in line)
+
+    def in_turn(self) -> list[tuple[str, deque[ClaimedItem]]]:
+        """The lines that are not empty, that which was served longest ago first."""
+        return [(queue, line) for queue, line in self.lines.items() if line]
+
+    def served(self, queue: str) -> None:
+        """Let this line be the last in turn."""
+        self.lines[queue] = self.lines.pop(queue)
+
+    def append(self, items: Iterable[ClaimedItem]) -> None:
+        """To the ends of their lines."""
+        for item in items:
+            self._line(item).append(item)
+
+    def put_back(self, items: Iterable[ClaimedItem]) -> None:
+        """To the fronts of their lines, in the order given."""
+        for item in reversed(list(items)):
+            self._line(item).appendleft(item)
+
+    def remove(self, item_id: int) -> ClaimedItem | None:
+        """Take one item out, if it is here."""
+        for item in self:
+            if item.id == item_id:
+                self._line(item).remove(item)
+                return item
+        return None
+
+    def clear(self) -> list[ClaimedItem]:
+        """Take all out."""
+        items = list(self)
+        self.lines.clear()
+        return items
+
+    def count(self) -> Counter[str]:
+        """How many items of each queue."""
+        return Counter({queue: len(line) for queue, line in self.lines.items()})
+
+    def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:
+        return self.lines.setdefault(item.queue, deque())

@@ -1,0 +1,124 @@
+"""What a worker knows of the lanes: where to go on in each, and behind which position nothing can appear any more.
+
+A lane is a queue's pending items of one priority, in order of their positions. `hint` is the last position that this
+worker has claimed there: its next claim looks behind it only, and so never walks over what was claimed before. (Those
+index entries stay for as long as somebody holds a snapshot; with them each claim would be slower than the one before.)
+It is but a hint: an item may appear in front of it, committed late or handed back by a claim that was rolled back. So
+once in a while a look asks for the first item behind the `floor`, and takes the hint back to it.
+
+The floor follows the hint at the distance of the oldest running transaction: a position drawn before every transaction
+that still runs has been committed or never will be. The hint of a transaction that had not begun to write when it drew
+its position is why even the floor is not trusted for ever: every minute one look starts at the very front.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from docqueue import claiming
+from docqueue.items import ClaimedItem
+from docqueue.worker.pace import Pace
+
+FROM_THE_FRONT_SECONDS = 60.0
+SAMPLE_SECONDS = 0.5
+
+
+@dataclass(kw_only=True, slots=True)
+class Lane:
+    """One queue and priority. `open`: the last that was seen of it were items to claim."""
+
+    hint: int = 0
+    floor: int = 0
+    open: bool = True
+
+
+class Lanes:
+    """The lanes of the queues that a worker serves (`serve` empty: all but those in `exclude`)."""
+
+    def __init__(self, using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self.using = using
+        self.serve = serve
+        self.exclude = exclude
+        self.known: dict[tuple[str, int], Lane] = {}
+        self.suspects: list[str] = []
+        self._returned: set[str] = set()
+        self._paused: set[str] = set()
+        self._samples: deque[tuple[int, int]] = deque()  # newest position, next transaction
+        self._sampled_at = float("-inf")
+        self._settled = 0
+        self._from_the_front = Pace(FROM_THE_FRONT_SECONDS)
+
+    def served(self, queue: str) -> bool:
+        """Whether this worker serves `queue`, and nobody has paused it."""
+        return (not self.serve or queue in self.serve) and queue not in self.exclude and queue not in self._paused
+
+    def open(self) -> list[str]:
+        """The served queues in which there may be something to claim, sorted."""
+        names = {queue for (queue, _), lane in self.known.items() if lane.open} | self._returned
+        return sorted(queue for queue in names if self.served(queue))
+
+    def hints(self, queue: str) -> tuple[list[int], list[int]]:
+        """The priorities of a queue, highest first, and behind which position to claim in each."""
+        found = sorted(((p, lane.hint) for (q, p), lane in self.known.items() if q == queue), reverse=True)
+        return [p for p, _ in found], [hint for _, hint in found]
+
+    def stir(self, queue: str) -> bool:
+        """Somebody says that `queue` has something. False: no lane of it is known yet, so a look is needed."""
+        lanes = [lane for (q, _), lane in self.known.items() if q == queue]
+        for lane in lanes:
+            lane.open = True
+        return bool(lanes)
+
+    def claimed(self, queue: str, items: Sequence[ClaimedItem], wanted: int, returned: int) -> None:
+        """Take in what a claim gave; `returned` of the items came back from elsewhere and say nothing of the lanes."""
+        if not returned:
+            for item in items:  # in order: the last of each priority counts
+                lane = self.known[queue, item.priority]
+                lane.hint = max(lane.hint, item.position)
+        if len(items) < wanted:
+            self._returned.discard(queue)
+            for (q, _), lane in self.known.items():
+                if q == queue:
+                    lane.open = False
+
+    def look(self) -> None:
+        """Ask the database. What is new is asked for again, until nothing is: each look finds one lane a gap."""
+        now = time.monotonic()
+        whole = self._from_the_front.due(now)
+        while self._look(now, whole=whole):
+            pass
+        if whole:
+            self._from_the_front.took(now, time.monotonic() - now)
+
+    def _look(self, now: float, *, whole: bool) -> bool:
+        keys = list(self.known)
+        floors = [0 if whole else self.known[key].floor for key in keys]
+        seen = claiming.look(self.using, keys, floors)
+        settled = self._horizon(now, seen)
+        for key in keys:
+            lane, first = self.known[key], seen.first.get(key)
+            lane.open = first is not None
+            lane.floor = settled if first is None else min(settled, first - 1)
+            lane.hint = max(lane.floor, lane.hint if first is None else min(lane.hint, first - 1))
+        for key in seen.new:
+            self.known[key] = Lane()
+        self._returned, self._paused = set(seen.returned), set(seen.paused)
+        self.suspects = sorted(queue for queue in seen.suspects if self.served(queue))
+        return bool(seen.new)
+
+    def _horizon(self, now: float, seen: claiming.Sight) -> int:
+        """The position up to which everything is committed or rolled back.
+
+        A sample counts once every transaction that ran when it was taken has ended. Then the one before it is
+        believed: whoever drew a position by that time was writing when the later one was taken.
+        """
+        samples = self._samples
+        while len(samples) > 1 and seen.oldest >= samples[1][1]:
+            self._settled = samples.popleft()[0]
+        if now - self._sampled_at >= SAMPLE_SECONDS:
+            self._sampled_at = now
+            samples.append((seen.drawn, seen.next))
+        return self._settled

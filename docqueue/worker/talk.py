@@ -1,0 +1,214 @@
+"""One talk of a worker with the database: write what ended, look, claim. All that needs the database is in here.
+
+A request says what the work loop wants; the answer says what came of it, as far as it came: what was written before a
+statement failed counts as written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from docqueue import claiming, outcomes, settling, store
+from docqueue.conf import get_settings
+from docqueue.items import ClaimedItem
+from docqueue.states import Status
+from docqueue.worker.lanes import Lanes
+from docqueue.worker.outage import passing
+from docqueue.worker.protocol import ProgressReport, Report
+
+AHEAD_SECONDS = 0.5  # hold no more unstarted items than will start within this
+BATCHES_AHEAD = 2  # and no more of those: one at work while the next is fetched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appetite:
+    """How much may be claimed: `size` handlers run side by side, `held` items of each queue are in hand.
+
+    `pace` is how long an item of each queue takes, as far as that is known; `busy_seconds` how long everyone has been
+    at an item at least; `limit` the most that may be claimed in all; `alone`: nothing is in hand.
+    """
+
+    size: int
+    held: Mapping[str, int] = field(default_factory=dict)
+    pace: Mapping[str, float] = field(default_factory=dict)
+    busy_seconds: float = 0.0
+    limit: int | None = None
+    alone: bool = False
+
+    def wanted(self, queue: str, queues: int) -> int:
+        """How many items to claim of `queue`, one of so many that have some.
+
+        Each gets its share of the handlers, and of quick items as many as start soon. Not worth a statement
+        while it is less than half of what may be in hand.
+        """
+        batch = get_settings().BATCH_SIZE
+        pace, ahead = self.pace.get(queue), 0
+        if pace is not None:
+            ahead = min(BATCHES_AHEAD * batch, int(AHEAD_SECONDS / max(pace, self.busy_seconds, 1e-5)))
+        target = -(-self.size * (1 + ahead) // queues)
+        room = target - self.held.get(queue, 0)
+        return 0 if room < max(1, min(batch, target // 2)) else min(batch, room)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to say and to ask. `known` (item id → fence): release whatever else the database says that we hold."""
+
+    said: Sequence[ProgressReport] = ()
+    ended: Sequence[Report] = ()
+    in_hand: Sequence[int] = ()
+    known: Mapping[int, int] | None = None
+    look: bool = False
+    heard: Sequence[str] = ()
+    appetite: Appetite | None = None
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """What came of a request, as far as it came before `error`.
+
+    `asked`: it tried to claim; `alone`: what it claimed must run alone; `followed`: items that waited for one of those
+    completed were let go; `vain`: it looked and found nothing; `open`, `suspects`: there may be more to claim.
+    """
+
+    settled: list[tuple[Report, Status | None]] = field(default_factory=list)
+    told: list[ProgressReport] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    claimed: list[ClaimedItem] = field(default_factory=list)
+    alone: bool = False
+    asked: bool = False
+    followed: bool = False
+    open: list[str] = field(default_factory=list)
+    suspects: bool = False
+    vain: bool = False
+    look_seconds: float = 0.0
+    recover_seconds: float = 0.0
+    error: BaseException | None = None
+
+
+class Talk:
+    """The worker's side of the conversation; one at a time."""
+
+    def __init__(self, using: str, worker: int, lanes: Lanes) -> None:
+        self.using = using
+        self.worker = worker
+        self.lanes = lanes
+        self._turn = 0
+
+    def __call__(self, request: Request) -> Answer:
+        """Say and ask it all. Never raises: the answer has the error."""
+        answer = Answer()
+        try:
+            self._report(request, answer)
+            self._look(request, answer)
+            self._step(request, answer)
+        except BaseException as error:  # noqa: BLE001 - the work loop raises it
+            answer.error = error
+            if passing(error):
+                store.close(self.using)
+        answer.open, answer.suspects = self.lanes.open(), bool(self.lanes.suspects)
+        return answer
+
+    def _report(self, request: Request, answer: Answer) -> None:
+        for said in request.said:
+            params = {"item_id": said.item.id, "token": said.item.claim_token, "percent": said.percent}
+            rows = store.run(self.using, "progress", {**params, "stage": said.stage, "message": said.message})
+            answer.told.append(said)
+            if rows and rows[0][0]:
+                answer.cancelled.append(said.item.id)
+        if request.known is not None:
+            began = time.monotonic()
+            settling.release_unknown(self.using, self.worker, request.known)
+            answer.recover_seconds = time.monotonic() - began
+        if request.look and request.in_hand:
+            answer.cancelled += claiming.cancel_asked(self.using, request.in_hand)
+        rest = [r for r in request.ended if not isinstance(r.outcome, outcomes.Completed)]
+        if rest:
+            self._carefully(rest, answer, self._settle)
+
+    def _look(self, request: Request, answer: Answer) -> None:
+        known = [self.lanes.stir(queue) for queue in request.heard if self.lanes.served(queue)]
+        if request.look or not all(known):
+            began = time.monotonic()
+            self.lanes.look()
+            answer.look_seconds = time.monotonic() - began
+            answer.vain = not self.lanes.open() and not self.lanes.suspects
+
+    def _step(self, request: Request, answer: Answer) -> None:
+        """Completions go along with the first claim."""
+        done = [r for r in request.ended if isinstance(r.outcome, outcomes.Completed)]
+        if request.appetite is not None and not self.lanes.suspects:
+            for queue, wanted in self._portions(request.appetite, answer):
+                answer.asked = True
+                self._carefully(done, answer, partial(self._claim, queue=queue, wanted=wanted))
+                done = []
+        if done:
+            self._carefully(done, answer, self._claim)
+        if request.appetite is not None and request.appetite.alone and self.lanes.suspects:
+            item = claiming.claim_suspect(self.using, self.worker, self.lanes.suspects)
+            answer.asked, answer.alone = True, item is not None
+            answer.claimed += [item] if item else []
+
+    def _portions(self, appetite: Appetite, answer: Answer) -> Iterator[tuple[str, int]]:
+        """From which queues to claim how much, each queue first in its turn, so that none starves."""
+        names = self.lanes.open()
+        first = self._turn % max(1, len(names))
+        self._turn += 1
+        for queue in names[first:] + names[:first]:
+            wanted = appetite.wanted(queue, len(names))
+            if appetite.limit is not None:
+                wanted = min(wanted, appetite.limit - len(answer.claimed))
+            if wanted > 0:
+                yield queue, wanted
+
+    def _carefully(
+        self, reports: Sequence[Report], answer: Answer, write: Callable[[Sequence[Report], Answer], None]
+    ) -> None:
+        """Write all at once; when that is refused, one by one: what can not be stored stops none of the others."""
+        try:
+            write(reports, answer)
+        except Exception as error:
+            if passing(error) or not reports:
+                raise
+            for report in reports:
+                self._singly(report, answer)
+
+    def _singly(self, report: Report, answer: Answer) -> None:
+        try:
+            (self._claim if isinstance(report.outcome, outcomes.Completed) else self._settle)([report], answer)
+        except Exception as error:
+            if passing(error):
+                raise
+            why = f"what came of its run can not be stored: {error!r}"[: outcomes.MESSAGE_MAX]
+            pause = get_settings().RETRY_MAX_SECONDS  # the handler's own policy may be what is at fault
+            refused = outcomes.Failed(code="outcome_refused", message=why, retry_after=pause)
+            self._settle([report._replace(outcome=refused)], answer)
+
+    def _claim(self, reports: Sequence[Report], answer: Answer, queue: str = "", wanted: int = 0) -> None:
+        """One step: complete `reports`, claim `wanted` items of `queue`."""
+        done = [(r, r.outcome) for r in reports if isinstance(r.outcome, outcomes.Completed)]
+        priorities, hints = self.lanes.hints(queue)
+        step = settling.step(
+            self.using,
+            self.worker,
+            [(r.item, o.result) for r, o in done if not o.settled],
+            queue=queue,
+            priorities=priorities,
+            hints=hints,
+            limit=wanted,
+        )
+        kept = step.completed
+        answer.settled += [(r, Status.COMPLETED if o.settled or r.item.id in kept else None) for r, o in done]
+        answer.claimed += step.claimed
+        answer.followed = answer.followed or step.followed
+        if queue:
+            self.lanes.claimed(queue, step.claimed, wanted, step.returned)
+
+    def _settle(self, reports: Sequence[Report], answer: Answer) -> None:
+        """Write every exit but completed. (A lost claim has nothing to write.)"""
+        ours = [(r.item, r.outcome) for r in reports if not isinstance(r.outcome, outcomes.Lost)]
+        statuses = settling.settle(self.using, ours)
+        answer.settled += [(r, statuses.get(r.item.id)) for r in reports]

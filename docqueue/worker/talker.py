@@ -1,0 +1,185 @@
+"""Who talks with the database for a work loop: a thread with a connection of its own, or the loop itself.
+
+With the thread, handlers run and timeouts are watched while a statement is under way. The thread also listens: it
+tells the loop at once when an enqueue notified the worker, where nothing but PostgreSQL stands between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from collections import deque
+from typing import Protocol
+
+from django.db import Error as DatabaseError
+
+from docqueue import store
+from docqueue.conf import get_settings
+from docqueue.worker.talk import Answer, Request, Talk
+
+
+class Talker(Protocol):
+    """One request at a time; its answer is taken when it is there."""
+
+    @property
+    def wake(self) -> list[int]:
+        """Descriptors that become readable when `take` or `heard` have something."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether notifications arrive."""
+
+    def submit(self, request: Request) -> None:
+        """Start a talk. Only when no other is under way."""
+
+    def take(self) -> Answer | None:
+        """The answer, once."""
+
+    def heard(self) -> set[str]:
+        """The queues of which notifications came since the last call."""
+
+    def broken(self) -> DatabaseError | None:
+        """How the connection was found broken while it was idle, once."""
+
+    def close(self) -> None:
+        """Wait for the talk that is under way and end."""
+
+
+class Direct:
+    """Talks at once, in the caller's thread and on its connection. Hears nothing."""
+
+    listening = False
+    wake: list[int] = []
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._answer: Answer | None = None
+
+    def submit(self, request: Request) -> None:
+        """`Talker`."""
+        self._answer = self._talk(request)
+
+    def take(self) -> Answer | None:
+        """`Talker`."""
+        answer, self._answer = self._answer, None
+        return answer
+
+    def heard(self) -> set[str]:
+        """`Talker`."""
+        return set()
+
+    def broken(self) -> DatabaseError | None:
+        """`Talker`."""
+        return None
+
+    def close(self) -> None:
+        """`Talker`."""
+
+
+class Thread(threading.Thread):
+    """Talks in a thread of its own."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(name="docqueue-talker", daemon=True)
+        self._talk = talk
+        self._request: Request | None = None
+        self._answer: Answer | None = None
+        self._heard: deque[str] = deque()
+        self._ended = False
+        self._broken: DatabaseError | None = None
+        self._session: store.Session | None = None
+        self._asked, self._ask = os.pipe()
+        self._told, self._tell = os.pipe()
+        for fd in (self._asked, self._told, self._tell):
+            os.set_blocking(fd, False)
+        self.wake = [self._told]
+
+    @property
+    def listening(self) -> bool:
+        """`Talker`."""
+        return self._session is not None and self._session.listening
+
+    def submit(self, request: Request) -> None:
+        """`Talker`."""
+        self._request = request
+        os.write(self._ask, b"?")
+
+    def take(self) -> Answer | None:
+        """`Talker`."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._told, 4096)
+        answer, self._answer = self._answer, None
+        return answer
+
+    def heard(self) -> set[str]:
+        """`Talker`."""
+        return {self._heard.popleft() for _ in range(len(self._heard))}
+
+    def broken(self) -> DatabaseError | None:
+        """`Talker`."""
+        error, self._broken = self._broken, None
+        return error
+
+    def close(self) -> None:
+        """`Talker`."""
+        if self._ended:
+            return
+        self._ended = True
+        os.write(self._ask, b".")
+        self.join()
+        for fd in (self._asked, self._ask, self._told, self._tell):
+            os.close(fd)
+
+    def run(self) -> None:
+        """Until closed."""
+        with store.own_connection(self._talk.using):
+            while not self._ended:
+                ears = self._listen()
+                waited = [self._asked] if ears is None else [self._asked, ears]
+                ready, _, _ = select.select(waited, [], [])
+                if ears in ready:
+                    self._hear()
+                if self._asked in ready:
+                    os.read(self._asked, 4096)
+                    request, self._request = self._request, None
+                    if request is not None:
+                        self._answer = self._talk(request)
+                        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._tell, b"!")
+
+    def _listen(self) -> int | None:
+        """The descriptor to wait on for notifications. Each new connection is made a session of our own first."""
+        if self._session is None or not self._session.fit():
+            self._session = None
+            if store.connected(self._talk.using):
+                with contextlib.suppress(DatabaseError):  # the next talk finds out, too, and says so
+                    session = store.Session(self._talk.using)
+                    if get_settings().LISTEN:
+                        session.listen(self._note)
+                    self._session = session
+        return self._session.fileno() if self._session is not None and self._session.listening else None
+
+    def _hear(self) -> None:
+        assert self._session is not None
+        try:
+            self._session.hear()
+        except DatabaseError as error:
+            store.close(self._talk.using)
+            self._session, self._broken = None, error
+            self._wake()
+
+    def _note(self, queue: str) -> None:
+        self._heard.append(queue)
+        self._wake()
+
+
+def start(talk: Talk) -> Talker:
+    """A talker in a thread of its own, started."""
+    thread = Thread(talk)
+    thread.start()
+    return thread
