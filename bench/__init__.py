@@ -1,1 +1,1 @@
-"""Benchmarks: each prints its figures with method and machine. `make bench` runs all."""
+"""docqueue beside its peers on one machine. `make bench` measures all of them, `make bench-quick` docqueue alone."""

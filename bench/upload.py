@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import http.client
 import os
-import statistics
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
-from bench.machine import spread
+from bench.measure import Failed, percentile
+from bench.run import Run
+from bench.server import bench_dir
 from config.api_client import answers
-from config.first_run import prepare
-from config.paths import var_dir
-from config.processes import web_command
 
 CLIENTS = 20
 REQUESTS = 2_000
 BYTES = 1_000_000
 PORT = 8765
+ROW = f"{CLIENTS} clients, {REQUESTS:,} requests of 1 MB, 2 web processes"
 BOUNDARY = "bench-boundary"
 FILLER = os.urandom(512).hex().encode()  # text, so that the type check has something to read
 
@@ -55,16 +52,32 @@ def client(token: str, numbers: list[int], latencies: list[float], failures: lis
             failures.append(f"{answer.status} {said[:200]!r}")
 
 
-def main() -> None:
-    """Print the figures."""
-    access = prepare(var_dir() / "credentials")
-    with Path(var_dir() / "bench-web.log").open("wb") as log:
+def measure(run: Run) -> None:
+    """The workload `upload`."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    with run.results.row("upload", ROW):
+        run.say("upload", ROW, **once())
+
+
+def once() -> dict[str, float]:
+    """Requests per second and latencies in ms."""
+    from config.first_run import prepare
+    from config.processes import web_command
+
+    access = prepare(bench_dir() / "credentials")
+    with (bench_dir() / "logs" / "web.log").open("wb") as log:
         server = subprocess.Popen(web_command(PORT), stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while not answers(f"http://127.0.0.1:{PORT}"):
             if time.monotonic() > deadline:
-                raise SystemExit("upload: the web server does not answer")
+                raise Failed("the web server does not answer")
             time.sleep(0.05)
         run_clients(access.token, list(range(REQUESTS, REQUESTS + 100)))  # warm up
         latencies, failures, seconds = run_clients(access.token, list(range(REQUESTS)))
@@ -72,15 +85,14 @@ def main() -> None:
         server.terminate()
         server.wait(15)
     if failures:
-        raise SystemExit(f"upload: {len(failures)} requests failed, the first: {failures[0]}")
-    cuts = statistics.quantiles(latencies, n=100)
-    print(
-        f"upload, {CLIENTS} clients, {REQUESTS:,} requests of 1 MB, 2 web processes:"
-        f" {REQUESTS / seconds:,.0f} requests/s,"
-        f" p50 {cuts[49] * 1000:.0f} ms, p95 {cuts[94] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms,"
-        f" slowest {max(latencies) * 1000:.0f} ms"
-    )
-    print(f"  seconds per request, median (min–max): {spread(latencies, 3)}")
+        raise Failed(f"{len(failures)} requests failed, the first: {failures[0]}")
+    return {
+        "rate": REQUESTS / seconds,
+        "p50_ms": percentile(latencies, 0.5) * 1000,
+        "p95_ms": percentile(latencies, 0.95) * 1000,
+        "p99_ms": percentile(latencies, 0.99) * 1000,
+        "slowest_ms": max(latencies) * 1000,
+    }
 
 
 def run_clients(token: str, numbers: list[int]) -> tuple[list[float], list[str], float]:
@@ -94,7 +106,3 @@ def run_clients(token: str, numbers: list[int]) -> tuple[list[float], list[str],
     for thread in threads:
         thread.join()
     return latencies, failures, time.monotonic() - started
-
-
-if __name__ == "__main__":
-    sys.exit(main())
