@@ -36,10 +36,10 @@ class Settings:
     HEARTBEAT_SECONDS: float = 10.0
     CALLER_LEASE_SECONDS: float = 300.0
     LISTEN: bool = True
-    POLL_SECONDS: float = 0.075
+    POLL_SECONDS: float = 0.085
     GRACE_SECONDS: float = 30.0
     KILL_AFTER_SECONDS: float = 5.0
-    BATCH_SIZE: int = 250
+    BATCH_SIZE: int = 1000
     CHILD_MAX_ITEMS: int = 10_000
     RETENTION_DAYS: int = 14
     PROCESS_TOKEN: str = ""

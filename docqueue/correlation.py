@@ -6,15 +6,21 @@ process that enqueues and in the one that runs the item.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-_bound: ContextVar[dict[str, Any] | None] = ContextVar("docqueue_correlation", default=None)
+_Bound = dict[str, Any] | Callable[[], dict[str, Any]] | None
+_bound: ContextVar[_Bound] = ContextVar("docqueue_correlation", default=None)
 
 
 def current() -> dict[str, Any]:
     """A copy of the values bound here and now."""
-    return dict(_bound.get() or {})
+    return dict(_read(_bound.get()))
+
+
+def _read(bound: _Bound) -> dict[str, Any]:
+    return bound() if callable(bound) else (bound or {})
 
 
 class bind:  # noqa: N801 - read as a verb: `with bind(user=…)`
@@ -30,10 +36,23 @@ class bind:  # noqa: N801 - read as a verb: `with bind(user=…)`
 
     def __enter__(self) -> None:
         mine = {k: v for k, v in self._values.items() if v is not None}
-        self._token = _bound.set((_bound.get() or {}) | mine)
+        self._token = _bound.set(_read(_bound.get()) | mine)
 
     def __exit__(self, *exception: object) -> None:
         _bound.reset(self._token)
+
+
+class bind_when_asked(bind):  # noqa: N801 - as `bind`
+    """`bind` for values that `make` works out whenever somebody asks for them: most small items never say a word."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+
+    def __enter__(self) -> None:
+        outer, make = _bound.get(), self._make
+        self._token = _bound.set(lambda: _read(outer) | {k: v for k, v in make().items() if v is not None})
 
 
 def add(**values: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -31,7 +32,8 @@ class _ClaimedRow(NamedTuple):
     position: int
 
 
-_decode = json.JSONDecoder().decode
+# `decode` would look for white space around it, which PostgreSQL does not write.
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 PAYLOAD = _ClaimedRow._fields.index("payload_text")
 
 
@@ -43,13 +45,13 @@ class ClaimedItem(_ClaimedRow):
     @property
     def payload(self) -> dict[str, Any]:
         """The payload given at enqueue, read anew at each call: where the item runs, and nowhere else."""
-        found: dict[str, Any] = _decode(self.payload_text)
+        found: dict[str, Any] = _scan(self.payload_text, 0)[0]
         return found
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What travels with the item: correlation id, user …"""
-        found: dict[str, Any] = {} if self.metadata_text == "{}" else _decode(self.metadata_text)
+        found: dict[str, Any] = {} if self.metadata_text == "{}" else _scan(self.metadata_text, 0)[0]
         return found
 
     @property

@@ -81,7 +81,8 @@ class DocumentQueueService:
 
         All or none: an invalid item raises its `InvalidItem` and nothing is inserted. Items with an ordering key
         start `waiting` and are promoted right after the commit. For an item whose `unique_key` a live item has, or
-        one before it in `items`, that one's id is returned.
+        one before it in `items`, that one's id is returned. A list is faster than a generator, each of whose items has
+        to be read and checked before the first is sent.
         """
         return enqueuing.enqueue_many(self.using, items, now)
 

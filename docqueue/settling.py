@@ -42,19 +42,30 @@ class Step:
     followed: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Starts:
+    """Where a claim starts in each lane of a queue, highest priority first: behind `hints`, or further on, behind the
+    front that its workers share: the sequence of that name, if the tag in its number is the lane's.
+    """
+
+    priorities: Sequence[int] = ()
+    hints: Sequence[int] = ()
+    fronts: Sequence[str | None] = ()
+    tags: Sequence[int] = ()
+
+
 def step(
     using: str,
     worker: int,
     done: Sequence[tuple[ClaimedItem, str | None]],
     *,
     queue: str = "",
-    priorities: Sequence[int] = (),
-    hints: Sequence[int] = (),
+    starts: Starts = Starts(),
     limit: int = 0,
 ) -> Step:
     """Complete items, each with its result as JSON text, and claim up to `limit` from a queue, in one statement.
 
-    Claims what came back first, then by priority what lies behind the hints; see sql/step.sql.
+    Claims what came back first, then lane by lane; see sql/step.sql.
     """
     ordered = sorted(done, key=lambda pair: pair[0].id)
     ids = [item.id for item, _ in ordered]
@@ -66,8 +77,10 @@ def step(
         "worker_id": worker,
         "token": store.new_token(),
         "queue": queue,
-        "priorities": list(priorities),
-        "hints": list(hints),
+        "priorities": starts.priorities,
+        "hints": starts.hints,
+        "fronts": starts.fronts,
+        "tags": starts.tags,
         "limit": limit,
     }
     rows = history.with_partition(using, None, lambda: store.run(using, "step", params))

@@ -57,7 +57,7 @@ def run(using: str, name: str, params: Params) -> list[Row]:
     wrapper = connections[using]
     if name in PREPARED and wrapper.connection in _own:
         with wrapper.wrap_database_errors, ServerCursor(wrapper.connection) as server:
-            return server.execute(sql(name), {"now": None, **params}, prepare=True).fetchall()
+            return server.execute(sql(name), {"now": None, **params}, prepare=True, binary=True).fetchall()
     with wrapper.cursor() as cursor:
         cursor.execute(sql(name), {"now": None, **params})
         return cursor.fetchall() if cursor.pgresult.nfields else []  # .description would make an object per column
@@ -206,7 +206,10 @@ PREPARED = frozenset({"step", "look"})
 
 # Their plans are made once, perhaps while the table is empty, and must be good for a million rows: one row by its key
 # and the front of an index, whatever the statistics say.
-OWN_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+OWN_SETTINGS = (
+    "set plan_cache_mode = force_generic_plan; "
+    "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+)
 _own: WeakSet[Any] = WeakSet()
 
 

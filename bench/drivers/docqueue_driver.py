@@ -44,7 +44,7 @@ def sender(kind: str) -> Callable[[range], Any]:
         "keyed": lambda n: NewItem(document_id=n, operation="bench.noop", payload=driving.payload(n)),
         "slow": lambda n: NewItem(operation="bench.sleep", payload={"n": n, "seconds": SLOW_SECONDS}),
     }[kind]
-    return lambda numbers: service.enqueue_many(make(n) for n in numbers)
+    return lambda numbers: service.enqueue_many([make(n) for n in numbers])
 
 
 def bulk(count: int, kind: str = "plain") -> dict[str, Any]:

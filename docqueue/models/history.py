@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from docqueue.states import Status, WaitReason
@@ -56,7 +57,7 @@ class HistoryItem(FinishedFields):
         indexes = [
             models.Index("id", name="docqueue_history_id"),
             models.Index("finished_at", "id", name="docqueue_history_finished"),
-            models.Index("document_id", name="docqueue_history_document"),
+            models.Index("document_id", condition=Q(document_id__isnull=False), name="docqueue_history_document"),
         ]
 
 

@@ -1,13 +1,15 @@
 -- A worker's step: complete what it has done and claim the front of one queue's lanes, in one round trip and one flush.
 -- Completed items move to the history if their claim is still the newest (a token exists only while in progress). Of the
--- lanes, what came back goes first, then priority by priority what lies behind the worker's hint. Never blocks on a claim;
+-- lanes, what came back goes first, then by priority what lies behind the worker's hint, or behind the lane's front where
+-- one is named: a sequence, as it tells at once, without a row version or a lock, how far others have got. Never blocks;
 -- a worker whose lease is gone claims nothing. The last row (its id is null) sums up in place of a payload.
 with gone as (
     -- ids come sorted, so that rows are locked in that order
     delete from docqueue_item i
     using unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)s::text[]) as d (id, token, result)
     where i.id = d.id and i.claim_token = d.token
-    returning i.*, d.result
+    returning i.id, i.queue, i.priority, i.operation, i.document_id, i.ordering_key, i.unique_key, i.payload, i.metadata,
+        i.attempt, i.max_attempts, i.crashes, i.run_after, i.enqueued_at, i.claimed_at, i.worker_id, i.claim_no, d.result
 ), freed as (
     delete from docqueue_key k using gone g
     where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
@@ -25,32 +27,43 @@ with gone as (
     where status = 'pending' and returned and not suspect and queue = %(queue)s
     order by priority desc, position limit %(limit)s
     for update skip locked
+), chosen as materialized (
+    select f.id, f.position, l.front, l.tag
+    from unnest(%(priorities)s::smallint[], %(hints)s::bigint[], %(fronts)s::text[], %(tags)s::bigint[])
+        as l (priority, hint, front, tag)
+    -- The number of a sequence is a lane's tag and a position of 43 bits; other lanes' numbers are of no use.
+    cross join lateral (
+        select case when number >> 43 = l.tag then greatest(l.hint, number & 8796093022207) else l.hint end as start
+        from pg_sequence_last_value(l.front::regclass) as number offset 0
+    ) s
+    -- A full claim reaches this far at least: say so before it begins, and how far it reached once it is known.
+    cross join lateral (
+        select setval(l.front::regclass, (l.tag << 43) + s.start + %(limit)s) offset 0
+    ) reserved
+    cross join lateral (
+        select id, position from docqueue_item
+        where status = 'pending' and not returned and queue = %(queue)s and priority = l.priority and position > s.start
+        order by position limit %(limit)s
+        for update skip locked
+    ) f
+    limit (select %(limit)s - count(*) from front)
+), told as materialized (
+    select setval(front::regclass, greatest((tag << 43) + reached, case when number >> 43 = tag then number end))
+    from (select front, tag, max(position) as reached from chosen where front is not null group by front, tag) c
+    cross join lateral pg_sequence_last_value(front::regclass) as number
 ), taken as (
     update docqueue_item i set
         status = 'in_progress', attempt = attempt + 1, claim_no = claim_no + 1, claim_token = %(token)s,
         worker_id = %(worker_id)s, claimed_at = coalesce(%(now)s::timestamptz, clock_timestamp()), returned = false
-    where i.id = any(array(
-            select id from front
-            union all
-            (select f.id
-            from unnest(%(priorities)s::smallint[], %(hints)s::bigint[]) as l (priority, hint)
-            cross join lateral (
-                select id from docqueue_item
-                where status = 'pending' and not returned and queue = %(queue)s and priority = l.priority
-                    and position > l.hint
-                order by position limit %(limit)s
-                for update skip locked
-            ) f
-            limit (select %(limit)s - count(*) from front))
-        ))
+    where i.id = any(array(select id from front union all select id from chosen))
+        and (select count(*) from told) is not null
         and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
-    returning i.id, i.claim_no, i.claim_token, i.worker_id, i.queue, i.operation, i.document_id, i.payload, i.metadata,
-        i.priority, i.ordering_key, i.attempt, i.max_attempts, i.crashes, i.timeout_seconds, i.enqueued_at,
-        i.claimed_at, i.suspect, i.position
+    returning id, claim_no, claim_token, worker_id, queue, operation, document_id, payload, metadata, priority,
+        ordering_key, attempt, max_attempts, crashes, timeout_seconds, enqueued_at, claimed_at, suspect, position
 )
 select id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text, metadata::text, priority,
-    ordering_key, attempt, max_attempts, crashes, timeout_seconds, extract(epoch from enqueued_at)::float8,
-    extract(epoch from claimed_at)::float8, suspect, position
+    ordering_key, attempt, max_attempts, crashes, timeout_seconds, date_part('epoch', enqueued_at),
+    date_part('epoch', claimed_at), suspect, position
 from taken
 union all
 select null, null, null, null, null, null, null, json_build_object(

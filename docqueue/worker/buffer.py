@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from docqueue.items import ClaimedItem
+
+
+class Feed(Protocol):
+    """Takes items from the front of a queue's line and says how many."""
+
+    def __call__(self, queue: str, line: deque[ClaimedItem], *, spare: bool) -> int: ...
 
 
 class Buffer:
@@ -20,13 +27,20 @@ class Buffer:
     def __iter__(self) -> Iterator[ClaimedItem]:
         return (item for line in self.lines.values() for item in line)
 
-    def in_turn(self) -> list[tuple[str, deque[ClaimedItem]]]:
-        """The lines that are not empty, that which was served longest ago first."""
-        return [(queue, line) for queue, line in self.lines.items() if line]
+    def hand_out(self, feed: Feed) -> int:
+        """Offer each line to `feed`, that which was served longest ago first. Returns how many items it took.
 
-    def served(self, queue: str) -> None:
-        """Let this line be the last in turn."""
-        self.lines[queue] = self.lines.pop(queue)
+        When a line got nothing, it waits for a child of its own: from then on `spare` is true, so that what comes
+        after it leaves the emptiest child alone.
+        """
+        given, spare = 0, False
+        for queue, line in [(queue, line) for queue, line in self.lines.items() if line]:
+            served = feed(queue, line, spare=spare)
+            spare = spare or not served
+            if served:
+                self.lines[queue] = self.lines.pop(queue)
+            given += served
+        return given
 
     def append(self, items: Iterable[ClaimedItem]) -> None:
         """To the ends of their lines."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from collections.abc import Sequence
-from multiprocessing.connection import wait
 
 from docqueue.items import ClaimedItem
 from docqueue.worker.executor import Executor
@@ -13,6 +13,14 @@ from docqueue.worker.protocol import News, ProgressReport, Report
 from docqueue.worker.running import run_item
 
 SLICE_SECONDS = 0.01  # the loop looks up from its items so often
+
+
+def _wait(fds: Sequence[int], timeout: float) -> None:
+    """Until one of them is readable; `multiprocessing.connection.wait` costs as much as a look at an empty queue."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    poll.poll(timeout * 1000)
 
 
 class InlinePool:
@@ -52,7 +60,7 @@ class InlinePool:
     def collect(self, timeout: float, also: Sequence[int] = ()) -> tuple[list[News], list[ClaimedItem]]:
         """Run the next items, if there are any; else wait."""
         if not self.items:
-            wait(list(also), timeout)
+            _wait(also, timeout)
             return [], []
         news: list[News] = []
         self.said = news
@@ -62,7 +70,7 @@ class InlinePool:
             item, started = self.items.popleft(), ended
             outcome = run_item(item, self.using, self, limits=False)
             ended = time.monotonic()
-            news.append(Report(item=item, outcome=outcome, seconds=ended - started))
+            news.append(Report(item, outcome, ended - started))
             self.cancelled.discard(item.id)
         return news, []
 

@@ -9,30 +9,40 @@ once in a while a look asks for the first item behind the `floor`, and takes the
 The floor follows the hint at the distance of the oldest running transaction: a position drawn before every transaction
 that still runs has been committed or never will be. The hint of a transaction that had not begun to write when it drew
 its position is why even the floor is not trusted for ever: every minute one look starts at the very front.
+
+While a lane is deep its workers share a front, so that each starts behind what the others are just claiming.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from docqueue import claiming
+from docqueue import claiming, settling
 from docqueue.items import ClaimedItem
 from docqueue.worker.pace import Pace
 
 FROM_THE_FRONT_SECONDS = 60.0
+FRONTS, TAGS = 16, 1 << 20  # sequences that lanes share, and how their numbers are told apart: see sql/step.sql
+DEEP = 100
 SAMPLE_SECONDS = 0.5
 
 
 @dataclass(kw_only=True, slots=True)
 class Lane:
-    """One queue and priority. `open`: the last that was seen of it were items to claim."""
+    """One queue and priority. `open`: the last that was seen of it were items to claim; `deep`: a great many.
+
+    `first` is the position of the first item behind the floor at the last look.
+    """
 
     hint: int = 0
     floor: int = 0
+    first: int | None = None
     open: bool = True
+    deep: bool = False
 
 
 class Lanes:
@@ -60,10 +70,19 @@ class Lanes:
         names = {queue for (queue, _), lane in self.known.items() if lane.open} | self._returned
         return sorted(queue for queue in names if self.served(queue))
 
-    def hints(self, queue: str) -> tuple[list[int], list[int]]:
-        """The priorities of a queue, highest first, and behind which position to claim in each."""
-        found = sorted(((p, lane.hint) for (q, p), lane in self.known.items() if q == queue), reverse=True)
-        return [p for p, _ in found], [hint for _, hint in found]
+    def starts(self, queue: str) -> settling.Starts:
+        """Where to claim in the lanes of a queue, highest priority first. Only a deep one is worth its shared front."""
+        found = sorted(((p, lane) for (q, p), lane in self.known.items() if q == queue), reverse=True)
+        marks = [zlib.crc32(f"{priority} {queue}".encode()) for priority, _ in found]
+        return settling.Starts(
+            priorities=[priority for priority, _ in found],
+            hints=[lane.hint for _, lane in found],
+            fronts=[
+                f"docqueue_front_{mark % FRONTS}" if lane.deep else None
+                for mark, (_, lane) in zip(marks, found, strict=True)
+            ],
+            tags=[mark // FRONTS % TAGS for mark in marks],
+        )
 
     def stir(self, queue: str) -> bool:
         """Somebody says that `queue` has something. False: no lane of it is known yet, so a look is needed."""
@@ -78,6 +97,10 @@ class Lanes:
             for item in items:  # in order: the last of each priority counts
                 lane = self.known[queue, item.priority]
                 lane.hint = max(lane.hint, item.position)
+        deep = len(items) == wanted >= DEEP
+        for (q, _), lane in self.known.items():
+            if q == queue:
+                lane.deep = deep
         if len(items) < wanted:
             self._returned.discard(queue)
             for (q, _), lane in self.known.items():
@@ -102,7 +125,11 @@ class Lanes:
             lane, first = self.known[key], seen.first.get(key)
             lane.open = first is not None
             lane.floor = settled if first is None else min(settled, first - 1)
-            lane.hint = max(lane.floor, lane.hint if first is None else min(lane.hint, first - 1))
+            # In a deep lane the first is one that another worker is just claiming, unless it was there last time, too.
+            if first is None or not lane.deep or first == lane.first:
+                lane.hint = max(lane.floor, lane.hint if first is None else first - 1)
+                lane.deep = False  # the next claim starts right there, wherever the others are
+            lane.first = first
         for key in seen.new:
             self.known[key] = Lane()
         self._returned, self._paused = set(seen.returned), set(seen.paused)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
-
 from docqueue.conf import get_settings
-from docqueue.worker.pace import Pace
+from docqueue.worker.pace import Pace, jittered
 from docqueue.worker.talk import Answer, Request
 
 LOOK_SECONDS = 1.0  # how often lanes, pauses and cancels are read by one that has work, or is told of new one
@@ -48,4 +46,9 @@ class Looks:
             return LOOK_SECONDS
         most = LOOK_SECONDS if listening else get_settings().POLL_SECONDS
         self._pause = min(most, max(FIRST_PAUSE_SECONDS, self._pause * 2))
-        return self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return jittered(self._pause)
+
+    def every(self, *, listening: bool) -> float:
+        """How often the talker is to look by itself: where nobody tells it, once nothing has come for a while."""
+        poll = get_settings().POLL_SECONDS
+        return poll if not listening and self._pause >= poll else 0.0

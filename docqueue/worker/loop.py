@@ -1,22 +1,26 @@
 """The work loop: claim, hand out, collect, settle. It decides how much to claim and when; SQL is below it.
 
-A round never waits for the database: a talk with it goes on beside the handlers (talker.py), one at a time.
+A round never waits for the database: talks with it go on beside the handlers (talker.py). One claims and writes what
+ended; while it is under way and a whole batch more has ended, a second, the scribe, writes that.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.db import Error as DatabaseError
 
 from docqueue import claiming, events, outcomes
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
+from docqueue.states import Status
 from docqueue.worker.buffer import Buffer
+from docqueue.worker.conversations import Conversation, Conversations
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lanes import Lanes
 from docqueue.worker.lease import Standing
@@ -25,13 +29,12 @@ from docqueue.worker.outage import Outage
 from docqueue.worker.pool import ProcessPool
 from docqueue.worker.protocol import News, ProgressReport, Report
 from docqueue.worker.results import Results
+from docqueue.worker.speeds import Speeds
 from docqueue.worker.talk import Answer, Appetite, Request, Talk
 from docqueue.worker.talker import Direct, Talker
 from docqueue.worker.tally import Tally
 
 HOLD_SECONDS = 1.0  # what could not be started in so long is handed back
-CHILD_AHEAD_SECONDS = 0.05
-FAST_SECONDS = 0.01  # only items this short are handed to a child several at a time
 WATCH_SECONDS = 0.1  # how often running items are checked for their timeouts
 CUT_OFF_SECONDS = 5.0
 
@@ -52,11 +55,10 @@ class WorkLoop:
     make_talker: Callable[[Talk], Talker] = Direct
     stopping: bool = False
     buffer: Buffer = field(default_factory=Buffer)
-    pace: dict[str, float] = field(default_factory=dict)
+    speeds: Speeds = field(default_factory=Speeds)
     claimed: int = 0
     _said: dict[int, ProgressReport] = field(default_factory=dict)
     _heard: set[str] = field(default_factory=set)
-    _under_way: Request | None = None
     _alone: bool = False
     _held: Counter[str] = field(default_factory=Counter)
     _open: Sequence[str] = ()
@@ -69,7 +71,9 @@ class WorkLoop:
         self.results = Results()
         self.outage = Outage(self.using)
         self.looks = Looks()
-        self.talker = self.make_talker(Talk(self.using, self.worker, Lanes(self.using, self.serve, self.exclude)))
+        lanes = partial(Lanes, self.using, self.serve, self.exclude)
+        self.talks = Conversations(lambda: self.make_talker(Talk(self.using, self.worker, lanes())))
+        self._uncounted: list[tuple[Report, Status | None]] = []
 
     def in_hand(self) -> int:
         """Items claimed and not yet settled."""
@@ -77,21 +81,27 @@ class WorkLoop:
 
     def tick(self) -> None:
         """One round: wait for news, settle, claim, hand out."""
-        wake = [*self.wake, *self.talker.wake]
-        self._take_in(*self.pool.collect(self._patience(time.monotonic()), wake))
+        self._take_in(*self.pool.collect(self._patience(time.monotonic()), [*self.wake, *self.talks.wake()]))
         now = time.monotonic()
         self.buffer.put_back(self.pool.enforce(now))
         self._listen(now)
-        if self._under_way is None and now >= self.outage.until:
-            request = self._compose(now)
-            self._eager = False
-            if request is not None:
-                self._under_way = request
-                self.talker.submit(request)
-                self._listen(now)  # the answer is there already where no thread is between
+        if now >= self.outage.until:
+            self._talk(now)
         self._hand_out(now)
+        self._count()  # last: the database is at work meanwhile
 
     # -- talking to the database -----------------------------------------------------------------------------
+
+    def _talk(self, now: float) -> None:
+        if self.talks.claimer.under_way is not None:
+            if len(self.results.waiting) >= get_settings().BATCH_SIZE and (scribe := self.talks.free_scribe()):
+                scribe.ask(Request(ended=self.results.take()))
+            return
+        request = self._compose(now)
+        self._eager = False
+        if request is not None:
+            self.talks.claimer.ask(request)
+            self._listen(now)  # the answer is there already where no thread is between
 
     def _compose(self, now: float) -> Request | None:
         """What there is to say and to ask; None when it can wait."""
@@ -101,15 +111,18 @@ class WorkLoop:
         appetite = self._appetite(now) if self._hungry(look=look, idle=idle, now=now) else None
         if not (ended or look or appetite or self._said):
             return None
+        known = self._known() if self.looks.recover.due(now) else None
+        nothing_else = look and idle and appetite is not None and known is None and not (ended or self._said)
         heard, self._heard = (self._heard, set()) if appetite else (set(), self._heard)
         return Request(
             said=list(self._said.values()),
             ended=ended,
-            in_hand=self._ids() if look else (),
-            known=self._known(ended) if self.looks.recover.due(now) else None,
+            in_hand=[item.id for item in (*self.buffer, *self.pool.in_hand())] if look else (),
+            known=known,
             look=look,
             heard=sorted(heard),
             appetite=appetite,
+            every=self.looks.every(listening=self.talks.listening) if nothing_else else 0.0,
         )
 
     def _may_claim(self) -> bool:
@@ -132,31 +145,32 @@ class WorkLoop:
         return Appetite(
             size=self.pool.size,
             held=dict(self._held),
-            pace=dict(self.pace),
+            pace=dict(self.speeds.means),
             busy_seconds=self.pool.busy_seconds(now),
             limit=None if self.limit is None else self.limit - self.claimed,
             alone=not self.buffer and not self.pool.held(),
         )
 
-    def _ids(self) -> list[int]:
-        return [item.id for item in (*self.buffer, *self.pool.in_hand())]
-
-    def _known(self, ended: Sequence[Report]) -> dict[int, int]:
-        reports = (*ended, *self.results.waiting)
-        return {i.id: i.claim_token for i in (*self.buffer, *self.pool.in_hand(), *(r.item for r in reports))}
+    def _known(self) -> dict[int, int]:
+        items = (*self.buffer, *self.pool.in_hand(), *(report.item for report in self.results))
+        return {item.id: item.claim_token for item in items}
 
     def _listen(self, now: float) -> None:
         """Take in an answer and notifications, if there are any."""
-        self._heard |= self.talker.heard()
-        broken = self.talker.broken()
-        if broken is not None:
-            self._failed(broken)
-        answer = self.talker.take()
-        if answer is None:
-            return
-        request, self._under_way = self._under_way, None
-        assert request is not None
-        self._settled(request, answer)
+        self._heard |= self.talks.claimer.talker.heard()
+        for conversation in self.talks:
+            broken = conversation.talker.broken()
+            if broken is not None:
+                self._failed(broken)
+            told = conversation.answer()
+            if told is not None:
+                self._told(conversation, *told, now)
+
+    def _told(self, conversation: Conversation, request: Request, answer: Answer, now: float) -> None:
+        self.results.written(request.ended, {report.item.id for report, _ in answer.settled})
+        self._uncounted += answer.settled
+        if not self.in_hand():
+            self._alone = False
         for said in answer.told:
             if self._said.get(said.item.id) is said:
                 del self._said[said.item.id]
@@ -167,7 +181,13 @@ class WorkLoop:
             self._failed(answer.error)
             return
         self.outage.over(worker_id=self.worker)
-        self._plan(request, answer, now)
+        # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
+        over = answer.followed or (bool(answer.settled) and not self.in_hand())
+        if conversation is self.talks.claimer:
+            self._plan(request, answer, now, over=over)
+        elif over:
+            self.looks.look.soon()
+            self._vain = False
 
     def _failed(self, error: BaseException) -> None:
         """A statement failed. What a lost answer gave us is found by comparing."""
@@ -176,21 +196,15 @@ class WorkLoop:
             raise error
         self.outage.failed(error, worker_id=self.worker)
 
-    def _plan(self, request: Request, answer: Answer, now: float) -> None:
+    def _plan(self, request: Request, answer: Answer, now: float, *, over: bool) -> None:
         """When to look again."""
-        self._open, self._suspects, self._vain = answer.open, answer.suspects, answer.vain
-        # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
-        over = answer.followed or (bool(answer.settled) and not self.in_hand())
-        self._vain = self._vain and not over
-        busy = not self._may_claim()
-        self.looks.talked(request, answer, now, busy=busy, listening=self.talker.listening, over=over)
+        self._open, self._suspects, self._vain = answer.open, answer.suspects, answer.vain and not over
+        busy, listening = not self._may_claim(), self.talks.listening
+        self.looks.talked(request, answer, now, busy=busy, listening=listening, over=over)
 
-    def _settled(self, request: Request, answer: Answer) -> None:
-        """Count what was written; what was not stays."""
-        self.results.written(request.ended, {report.item.id for report, _ in answer.settled})
-        self.tally.count(answer.settled)
-        if not self.in_hand():
-            self._alone = False
+    def _count(self) -> None:
+        self.tally.count(self._uncounted)
+        self._uncounted = []
 
     def _claimed(self, answer: Answer, now: float) -> None:
         items = answer.claimed
@@ -208,7 +222,7 @@ class WorkLoop:
     def _patience(self, now: float) -> float:
         """How long `collect` may wait."""
         longest = WATCH_SECONDS if self.in_hand() else LOOK_SECONDS
-        if self._under_way is not None:
+        if self.talks.claimer.under_way is not None:
             return longest
         if now < self.outage.until:
             return min(longest, self.outage.until - now)
@@ -227,9 +241,7 @@ class WorkLoop:
                 self._said[report.item.id] = report
                 continue
             self._end(report)
-            queue = report.item.queue
-            mean = self.pace.get(queue, report.seconds)
-            self.pace[queue] = mean + 0.2 * (report.seconds - mean)
+            self.speeds.note(report)
 
     def _cancel(self, item_id: int) -> None:
         item = self.buffer.remove(item_id)
@@ -242,26 +254,15 @@ class WorkLoop:
         self.results.add(report)
         self._held[report.item.queue] -= 1
 
-    def _window(self, queue: str) -> int:
-        """How many items of a queue a child may have in its hands: several only where they are quick."""
-        pace = self.pace.get(queue)
-        if pace is None or pace >= FAST_SECONDS or self._alone:
-            return 1
-        return max(1, min(get_settings().BATCH_SIZE, int(CHILD_AHEAD_SECONDS / max(pace, 1e-5))))
-
     def _hand_out(self, now: float) -> None:
         if self.stopping:
             self.hand_back()
             return
-        given, held_up = 0, False
-        for queue, line in self.buffer.in_turn():
-            # one that waits for a child of its own gets it: what comes after it leaves the emptiest child alone
-            served = self.pool.feed(line, self._window(queue), spare=held_up)
-            held_up = held_up or not served
-            if served:
-                self.buffer.served(queue)
-            given += served
-        if given or not self.buffer:
+
+        def feed(queue: str, line: deque[ClaimedItem], *, spare: bool) -> int:
+            return self.pool.feed(line, 1 if self._alone else self.speeds.window(queue), spare=spare)
+
+        if self.buffer.hand_out(feed) or not self.buffer:
             self._handed_out_at = now
         elif now - self._handed_out_at > HOLD_SECONDS:
             self.hand_back()
@@ -275,7 +276,7 @@ class WorkLoop:
 
     def looked_in_vain(self) -> bool:
         """Whether the last look found nothing to claim, and nothing has happened since."""
-        return self._vain and self._under_way is None
+        return self._vain and not self.talks.under_way
 
     # -- ending ----------------------------------------------------------------------------------------------
 
@@ -301,17 +302,17 @@ class WorkLoop:
         while time.monotonic() < deadline:
             self._listen(time.monotonic())
             self.hand_back()  # an answer may have brought items
-            if self._under_way is None:
+            if not self.talks.under_way:
                 if not self.results.waiting or time.monotonic() < self.outage.until:
-                    return
-                self._under_way = Request(ended=self.results.take())
-                self.talker.submit(self._under_way)
+                    break
+                self.talks.claimer.ask(Request(ended=self.results.take()))
             else:
-                self.pool.collect(WATCH_SECONDS, self.talker.wake)
+                self.pool.collect(WATCH_SECONDS, self.talks.wake())
+        self._count()
 
     def sign_off(self) -> None:
         """Mark the worker row stopped, so that what it may still hold is freed at once; else the lease runs out."""
-        self.talker.close()
+        self.talks.close()
         if self.lease.stands():
             try:
                 claiming.stop(self.using, self.worker)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 SHARE = 20  # what took one second does not run again for twenty: at most a twentieth of the time
+
+
+def jittered(seconds: float) -> float:
+    """About so many seconds, so that workers that began together do not ask together for ever."""
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
 
 class Pace:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 
 from docqueue.conf import get_settings
 from docqueue.worker.protocol import Report
@@ -16,11 +17,14 @@ class Results:
 
     def __init__(self) -> None:
         self.waiting: list[Report] = []
-        self._taken = 0
+        self._taken: list[list[Report]] = []
         self._since = 0.0
 
     def __len__(self) -> int:
-        return len(self.waiting) + self._taken
+        return len(self.waiting) + sum(map(len, self._taken))
+
+    def __iter__(self) -> Iterator[Report]:
+        return chain(self.waiting, *self._taken)
 
     def add(self, report: Report) -> None:
         """Take one ended run."""
@@ -37,11 +41,11 @@ class Results:
     def take(self) -> list[Report]:
         """All that waits, for one talk."""
         taken, self.waiting = self.waiting, []
-        self._taken = len(taken)
+        self._taken.append(taken)
         return taken
 
     def written(self, taken: Sequence[Report], settled: Collection[int]) -> None:
         """The talk that took these is over and has settled those; the others wait on, first in line."""
-        self._taken = 0
+        self._taken = [other for other in self._taken if other is not taken]
         if len(settled) < len(taken):
             self.waiting[:0] = [report for report in taken if report.item.id not in settled]

@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -33,7 +33,7 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
     handler = handlers.find(item.operation)
     if handler is None:
         return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS)
-    ours = connections[using]
+    ours = _connections().get(using) or connections[using]
     before = ours.connection
     ctx = Context(item, using, channel, tested=ours.in_atomic_block)
     memory = 0
@@ -41,8 +41,8 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
         memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
     try:
         # an item enqueued by a handler carries that handler's bindings: its own come last
-        with correlation.bind(
-            **ctx.metadata | {"item_id": item.id, "operation": item.operation, "document": item.document_id}
+        with correlation.bind_when_asked(
+            lambda: ctx.metadata | {"item_id": item.id, "operation": item.operation, "document": item.document_id}
         ):
             try:
                 if memory:
@@ -132,17 +132,20 @@ def _present_bytes() -> int:
 _seen = threading.local()
 
 
-def _connections() -> Collection[BaseDatabaseWrapper]:
-    """This thread's connections as far as it has used any. Remembered: asking Django costs more than a small item."""
+def _connections() -> dict[str, BaseDatabaseWrapper]:
+    """This thread's connections by alias, as far as it has used any.
+
+    Remembered: asking Django costs more than a small item.
+    """
     known: dict[str, BaseDatabaseWrapper] = _seen.__dict__
     if len(known) < len(connections.settings):
         known.update({connection.alias: connection for connection in connections.all(initialized_only=True)})
-    return known.values()
+    return known
 
 
 def tidy_connections() -> None:
     """Leave no broken connection and no open transaction for the next item; healthy ones stay open."""
-    for connection in _connections():
+    for connection in _connections().values():
         connection.queries_log.clear()
         if connection.connection is None:
             continue

@@ -55,7 +55,10 @@ class Appetite:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to say and to ask. `known` (item id → fence): release whatever else the database says that we hold."""
+    """What to say and to ask. `known` (item id → fence): release whatever else the database says that we hold.
+
+    `every`: while there is nothing to claim, a talker of its own may look again after so many seconds (0: answer).
+    """
 
     said: Sequence[ProgressReport] = ()
     ended: Sequence[Report] = ()
@@ -64,6 +67,7 @@ class Request:
     look: bool = False
     heard: Sequence[str] = ()
     appetite: Appetite | None = None
+    every: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -190,14 +194,12 @@ class Talk:
     def _claim(self, reports: Sequence[Report], answer: Answer, queue: str = "", wanted: int = 0) -> None:
         """One step: complete `reports`, claim `wanted` items of `queue`."""
         done = [(r, r.outcome) for r in reports if isinstance(r.outcome, outcomes.Completed)]
-        priorities, hints = self.lanes.hints(queue)
         step = settling.step(
             self.using,
             self.worker,
             [(r.item, o.result) for r, o in done if not o.settled],
             queue=queue,
-            priorities=priorities,
-            hints=hints,
+            starts=self.lanes.starts(queue),
             limit=wanted,
         )
         kept = step.completed

@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import threading
+import time
 from collections import deque
 from typing import Protocol
 
@@ -17,7 +18,10 @@ from django.db import Error as DatabaseError
 
 from docqueue import store
 from docqueue.conf import get_settings
+from docqueue.worker.pace import jittered
 from docqueue.worker.talk import Answer, Request, Talk
+
+WATCH_SECONDS = 1.0  # how long a talk goes on in which nothing is found
 
 
 class Talker(Protocol):
@@ -145,8 +149,18 @@ class Thread(threading.Thread):
                     os.read(self._asked, 4096)
                     request, self._request = self._request, None
                     if request is not None:
-                        self._answer = self._talk(request)
+                        self._answer = self._watch(request)
                         self._wake()
+
+    def _watch(self, request: Request) -> Answer:
+        """Talk; where it is asked for, again and again, so that an idle worker has one thread that wakes, not two."""
+        until = time.monotonic() + WATCH_SECONDS
+        while True:
+            answer = self._talk(request)
+            if not request.every or not answer.vain or answer.error is not None or time.monotonic() > until:
+                return answer
+            if select.select([self._asked], [], [], jittered(request.every))[0]:
+                return answer  # it is to end
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,16 +34,24 @@ class Tally:
 
     def count(self, settled: Sequence[tuple[Report, Status | None]]) -> None:
         """Add ended runs, each with what the database made of it: None when the claim was no longer ours."""
-        runs: dict[tuple[str, str, str], list[float]] = {}
+        if not settled:
+            return
+        runs: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
         every = events.heard(events.EventName.ITEM_FINISHED, logging.DEBUG)
+        self._turn_page()
         for report, status in settled:
             item, word = report.item, self._word(report.outcome, status)
-            runs.setdefault((item.queue, item.operation, word), []).append(report.seconds)
-            if word in ("retried", "dead", "lost"):
+            runs[item.queue, item.operation, word].append(report.seconds)
+            if word in ("completed", "cancelled"):
+                if self._lines < LINES_A_SECOND:
+                    self._lines += 1
+                    self._tell(report, word, logging.INFO)
+                    continue
+                self._unsaid += 1
+            elif word in ("retried", "dead", "lost"):
                 self._tell(report, word, logging.WARNING)
-            elif word in ("completed", "cancelled") and self._may_say():
-                self._tell(report, word, logging.INFO)
-            elif every:
+                continue
+            if every:
                 self._tell(report, word, logging.DEBUG)
         for (queue, operation, word), seconds in runs.items():
             setattr(self, word, getattr(self, word) + len(seconds))
@@ -79,17 +88,12 @@ class Tally:
         with correlation.bind(**{k: v for k, v in item.metadata.items() if isinstance(k, str)}):
             events.emit(events.EventName.ITEM_FINISHED, level, **fields)
 
-    def _may_say(self) -> bool:
-        """Whether one more line about a good end may be written: the rest of a busy second is summed up in one."""
+    def _turn_page(self) -> None:
+        """Each second has its lines about good ends; the rest of a busy one is summed up in one."""
         second = int(time.monotonic())
         if second != self._window:
             self.sum_up()
             self._window, self._lines = second, 0
-        self._lines += 1
-        if self._lines <= LINES_A_SECOND:
-            return True
-        self._unsaid += 1
-        return False
 
     def sum_up(self) -> None:
         """Tell how many items ended well without a line of their own."""

@@ -37,8 +37,8 @@ class User:
         return self
 
     def leave(self) -> None:
-        self.process.communicate("\n", timeout=20)
-        assert self.process.returncode == 0
+        _, said = self.process.communicate("\n", timeout=20)
+        assert self.process.returncode == 0, said
 
     def kill(self) -> None:
         self.process.kill()

@@ -244,6 +244,7 @@ with connection.cursor() as cursor:
     server = postmaster(home)
     assert server
     server.kill()
+    eventually(lambda: not server.is_running())
     user.leave()
 
 

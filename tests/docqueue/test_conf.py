@@ -135,7 +135,7 @@ def test_a_changed_setting_is_seen_at_once_and_put_back(settings):
     settings.DOCQUEUE = {"BATCH_SIZE": 7}
     assert conf.get_settings().BATCH_SIZE == 7
     settings.DOCQUEUE = {}
-    assert conf.get_settings().BATCH_SIZE == 250
+    assert conf.get_settings().BATCH_SIZE == 1000
 
 
 def test_queues_given_as_a_list_become_a_tuple(settings):

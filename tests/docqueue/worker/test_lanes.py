@@ -35,8 +35,7 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> Lanes:
 
 def claim(lanes: Lanes, limit: int = 100, queue: str = "default") -> list[ClaimedItem]:
     """Claim as a worker's talk does."""
-    priorities, hints = lanes.hints(queue)
-    step = settling.step("default", worker(None), [], queue=queue, priorities=priorities, hints=hints, limit=limit)
+    step = settling.step("default", worker(None), [], queue=queue, starts=lanes.starts(queue), limit=limit)
     lanes.claimed(queue, step.claimed, limit, step.returned)
     return step.claimed
 
@@ -203,8 +202,7 @@ def test_a_held_snapshot_slows_neither_claims_nor_looks(service: DocumentQueueSe
         for _ in range(20):
             service.enqueue_many(NewItemFactory.build_batch(500))
             lanes.look()
-            priorities, hints = lanes.hints("default")
-            step = settling.step("default", me, done, queue="default", priorities=priorities, hints=hints, limit=500)
+            step = settling.step("default", me, done, queue="default", starts=lanes.starts("default"), limit=500)
             lanes.claimed("default", step.claimed, 500, step.returned)
             done = [(item, None) for item in step.claimed]
             assert len(done) == 500
@@ -212,7 +210,7 @@ def test_a_held_snapshot_slows_neither_claims_nor_looks(service: DocumentQueueSe
         settle(lanes)
         service.enqueue_many(NewItemFactory.build_batch(100))
         claim_it = {"ids": "{}", "tokens": "{}", "results": None, "worker_id": me, "token": 1, "queue": "default"}
-        claim_it |= {"priorities": [0], "limit": 10}
+        claim_it |= {"priorities": [0], "fronts": [None], "tags": [0], "limit": 10}
         look = {"queues": ["default"], "priorities": [0]}
         near, far = (blocks(cursor, "look", **look, floors=[floor]) for floor in (lane.floor, 0))
         assert near * 3 < far, "without the floor it walks over all that was ever claimed"

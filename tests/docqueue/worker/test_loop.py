@@ -202,7 +202,7 @@ def test_a_cancelled_item_in_the_buffer_is_never_started(
     file = tmp_path / "marks"
     first, second = linger(service, file, 60), linger(service, file, 60)
     loop = make_loop(make_pool(1))
-    loop.pace["default"] = 0.1
+    loop.speeds.means["default"] = 0.1
     drive(loop, lambda: len(loop.buffer) == 1 and bool(marks(file)))
     service.cancel(second)
     drive(loop, lambda: past(second) is not None, 5)
@@ -220,7 +220,7 @@ def test_items_that_can_not_start_soon_are_handed_back_for_other_workers(
         linger(service, file, 60, priority="high")
     service.enqueue_many([NewItem(operation="test.noop") for _ in range(200)])
     loop = make_loop(make_pool(2))
-    loop.pace["default"] = 0.0005
+    loop.speeds.means["default"] = 0.0005
     drive(loop, lambda: len(marks(file)) == 2)
     drive(loop, lambda: QueueItem.objects.filter(status="in_progress").count() == 2, 5)
     assert loop.in_hand() == 2

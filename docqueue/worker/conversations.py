@@ -1,0 +1,67 @@
+"""What a work loop says to the database, and to whom: talks under way, and their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from docqueue.worker.talk import Answer, Request
+from docqueue.worker.talker import Talker
+
+
+class Conversation:
+    """A talker and the request that it is at."""
+
+    def __init__(self, talker: Talker) -> None:
+        self.talker = talker
+        self.under_way: Request | None = None
+
+    def ask(self, request: Request) -> None:
+        """Start a talk. Only when no other is under way."""
+        self.under_way = request
+        self.talker.submit(request)
+
+    def answer(self) -> tuple[Request, Answer] | None:
+        """What was asked, and the answer, once it is there."""
+        answer, request = self.talker.take(), self.under_way
+        if answer is None or request is None:
+            return None
+        self.under_way = None
+        return request, answer
+
+
+class Conversations:
+    """The claimer's, in which everything is said, and one more from when it is first needed: the scribe only writes."""
+
+    def __init__(self, make: Callable[[], Talker]) -> None:
+        self._make = make
+        self.claimer = Conversation(make())
+        self._scribe: Conversation | None = None
+
+    def __iter__(self) -> Iterator[Conversation]:
+        yield self.claimer
+        if self._scribe is not None:
+            yield self._scribe
+
+    @property
+    def under_way(self) -> bool:
+        """Whether any talk is."""
+        return any(conversation.under_way is not None for conversation in self)
+
+    @property
+    def listening(self) -> bool:
+        """Whether notifications arrive."""
+        return self.claimer.talker.listening
+
+    def free_scribe(self) -> Conversation | None:
+        """The scribe, unless it is busy."""
+        self._scribe = self._scribe or Conversation(self._make())
+        return self._scribe if self._scribe.under_way is None else None
+
+    def wake(self) -> list[int]:
+        """Descriptors that become readable when there is an answer or a notification."""
+        return [fd for conversation in self for fd in conversation.talker.wake]
+
+    def close(self) -> None:
+        """Wait for the talks that are under way and end."""
+        for conversation in self:
+            conversation.talker.close()
