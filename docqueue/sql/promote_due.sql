@@ -3,7 +3,7 @@ with due as materialized (
     -- a head keeps its key while it backs off; others join the line
     select id, next_retry_at, ordering_key is null or holds_key as ready from docqueue_item
     where status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed')
-        and next_retry_at <= coalesce(%(now)s::timestamptz, clock_timestamp())
+        and next_retry_at <= (select coalesce(%(now)s::timestamptz, clock_timestamp()))  -- once: an index has no use for a clock that goes on
     order by next_retry_at, id limit %(limit)s
     for update skip locked
 ), placed as materialized (

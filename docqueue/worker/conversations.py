@@ -61,6 +61,11 @@ class Conversations:
         """Descriptors that become readable when there is an answer or a notification."""
         return [fd for conversation in self for fd in conversation.talker.wake]
 
+    def hurry(self) -> None:
+        """Have the answers soon: nobody waits for new items any more."""
+        for conversation in self:
+            conversation.talker.hurry()
+
     def close(self) -> None:
         """Wait for the talks that are under way and end."""
         for conversation in self:

@@ -139,7 +139,7 @@ class WorkLoop:
         if look or self._heard:
             return True
         appetite = self._appetite(now)
-        return any(appetite.wanted(queue, len(self._open)) for queue in self._open)
+        return any(appetite.wanted(queue, self._open) for queue in self._open)
 
     def _appetite(self, now: float) -> Appetite:
         return Appetite(
@@ -159,11 +159,9 @@ class WorkLoop:
         """Take in an answer and notifications, if there are any."""
         self._heard |= self.talks.claimer.talker.heard()
         for conversation in self.talks:
-            broken = conversation.talker.broken()
-            if broken is not None:
+            if broken := conversation.talker.broken():
                 self._failed(broken)
-            told = conversation.answer()
-            if told is not None:
+            if told := conversation.answer():
                 self._told(conversation, *told, now)
 
     def _told(self, conversation: Conversation, request: Request, answer: Answer, now: float) -> None:
@@ -199,8 +197,7 @@ class WorkLoop:
     def _plan(self, request: Request, answer: Answer, now: float, *, over: bool) -> None:
         """When to look again."""
         self._open, self._suspects, self._vain = answer.open, answer.suspects, answer.vain and not over
-        busy, listening = not self._may_claim(), self.talks.listening
-        self.looks.talked(request, answer, now, busy=busy, listening=listening, over=over)
+        self.looks.talked(request, answer, now, busy=not self._may_claim(), listening=self.talks.listening, over=over)
 
     def _count(self) -> None:
         self.tally.count(self._uncounted)
@@ -244,8 +241,7 @@ class WorkLoop:
             self.speeds.note(report)
 
     def _cancel(self, item_id: int) -> None:
-        item = self.buffer.remove(item_id)
-        if item is None:
+        if (item := self.buffer.remove(item_id)) is None:
             self.pool.cancel(item_id)
         else:
             self._end(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
@@ -276,15 +272,20 @@ class WorkLoop:
 
     def looked_in_vain(self) -> bool:
         """Whether the last look found nothing to claim, and nothing has happened since."""
-        return self._vain and not self.talks.under_way
+        return self._vain and not self.busy()
 
     # -- ending ----------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Claim and start nothing more: what has not started is released at once, what runs may finish."""
         self.stopping = True
+        self.talks.hurry()
         self.buffer.append(self.pool.stop())
         self.hand_back()
+
+    def busy(self) -> bool:
+        """Whether something is in hand, or may come with an answer that is still on its way."""
+        return bool(self.in_hand()) or self.talks.under_way
 
     def cut_off(self) -> None:
         """End what still runs, release it uncharged, and write that, if the database can be reached."""
@@ -293,8 +294,7 @@ class WorkLoop:
         deadline = time.monotonic() + CUT_OFF_SECONDS
         while self.pool.children and time.monotonic() < deadline:
             self._take_in(*self.pool.collect(WATCH_SECONDS))
-        self.buffer.append(self.pool.stop())
-        self.hand_back()
+        self.stop()
         self._last_words(deadline)
 
     def _last_words(self, deadline: float) -> None:

@@ -167,7 +167,7 @@ class Supervisor:
         events.emit(events.EventName.WORKER_STOPPING, worker_id=loop.worker, running=loop.pool.held())
         loop.stop()
         deadline = time.monotonic() + self.options.grace_seconds
-        while loop.in_hand() and not lease.lost.is_set():
+        while loop.busy() and not lease.lost.is_set():
             signals.drain()
             if signals.count > 1 or time.monotonic() >= deadline:
                 loop.cut_off()

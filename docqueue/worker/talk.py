@@ -7,7 +7,7 @@ statement failed counts as written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -38,12 +38,13 @@ class Appetite:
     limit: int | None = None
     alone: bool = False
 
-    def wanted(self, queue: str, queues: int) -> int:
-        """How many items to claim of `queue`, one of so many that have some.
+    def wanted(self, queue: str, others: Iterable[str]) -> int:
+        """How many items to claim of `queue`, one of those that have some: `others`, and those of which we hold some.
 
         Each gets its share of the handlers, and of quick items as many as start soon. Not worth a statement
         while it is less than half of what may be in hand.
         """
+        queues = len({queue, *others, *(held for held, count in self.held.items() if count)})
         batch = get_settings().BATCH_SIZE
         pace, ahead = self.pace.get(queue), 0
         if pace is not None:
@@ -162,7 +163,7 @@ class Talk:
         first = self._turn % max(1, len(names))
         self._turn += 1
         for queue in names[first:] + names[:first]:
-            wanted = appetite.wanted(queue, len(names))
+            wanted = appetite.wanted(queue, names)
             if appetite.limit is not None:
                 wanted = min(wanted, appetite.limit - len(answer.claimed))
             if wanted > 0:

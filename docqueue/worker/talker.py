@@ -47,6 +47,9 @@ class Talker(Protocol):
     def broken(self) -> DatabaseError | None:
         """How the connection was found broken while it was idle, once."""
 
+    def hurry(self) -> None:
+        """Let the talk that is under way not go on looking."""
+
     def close(self) -> None:
         """Wait for the talk that is under way and end."""
 
@@ -77,6 +80,9 @@ class Direct:
     def broken(self) -> DatabaseError | None:
         """`Talker`."""
         return None
+
+    def hurry(self) -> None:
+        """`Talker`."""
 
     def close(self) -> None:
         """`Talker`."""
@@ -126,6 +132,10 @@ class Thread(threading.Thread):
         error, self._broken = self._broken, None
         return error
 
+    def hurry(self) -> None:
+        """`Talker`."""
+        os.write(self._ask, b"!")
+
     def close(self) -> None:
         """`Talker`."""
         if self._ended:
@@ -160,7 +170,7 @@ class Thread(threading.Thread):
             if not request.every or not answer.vain or answer.error is not None or time.monotonic() > until:
                 return answer
             if select.select([self._asked], [], [], jittered(request.every))[0]:
-                return answer  # it is to end
+                return answer  # it is to hurry or to end
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
