@@ -13,7 +13,8 @@ from config import embedded_postgres
 from config.paths import var_dir
 from config.postgres_place import PORT, ROLE
 
-SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
+# WAL files are kept for reuse: the checkpoint before each round would have them removed, and the round make them anew.
+SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "min_wal_size": "4GB", "checkpoint_timeout": "15min"}
 SHOWN = ("fsync", "synchronous_commit", "full_page_writes", *SETTINGS, "max_connections")
 
 

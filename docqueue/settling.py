@@ -77,10 +77,10 @@ def step(
         "worker_id": worker,
         "token": store.new_token(),
         "queue": queue,
-        "priorities": starts.priorities,
-        "hints": starts.hints,
-        "fronts": starts.fronts,
-        "tags": starts.tags,
+        "priorities": list(starts.priorities),
+        "hints": list(starts.hints),
+        "fronts": list(starts.fronts),
+        "tags": list(starts.tags),
         "limit": limit,
     }
     rows = history.with_partition(using, None, lambda: store.run(using, "step", params))

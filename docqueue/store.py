@@ -18,6 +18,7 @@ from weakref import WeakSet
 
 from django.db import OperationalError, connections, transaction
 from django.db.utils import InterfaceError
+from psycopg import ClientCursor
 from psycopg import Cursor as ServerCursor
 
 from docqueue.items import ClaimedItem
@@ -59,7 +60,12 @@ def run(using: str, name: str, params: Params) -> list[Row]:
         with wrapper.wrap_database_errors, ServerCursor(wrapper.connection) as server:
             return server.execute(sql(name), {"now": None, **params}, prepare=True, binary=True).fetchall()
     with wrapper.cursor() as cursor:
-        cursor.execute(sql(name), {"now": None, **params})
+        text = sql(name)
+        if name in BY_INDEX and not wrapper.in_atomic_block and isinstance(cursor.cursor, ClientCursor):
+            text = f"{BY_INDEX_LOCALLY}; {text}"  # sent as one query, and so one transaction
+        cursor.execute(text, {"now": None, **params})
+        while cursor.nextset():
+            pass
         return cursor.fetchall() if cursor.pgresult.nfields else []  # .description would make an object per column
 
 
@@ -204,11 +210,14 @@ def connection(using: str) -> BaseDatabaseWrapper:
 PREPARED = frozenset({"step", "look"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
-# Their plans are made once, perhaps while the table is empty, and must be good for a million rows: one row by its key
-# and the front of an index, whatever the statistics say.
-OWN_SETTINGS = (
-    "set plan_cache_mode = force_generic_plan; "
-    "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+BY_INDEX = PREPARED | {"promote_due", "promote_keys"}
+"""Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
+
+_DETOURS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
+BY_INDEX_LOCALLY = "; ".join(f"set local enable_{detour} = off" for detour in _DETOURS)
+# A plan that is made once, perhaps while the table is empty, must be good for a million rows.
+OWN_SETTINGS = "; ".join(
+    ["set plan_cache_mode = force_generic_plan", *(f"set enable_{detour} = off" for detour in _DETOURS)]
 )
 _own: WeakSet[Any] = WeakSet()
 

@@ -27,30 +27,32 @@ with gone as (
     where status = 'pending' and returned and not suspect and queue = %(queue)s
     order by priority desc, position limit %(limit)s
     for update skip locked
-), chosen as materialized (
-    select f.id, f.position, l.front, l.tag
+), lanes as materialized (
+    -- The number of a sequence is a lane's tag and a position of 43 bits; other lanes' numbers are of no use. A full claim
+    -- reaches that far at least: say so before it begins, and how far it did reach once that is known.
+    select l.*, s.start, setval(l.front::regclass, (l.tag << 43) + s.start + %(limit)s)
     from unnest(%(priorities)s::smallint[], %(hints)s::bigint[], %(fronts)s::text[], %(tags)s::bigint[])
         as l (priority, hint, front, tag)
-    -- The number of a sequence is a lane's tag and a position of 43 bits; other lanes' numbers are of no use.
     cross join lateral (
         select case when number >> 43 = l.tag then greatest(l.hint, number & 8796093022207) else l.hint end as start
         from pg_sequence_last_value(l.front::regclass) as number offset 0
     ) s
-    -- A full claim reaches this far at least: say so before it begins, and how far it reached once it is known.
-    cross join lateral (
-        select setval(l.front::regclass, (l.tag << 43) + s.start + %(limit)s) offset 0
-    ) reserved
-    cross join lateral (
+), chosen as materialized (
+    select f.id, f.position, l.priority
+    from lanes l cross join lateral (
         select id, position from docqueue_item
-        where status = 'pending' and not returned and queue = %(queue)s and priority = l.priority and position > s.start
+        where status = 'pending' and not returned and queue = %(queue)s and priority = l.priority and position > l.start
         order by position limit %(limit)s
         for update skip locked
     ) f
     limit (select %(limit)s - count(*) from front)
 ), told as materialized (
-    select setval(front::regclass, greatest((tag << 43) + reached, case when number >> 43 = tag then number end))
-    from (select front, tag, max(position) as reached from chosen where front is not null group by front, tag) c
-    cross join lateral pg_sequence_last_value(front::regclass) as number
+    select setval(l.front::regclass, case
+        when c.reached is null or (select count(*) from chosen) < %(limit)s then (l.tag << 43) + coalesce(c.reached, l.start)
+        else greatest((l.tag << 43) + c.reached, case when number >> 43 = l.tag then number end) end)
+    from lanes l left join (select priority, max(position) as reached from chosen group by priority) c using (priority)
+    cross join lateral pg_sequence_last_value(l.front::regclass) as number
+    where l.front is not null
 ), taken as (
     update docqueue_item i set
         status = 'in_progress', attempt = attempt + 1, claim_no = claim_no + 1, claim_token = %(token)s,

@@ -33,15 +33,17 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(kw_only=True, slots=True)
 class Lane:
-    """One queue and priority. `open`: the last that was seen of it were items to claim; `deep`: a great many.
+    """One queue and priority. `open`: the last that was seen of it were items to claim.
 
-    `first` is the position of the first item behind the floor at the last look.
+    `full`: the last claim got all that it wanted; `deep`: and that was a lot. `first` is the position of the first item
+    behind the floor at the last look.
     """
 
     hint: int = 0
     floor: int = 0
     first: int | None = None
     open: bool = True
+    full: bool = False
     deep: bool = False
 
 
@@ -70,15 +72,15 @@ class Lanes:
         names = {queue for (queue, _), lane in self.known.items() if lane.open} | self._returned
         return sorted(queue for queue in names if self.served(queue))
 
-    def starts(self, queue: str) -> settling.Starts:
-        """Where to claim in the lanes of a queue, highest priority first. Only a deep one is worth its shared front."""
+    def starts(self, queue: str, wanted: int) -> settling.Starts:
+        """Where to claim in the lanes of a queue, highest priority first; a large claim behind the shared fronts."""
         found = sorted(((p, lane) for (q, p), lane in self.known.items() if q == queue), reverse=True)
         marks = [zlib.crc32(f"{priority} {queue}".encode()) for priority, _ in found]
         return settling.Starts(
             priorities=[priority for priority, _ in found],
             hints=[lane.hint for _, lane in found],
             fronts=[
-                f"docqueue_front_{mark % FRONTS}" if lane.deep else None
+                f"docqueue_front_{mark % FRONTS}" if lane.full and wanted >= DEEP else None
                 for mark, (_, lane) in zip(marks, found, strict=True)
             ],
             tags=[mark // FRONTS % TAGS for mark in marks],
@@ -97,10 +99,10 @@ class Lanes:
             for item in items:  # in order: the last of each priority counts
                 lane = self.known[queue, item.priority]
                 lane.hint = max(lane.hint, item.position)
-        deep = len(items) == wanted >= DEEP
+        full = len(items) == wanted
         for (q, _), lane in self.known.items():
             if q == queue:
-                lane.deep = deep
+                lane.full, lane.deep = full, full and wanted >= DEEP
         if len(items) < wanted:
             self._returned.discard(queue)
             for (q, _), lane in self.known.items():
@@ -128,7 +130,7 @@ class Lanes:
             # In a deep lane the first is one that another worker is just claiming, unless it was there last time, too.
             if first is None or not lane.deep or first == lane.first:
                 lane.hint = max(lane.floor, lane.hint if first is None else first - 1)
-                lane.deep = False  # the next claim starts right there, wherever the others are
+                lane.full = lane.deep = False  # the next claim starts right there, wherever the others are
             lane.first = first
         for key in seen.new:
             self.known[key] = Lane()

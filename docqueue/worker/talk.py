@@ -200,7 +200,7 @@ class Talk:
             self.worker,
             [(r.item, o.result) for r, o in done if not o.settled],
             queue=queue,
-            starts=self.lanes.starts(queue),
+            starts=self.lanes.starts(queue, wanted),
             limit=wanted,
         )
         kept = step.completed

@@ -52,6 +52,23 @@ def test_what_is_added_half_way_goes_with_the_block():
     assert correlation.current() == {}
 
 
+def test_values_bound_when_asked_are_made_for_who_asks_and_for_nobody_else():
+    made = []
+
+    def make():
+        made.append(1)
+        return {"item": 7, "nothing": None}
+
+    with correlation.bind(user="u"), correlation.bind_when_asked(make):
+        assert not made
+        assert correlation.current() == {"user": "u", "item": 7}
+        with correlation.bind(more=1):
+            assert correlation.current() == {"user": "u", "item": 7, "more": 1}
+        correlation.add(late=2)
+        assert correlation.current() == {"user": "u", "item": 7, "late": 2}
+    assert correlation.current() == {}
+
+
 def test_an_error_in_the_block_unbinds_too():
     with pytest.raises(ZeroDivisionError), correlation.bind(user="ada"):
         _ = 1 / 0
@@ -100,6 +117,19 @@ def test_a_subscriber_hears_each_event_once_however_often_it_subscribed(told):
     events.emit(EventName.DUTY_DONE, logging.DEBUG, duty="reap", count=3)
     [event] = told
     assert (event.name, event.level, dict(event.fields)) == ("duty_done", logging.DEBUG, {"duty": "reap", "count": 3})
+
+
+def test_a_subscriber_may_choose_what_it_hears(told):
+    chosen = type(told)()
+    events.subscribe(chosen, lambda name, level: name == EventName.LEASE_LOST and level >= logging.INFO)
+    try:
+        events.emit(EventName.WORKER_STARTED)
+        events.emit(EventName.LEASE_LOST, logging.DEBUG)
+        events.emit(EventName.LEASE_LOST, worker_id=1)
+    finally:
+        events.unsubscribe(chosen)
+    assert [event.fields for event in chosen] == [{"worker_id": 1}]
+    assert len(told) == 3
 
 
 def test_after_it_unsubscribed_it_hears_nothing(told):

@@ -1,8 +1,13 @@
-"""How PostgreSQL runs the hot statements over 130,000 live items: by index, touching a bounded number of pages."""
+"""How PostgreSQL runs the hot statements over 130,000 and a million live items: by index, touching few pages.
+
+With statistics that fit, with those of the empty table (as right after a bulk load), and without any; as a caller's
+session plans them, and as a worker's own session does, once for all.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +20,17 @@ from tests.docqueue.helpers import T0, rows
 
 pytestmark = pytest.mark.django_db
 
-PENDING, LATER, LINE, KEYS, RUNNING, WORKERS, DEAD = 100_000, 10_000, 18_000, 4_500, 2_000, 20, 1_000
+COUNTS = {
+    "pending": 100_000,
+    "later": 10_000,
+    "line": 18_000,
+    "keys": 4_500,
+    "running": 2_000,
+    "workers": 20,
+    "dead": 1_000,
+}
+MILLION = {name: count * 8 for name, count in COUNTS.items()} | {"workers": 20}
+STATISTICS = ("fit", "of the empty table", "missing")
 
 LOAD = """
 insert into docqueue_item (queue, priority, position, status, wait_reason, operation, document_id, ordering_key,
@@ -47,31 +62,45 @@ select n, 'w', 'worker', 'h', 1, '{}', 1, now(), now(), now() + interval '1 hour
     case when n <= 2 then now() end, '{}'
 from generate_series(1, %(workers)s) n
 """
-COUNTS = {
-    "pending": PENDING,
-    "later": LATER,
-    "line": LINE,
-    "keys": KEYS,
-    "running": RUNNING,
-    "workers": WORKERS,
-    "dead": DEAD,
-}
+FORGET = """
+select pg_clear_relation_stats(current_schema(), 'docqueue_item');
+select pg_clear_attribute_stats(current_schema(), 'docqueue_item', attname, false)
+from pg_attribute where attrelid = 'docqueue_item'::regclass and attnum > 0
+"""
 
 
-@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
-def crowd(request, django_db_setup, django_db_blocker) -> Iterator[None]:
-    """The rows, committed for the length of the module."""
+@pytest.fixture(
+    scope="module",
+    params=[
+        *(pytest.param((COUNTS, kind), id=f"130,000, statistics {kind}") for kind in STATISTICS),
+        *(
+            pytest.param((MILLION, kind), id=f"a million, statistics {kind}", marks=pytest.mark.slow)
+            for kind in STATISTICS
+        ),
+    ],
+)
+def crowd(request, django_db_setup, django_db_blocker) -> Iterator[dict[str, int]]:
+    """The rows, committed for the length of the module; how many there are."""
+    counts, statistics = request.param
     with django_db_blocker.unblock():
         try:
             with connection.cursor() as cursor:
-                cursor.execute(WORKER_ROWS, COUNTS)
-                cursor.execute(LOAD, COUNTS)
-                if request.param == "analyzed":
+                cursor.execute("analyze docqueue_item")
+                cursor.execute("alter table docqueue_item set (autovacuum_enabled = false)")
+                cursor.execute(WORKER_ROWS, counts)
+                cursor.execute(LOAD, counts)
+                if statistics == "fit":
                     cursor.execute("analyze docqueue_item")
-            yield
+                elif statistics == "missing":
+                    if connection.pg_version < 180000:
+                        pytest.skip("needs pg_clear_relation_stats")
+                    cursor.execute(FORGET)
+            yield counts
         finally:
             with connection.cursor() as cursor:
                 cursor.execute("truncate docqueue_item, docqueue_worker")
+                cursor.execute("alter table docqueue_item reset (autovacuum_enabled)")
+                cursor.execute("analyze docqueue_item")
             connection.close()
 
 
@@ -100,12 +129,76 @@ class Plan:
         return {node["Index Name"] for node in self.nodes if "Index Name" in node}
 
 
+EXPLAIN = "explain (analyze, buffers, format json) "
+
+
 def explain(name: str, **params: Any) -> Plan:
     with connection.cursor() as cursor:
-        statement = "explain (analyze, buffers, format json) " + store.sql(name)
-        cursor.execute(statement, {"now": None, "lock_class": store.LOCK_CLASS, **params})
-        found = cursor.fetchone()[0]
+        if name in store.BY_INDEX:
+            cursor.execute(store.BY_INDEX_LOCALLY)  # as `store.run` does
+        cursor.execute(EXPLAIN + store.sql(name), {"now": None, "lock_class": store.LOCK_CLASS, **params})
+        return read(cursor)
+
+
+def explain_prepared(name: str, **params: Any) -> Plan:
+    """As in a session of a worker's own: the plan that it makes once, for whatever parameters come."""
+    text = store.sql(name)
+    given = {key: value for key, value in {"now": None, **params}.items() if f"%({key})s" in text}
+    numbers = {key: f"${n}" for n, key in enumerate(given, 1)}
+    text = re.sub(r"%\((\w+)\)s", lambda found: numbers[found[1]], text).replace("%%", "%")
+    with connection.cursor() as cursor:
+        cursor.execute(store.OWN_SETTINGS)  # the test's rollback takes them back
+        cursor.execute(f"prepare hot as {text}")
+        cursor.execute(f"{EXPLAIN} execute hot({', '.join(['%s'] * len(given))})", list(given.values()))
+        plan = read(cursor)
+        cursor.execute("deallocate hot")
+        return plan
+
+
+def read(cursor: Any) -> Plan:
+    found = cursor.fetchone()[0]
     return Plan((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
+
+
+EXPLAINS = pytest.mark.parametrize("explain", [explain, explain_prepared], ids=["caller's session", "own session"])
+
+
+def step(plans: Any, count: int, done: int, **more: Any) -> Plan:
+    """A worker's step in the lanes of a queue that has all the priorities."""
+    history.ensure("default", T0)
+    ended = running(done)
+    params = {"ids": store.numbers(i for i, _ in ended), "tokens": store.numbers(t for _, t in ended), "results": None}
+    starts = {"priorities": [2, 1, 0, -1, -2], "hints": [0] * 5, "fronts": [None] * 5, "tags": [0] * 5}
+    params |= {"worker_id": 5, "token": 1, "queue": "q1", "limit": count, **starts, "now": T0}
+    plan: Plan = plans("step", **params | more)
+    return plan
+
+
+@EXPLAINS
+@pytest.mark.parametrize("count", [1, 100, 1000])
+def test_a_step_reads_what_it_completes_and_the_front_of_its_lanes(crowd, explain, count):
+    plan = step(explain, count, count)
+    plan.assert_bounded(blocks=300 + 60 * count, sorted_rows=count)
+    assert {"docqueue_item_lane", "docqueue_item_returned", "docqueue_item_pkey"} <= plan.indexes()
+
+
+@EXPLAINS
+def test_a_step_of_a_deep_lane_starts_at_its_front(crowd, explain):
+    fronts = {"priorities": [0], "hints": [crowd["pending"] - 2000], "fronts": ["docqueue_front_1"], "tags": [7]}
+    step(explain, 100, 0, **fronts).assert_bounded(blocks=6_000, sorted_rows=0)
+
+
+@EXPLAINS
+def test_a_look_reads_one_row_a_lane(crowd, explain):
+    lanes = [(queue, priority) for queue in ("q0", "q1") for priority in (2, 0, -2)]
+    params = {
+        "queues": [q for q, _ in lanes],
+        "priorities": [p for _, p in lanes],
+        "floors": [crowd["pending"] // 2] * 6,
+    }
+    plan = explain("look", **params)
+    plan.assert_bounded(blocks=400, sorted_rows=50)
+    explain("look", queues=[], priorities=[], floors=[]).assert_bounded(blocks=100, sorted_rows=10)
 
 
 def running(count: int) -> list[tuple[int, int]]:
@@ -164,13 +257,13 @@ def test_what_a_worker_holds_is_read_by_its_index(crowd):
 
 def test_the_reaper_reads_only_what_lost_workers_hold(crowd):
     plan = explain("reap", limit=1000, max_crashes=3)
-    plan.assert_bounded(blocks=200 + 40 * RUNNING * 2 // WORKERS, sorted_rows=RUNNING)
+    plan.assert_bounded(blocks=200 + 40 * crowd["running"] * 2 // crowd["workers"], sorted_rows=crowd["running"])
     assert "docqueue_item_held" in plan.indexes()
 
 
 def test_the_promoter_reads_only_what_is_due(crowd):
     plan = explain("promote_due", limit=1000)
-    plan.assert_bounded(blocks=40_000, sorted_rows=LATER)
+    plan.assert_bounded(blocks=40_000, sorted_rows=crowd["later"])
     assert "docqueue_item_due" in plan.indexes()
 
 
@@ -180,7 +273,7 @@ def test_a_round_of_the_promoter_with_nothing_due_touches_next_to_nothing(crowd)
 
 
 def test_the_heads_of_free_keys_are_found_by_index(crowd):
-    free = [f"key{n}" for n in range(KEYS // 2 + 1, KEYS // 2 + 501)]
+    free = [f"key{n}" for n in range(crowd["keys"] // 2 + 1, crowd["keys"] // 2 + 501)]
     plan = explain("promote_keys", keys=[*free, *(f"key{n}" for n in range(1, 501))])
     plan.assert_bounded(blocks=30_000)
     assert {"docqueue_item_holds_key", "docqueue_item_line"} <= plan.indexes()

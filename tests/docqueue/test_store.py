@@ -32,6 +32,13 @@ def test_every_statement_is_used(name):
     assert users, f"nobody runs sql/{name}.sql"
 
 
+@pytest.mark.parametrize("name", store.names())
+def test_no_index_is_asked_for_a_clock_that_goes_on(name):
+    """clock_timestamp() is volatile: compared with a column it is a filter on every row; a sub-select is read once."""
+    bare = r"[<>]=?\s*coalesce\(%\(now\)s::timestamptz, clock_timestamp\(\)\)"
+    assert not re.search(bare, store.sql(name))
+
+
 def test_statements_take_no_time_from_the_start_of_the_transaction():
     """now() stands still in a transaction: a lease made of it would be shorter than it says."""
     for name in store.names():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any
 
@@ -10,20 +9,14 @@ import psycopg
 import pytest
 from django.db import connection
 
-from docqueue import settling, store
+from docqueue import history, settling
 from docqueue.models import Queue, QueueItem
-from docqueue.service import ClaimedItem, DocumentQueueService
+from docqueue.service import DocumentQueueService
 from docqueue.worker.lanes import FROM_THE_FRONT_SECONDS, SAMPLE_SECONDS, Lanes
 from tests.docqueue.helpers import OPERATION, NewItemFactory, rows, somebody_else, until, worker
+from tests.docqueue.worker.claims import INSERT, claim, explained
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-INSERT = """
-insert into docqueue_item (
-    queue, priority, position, status, operation, payload, metadata, max_attempts, timeout_seconds)
-values ('default', 0, nextval('docqueue_position_seq'), 'pending', 'test.noop', '{}', '{}', 5, 60)
-returning id
-"""
 
 
 @pytest.fixture
@@ -31,13 +24,6 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> Lanes:
     """Fresh lanes that take a sample at each look."""
     monkeypatch.setattr("docqueue.worker.lanes.SAMPLE_SECONDS", 0.0)
     return Lanes("default")
-
-
-def claim(lanes: Lanes, limit: int = 100, queue: str = "default") -> list[ClaimedItem]:
-    """Claim as a worker's talk does."""
-    step = settling.step("default", worker(None), [], queue=queue, starts=lanes.starts(queue), limit=limit)
-    lanes.claimed(queue, step.claimed, limit, step.returned)
-    return step.claimed
 
 
 def settle(lanes: Lanes) -> None:
@@ -188,9 +174,7 @@ def test_paused_queues_and_those_of_others_are_not_open(service: DocumentQueueSe
 
 def blocks(cursor: psycopg.Cursor[Any], name: str, **params: Any) -> int:
     """How many pages a statement touches."""
-    cursor.execute("explain (analyze, buffers, format json) " + store.sql(name), {"now": None, **params})
-    found = cursor.fetchone()[0]
-    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    plan = explained(cursor, name, params)
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
@@ -198,11 +182,12 @@ def test_a_held_snapshot_slows_neither_claims_nor_looks(service: DocumentQueueSe
     with somebody_else() as holder, connection.cursor() as cursor:
         holder.execute("set transaction isolation level repeatable read")
         holder.execute("select 1 from docqueue_item")
+        history.ensure("default")
         me, done = worker(None), []
         for _ in range(20):
             service.enqueue_many(NewItemFactory.build_batch(500))
             lanes.look()
-            step = settling.step("default", me, done, queue="default", starts=lanes.starts("default"), limit=500)
+            step = settling.step("default", me, done, queue="default", starts=lanes.starts("default", 100), limit=500)
             lanes.claimed("default", step.claimed, 500, step.returned)
             done = [(item, None) for item in step.claimed]
             assert len(done) == 500
