@@ -33,7 +33,8 @@ def lanes(using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) ->
 class Sight:
     """What look.sql saw. `first`: by lane (queue, priority) the first position behind the floor asked for.
 
-    `drawn` is the newest position; `oldest` and `next` are the oldest running transaction and the one to come.
+    `workers` that live are counted to two; `drawn` is the newest position; `oldest` and `next` are the oldest running
+    transaction and the one to come.
     """
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Sight:
     returned: list[str] = field(default_factory=list)
     suspects: list[str] = field(default_factory=list)
     paused: list[str] = field(default_factory=list)
+    workers: int = 0
     drawn: int = 0
     oldest: int = 0
     next: int = 0
@@ -62,7 +64,7 @@ def look(using: str, known: Sequence[tuple[str, int]], floors: Sequence[int]) ->
                 seen.suspects.append(queue)
             case "paused":
                 seen.paused.append(queue)
-            case _:  # drawn, oldest, next
+            case _:  # workers, drawn, oldest, next
                 setattr(seen, kind, number)
     return seen
 

@@ -1,7 +1,7 @@
 -- What a worker must know before it claims, each row of one kind with what it tells:
 -- lane: a known lane's first item behind the worker's floor; new: a lane that the worker does not know yet (the first in
 -- each gap between those it knows); returned, suspect: queues to which something came back; paused: queues;
--- drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
+-- workers: how many live, counted to two; drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
 -- before: while somebody holds a snapshot its index entries stay, and there may be millions.
 with known as materialized (
     select * from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(floors)s::bigint[]) as l (queue, priority, floor)
@@ -49,6 +49,9 @@ select distinct case when suspect then 'suspect' else 'returned' end, queue, nul
 from docqueue_item where status = 'pending' and returned
 union all
 select 'paused', name, null, null from docqueue_queue where paused_at is not null
+union all
+select 'workers', null, null, count(*)
+from (select from docqueue_worker where lost_at is null and stopped_at is null and kind = 'worker' limit 2) live
 union all
 select 'drawn', null, null, last_value from docqueue_position_seq
 union all

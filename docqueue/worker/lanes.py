@@ -56,6 +56,7 @@ class Lanes:
         self.exclude = exclude
         self.known: dict[tuple[str, int], Lane] = {}
         self.suspects: list[str] = []
+        self.sole = False  # whether no other worker lives
         self._returned: set[str] = set()
         self._paused: set[str] = set()
         self._samples: deque[tuple[int, int]] = deque()  # newest position, next transaction
@@ -134,6 +135,7 @@ class Lanes:
             lane.first = first
         for key in seen.new:
             self.known[key] = Lane()
+        self.sole = seen.workers < 2
         self._returned, self._paused = set(seen.returned), set(seen.paused)
         self.suspects = sorted(queue for queue in seen.suspects if self.served(queue))
         return bool(seen.new)

@@ -1,7 +1,7 @@
 """The work loop: claim, hand out, collect, settle. It decides how much to claim and when; SQL is below it.
 
 A round never waits for the database: talks with it go on beside the handlers (talker.py). One claims and writes what
-ended; while it is under way and a whole batch more has ended, a second, the scribe, writes that.
+ended; while it is under way and a whole batch more has ended, a second, the scribe, does so, if no other worker lives.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ class WorkLoop:
     _heard: set[str] = field(default_factory=set)
     _alone: bool = False
     _held: Counter[str] = field(default_factory=Counter)
-    _open: Sequence[str] = ()
-    _suspects: bool = False
+    _last: Answer = field(default_factory=Answer)
     _vain: bool = False
     _eager: bool = False
     _handed_out_at: float = 0.0
@@ -94,7 +93,8 @@ class WorkLoop:
 
     def _talk(self, now: float) -> None:
         if self.talks.claimer.under_way is not None:
-            if len(self.results.waiting) >= get_settings().BATCH_SIZE and (scribe := self.talks.free_scribe()):
+            batch = self._last.sole and len(self.results.waiting) >= get_settings().BATCH_SIZE
+            if batch and (scribe := self.talks.free_scribe()):
                 scribe.ask(Request(ended=self.results.take()))
             return
         request = self._compose(now)
@@ -134,12 +134,12 @@ class WorkLoop:
         """Whether something may be claimed, there may be something to claim, and enough of it is wanted."""
         if not self._may_claim():
             return False
-        if self._suspects:
+        if self._last.suspects:
             return idle  # the suspects first, and each must run alone
         if look or self._heard:
             return True
         appetite = self._appetite(now)
-        return any(appetite.wanted(queue, self._open) for queue in self._open)
+        return any(appetite.wanted(queue, self._last.open) for queue in self._last.open)
 
     def _appetite(self, now: float) -> Appetite:
         return Appetite(
@@ -196,7 +196,7 @@ class WorkLoop:
 
     def _plan(self, request: Request, answer: Answer, now: float, *, over: bool) -> None:
         """When to look again."""
-        self._open, self._suspects, self._vain = answer.open, answer.suspects, answer.vain and not over
+        self._last, self._vain = answer, answer.vain and not over
         self.looks.talked(request, answer, now, busy=not self._may_claim(), listening=self.talks.listening, over=over)
 
     def _count(self) -> None:

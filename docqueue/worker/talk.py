@@ -76,7 +76,8 @@ class Answer:
     """What came of a request, as far as it came before `error`.
 
     `asked`: it tried to claim; `alone`: what it claimed must run alone; `followed`: items that waited for one of those
-    completed were let go; `vain`: it looked and found nothing; `open`, `suspects`: there may be more to claim.
+    completed were let go; `vain`: it looked and found nothing; `open`, `suspects`: there may be more to claim;
+    `sole`: no other worker lives.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Answer:
     followed: bool = False
     open: list[str] = field(default_factory=list)
     suspects: bool = False
+    sole: bool = False
     vain: bool = False
     look_seconds: float = 0.0
     recover_seconds: float = 0.0
@@ -114,7 +116,7 @@ class Talk:
             answer.error = error
             if passing(error):
                 store.close(self.using)
-        answer.open, answer.suspects = self.lanes.open(), bool(self.lanes.suspects)
+        answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
         return answer
 
     def _report(self, request: Request, answer: Answer) -> None:

@@ -29,7 +29,7 @@ COUNTS = {
     "workers": 20,
     "dead": 1_000,
 }
-MILLION = {name: count * 8 for name, count in COUNTS.items()} | {"workers": 20}
+MILLION = {name: count * 8 for name, count in COUNTS.items()} | {"workers": 20, "running": 2_000}
 STATISTICS = ("fit", "of the empty table", "missing")
 
 LOAD = """

@@ -12,6 +12,7 @@ from docqueue.service import DocumentQueueService, NewItem
 from docqueue.worker.loop import WorkLoop
 from docqueue.worker.protocol import Report
 from docqueue.worker.talk import Answer, Appetite, Request, Talk
+from tests.docqueue.helpers import worker
 from tests.docqueue.worker.loops import drain, drive, make_loop
 from tests.docqueue.worker.processes import completed
 
@@ -93,6 +94,22 @@ def test_what_ends_while_the_claimer_is_talking_is_written_by_the_scribe(
     drain(loop)
     assert completed() == 30
     assert loop.tally.completed == 30
+
+
+def test_where_other_workers_live_there_is_no_scribe(service: DocumentQueueService, settings: Any) -> None:
+    settings.DOCQUEUE = {"BATCH_SIZE": 5}
+    service.enqueue_many([NewItem(operation="test.noop") for _ in range(30)])
+    worker(None)
+    loop, talkers = slow_loop()
+    drive(loop, lambda: len(loop.buffer) + loop.pool.held() >= 5)
+    talkers[0].held = True
+    loop.buffer.append(claiming.claim("default", loop.worker, ["default"], 10))
+    drive(loop, lambda: loop.talks.claimer.under_way is not None and not loop.buffer and not loop.pool.held())
+    assert len(loop.results.waiting) >= 5
+    assert len(talkers) == 1
+    talkers[0].held = False
+    drain(loop)
+    assert completed() == 30
 
 
 def test_what_is_being_written_is_known_to_be_ours(service: DocumentQueueService) -> None:
