@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -130,14 +130,14 @@ def tell_dead(using: str, operation: str, item_id: int, code: str, message: str)
         transaction.on_commit(lambda: hook(item_id, code, message), using=using, robust=True)
 
 
-def release_unknown(using: str, worker: int, known: Mapping[int, int]) -> int:
-    """Release what the database says this worker holds and `known` (item id → token) does not have.
+def release_unknown(using: str, worker: int, known: Collection[tuple[int, int]]) -> int:
+    """Release what the database says this worker holds and `known` (item ids with tokens) does not have.
 
     That is what an answer lost on the wire leaves behind: claimed, and known to nobody. Returns how many.
     """
     rows = [
         outcomes.bare_row(item_id, held.token, outcomes.Released())
         for item_id, held in claiming.held(using, worker).items()
-        if known.get(item_id) != held.token
+        if (item_id, held.token) not in known
     ]
     return len(write(using, rows)) if rows else 0

@@ -61,7 +61,7 @@ def run(using: str, name: str, params: Params) -> list[Row]:
             return server.execute(sql(name), {"now": None, **params}, prepare=True, binary=True).fetchall()
     with wrapper.cursor() as cursor:
         text = sql(name)
-        if name in BY_INDEX and not wrapper.in_atomic_block and isinstance(cursor.cursor, ClientCursor):
+        if name in BY_INDEX and wrapper.get_autocommit() and isinstance(cursor.cursor, ClientCursor):
             text = f"{BY_INDEX_LOCALLY}; {text}"  # sent as one query, and so one transaction
         cursor.execute(text, {"now": None, **params})
         while cursor.nextset():
@@ -258,8 +258,9 @@ class Session:
         return self._raw is self._wrapper.connection
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when there is something to hear."""
-        return int(self._raw.fileno())
+        """The descriptor that becomes readable when there is something to hear. Raises as `hear`."""
+        with self._wrapper.wrap_database_errors:
+            return int(self._raw.fileno())
 
     def hear(self) -> None:
         """Take in what has arrived. Raises Django's `OperationalError` when the connection is gone."""

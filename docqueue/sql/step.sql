@@ -48,7 +48,7 @@ with gone as (
     limit (select %(limit)s - count(*) from front)
 ), told as materialized (
     select setval(l.front::regclass, case
-        when c.reached is null or (select count(*) from chosen) < %(limit)s then (l.tag << 43) + coalesce(c.reached, l.start)
+        when c.reached is null or (select count(*) from chosen) < %(limit)s then (l.tag << 43) + coalesce(c.reached, l.hint)
         else greatest((l.tag << 43) + c.reached, case when number >> 43 = l.tag then number end) end)
     from lanes l left join (select priority, max(position) as reached from chosen group by priority) c using (priority)
     cross join lateral pg_sequence_last_value(l.front::regclass) as number

@@ -32,9 +32,10 @@ class Conversation:
 class Conversations:
     """The claimer's, in which everything is said, and one more from when it is first needed: the scribe only writes."""
 
-    def __init__(self, make: Callable[[], Talker]) -> None:
+    def __init__(self, make: Callable[[bool], Talker]) -> None:
+        """`make(listens)` makes a talker."""
         self._make = make
-        self.claimer = Conversation(make())
+        self.claimer = Conversation(make(True))
         self._scribe: Conversation | None = None
 
     def __iter__(self) -> Iterator[Conversation]:
@@ -54,7 +55,7 @@ class Conversations:
 
     def free_scribe(self) -> Conversation | None:
         """The scribe, unless it is busy."""
-        self._scribe = self._scribe or Conversation(self._make())
+        self._scribe = self._scribe or Conversation(self._make(False))
         return self._scribe if self._scribe.under_way is None else None
 
     def wake(self) -> list[int]:

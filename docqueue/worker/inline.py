@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -10,17 +9,10 @@ from collections.abc import Sequence
 from docqueue.items import ClaimedItem
 from docqueue.worker.executor import Executor
 from docqueue.worker.protocol import News, ProgressReport, Report
+from docqueue.worker.readable import readable
 from docqueue.worker.running import run_item
 
 SLICE_SECONDS = 0.01  # the loop looks up from its items so often
-
-
-def _wait(fds: Sequence[int], timeout: float) -> None:
-    """Until one of them is readable; `multiprocessing.connection.wait` costs as much as a look at an empty queue."""
-    poll = select.poll()
-    for fd in fds:
-        poll.register(fd, select.POLLIN)
-    poll.poll(timeout * 1000)
 
 
 class InlinePool:
@@ -60,7 +52,7 @@ class InlinePool:
     def collect(self, timeout: float, also: Sequence[int] = ()) -> tuple[list[News], list[ClaimedItem]]:
         """Run the next items, if there are any; else wait."""
         if not self.items:
-            _wait(also, timeout)
+            readable(also, timeout)
             return [], []
         news: list[News] = []
         self.said = news

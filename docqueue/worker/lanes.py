@@ -35,12 +35,13 @@ SAMPLE_SECONDS = 0.5
 class Lane:
     """One queue and priority. `open`: the last that was seen of it were items to claim.
 
-    `full`: the last claim got all that it wanted; `deep`: and that was a lot. `first` is the position of the first item
-    behind the floor at the last look.
+    `full`: the last claim got all that it wanted, and some of it here; `deep`: and that was a lot. `first` is the
+    position of the first item behind the floor at the last look; up to `behind` the lane was gone through before.
     """
 
     hint: int = 0
     floor: int = 0
+    behind: int = 0
     first: int | None = None
     open: bool = True
     full: bool = False
@@ -81,10 +82,10 @@ class Lanes:
             priorities=[priority for priority, _ in found],
             hints=[lane.hint for _, lane in found],
             fronts=[
-                f"docqueue_front_{mark % FRONTS}" if lane.full and wanted >= DEEP else None
+                f"docqueue_front_{mark % FRONTS}" if lane.full and wanted >= DEEP and lane.hint >= lane.behind else None
                 for mark, (_, lane) in zip(marks, found, strict=True)
             ],
-            tags=[mark // FRONTS % TAGS for mark in marks],
+            tags=[mark // FRONTS % (TAGS - 1) + 1 for mark in marks],
         )
 
     def stir(self, queue: str) -> bool:
@@ -100,15 +101,23 @@ class Lanes:
             for item in items:  # in order: the last of each priority counts
                 lane = self.known[queue, item.priority]
                 lane.hint = max(lane.hint, item.position)
-        full = len(items) == wanted
-        for (q, _), lane in self.known.items():
+        gave = {item.priority for item in items} if len(items) == wanted else set()
+        for (q, priority), lane in self.known.items():
             if q == queue:
-                lane.full, lane.deep = full, full and wanted >= DEEP
+                lane.full = priority in gave
+                lane.deep = lane.full and wanted >= DEEP
         if len(items) < wanted:
             self._returned.discard(queue)
             for (q, _), lane in self.known.items():
                 if q == queue:
                     lane.open = False
+
+    def forget(self) -> None:
+        """Begin anew, as with another server."""
+        self.known.clear()
+        self._samples.clear()
+        self._settled = 0
+        self._from_the_front.soon()
 
     def look(self) -> None:
         """Ask the database. What is new is asked for again, until nothing is: each look finds one lane a gap."""
@@ -130,7 +139,8 @@ class Lanes:
             lane.floor = settled if first is None else min(settled, first - 1)
             # In a deep lane the first is one that another worker is just claiming, unless it was there last time, too.
             if first is None or not lane.deep or first == lane.first:
-                lane.hint = max(lane.floor, lane.hint if first is None else first - 1)
+                before, lane.hint = lane.hint, max(lane.floor, lane.hint if first is None else first - 1)
+                lane.behind = max(lane.behind, before)
                 lane.full = lane.deep = False  # the next claim starts right there, wherever the others are
             lane.first = first
         for key in seen.new:

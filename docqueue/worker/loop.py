@@ -11,7 +11,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from django.db import Error as DatabaseError
 
@@ -70,9 +69,12 @@ class WorkLoop:
         self.results = Results()
         self.outage = Outage(self.using)
         self.looks = Looks()
-        lanes = partial(Lanes, self.using, self.serve, self.exclude)
-        self.talks = Conversations(lambda: self.make_talker(Talk(self.using, self.worker, lanes())))
+        self.talks = Conversations(self._talker)
         self._uncounted: list[tuple[Report, Status | None]] = []
+
+    def _talker(self, listens: bool) -> Talker:
+        lanes = Lanes(self.using, self.serve, self.exclude)
+        return self.make_talker(Talk(self.using, self.worker, lanes, listens=listens))
 
     def in_hand(self) -> int:
         """Items claimed and not yet settled."""
@@ -151,21 +153,21 @@ class WorkLoop:
             alone=not self.buffer and not self.pool.held(),
         )
 
-    def _known(self) -> dict[int, int]:
+    def _known(self) -> set[tuple[int, int]]:
         items = (*self.buffer, *self.pool.in_hand(), *(report.item for report in self.results))
-        return {item.id: item.claim_token for item in items}
+        return {(item.id, item.claim_token) for item in items}
 
     def _listen(self, now: float) -> None:
         """Take in an answer and notifications, if there are any."""
-        self._heard |= self.talks.claimer.talker.heard()
         for conversation in self.talks:
-            if broken := conversation.talker.broken():
-                self._failed(broken)
             if told := conversation.answer():
                 self._told(conversation, *told, now)
+            if broken := conversation.talker.broken():
+                self._failed(broken)
+            self._heard |= conversation.talker.heard()  # last: whatever comes now wakes us again
 
     def _told(self, conversation: Conversation, request: Request, answer: Answer, now: float) -> None:
-        self.results.written(request.ended, {report.item.id for report, _ in answer.settled})
+        self.results.written(request.ended, {(r.item.id, r.item.claim_token) for r, _ in answer.settled})
         self._uncounted += answer.settled
         if not self.in_hand():
             self._alone = False
@@ -273,8 +275,6 @@ class WorkLoop:
     def looked_in_vain(self) -> bool:
         """Whether the last look found nothing to claim, and nothing has happened since."""
         return self._vain and not self.busy()
-
-    # -- ending ----------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Claim and start nothing more: what has not started is released at once, what runs may finish."""

@@ -7,9 +7,11 @@ statement failed counts as written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+from django.db import Error as DatabaseError
 
 from docqueue import claiming, outcomes, settling, store
 from docqueue.conf import get_settings
@@ -56,7 +58,7 @@ class Appetite:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to say and to ask. `known` (item id → fence): release whatever else the database says that we hold.
+    """What to say and to ask. `known` (item ids with fences): release whatever else the database says that we hold.
 
     `every`: while there is nothing to claim, a talker of its own may look again after so many seconds (0: answer).
     """
@@ -64,7 +66,7 @@ class Request:
     said: Sequence[ProgressReport] = ()
     ended: Sequence[Report] = ()
     in_hand: Sequence[int] = ()
-    known: Mapping[int, int] | None = None
+    known: Collection[tuple[int, int]] | None = None
     look: bool = False
     heard: Sequence[str] = ()
     appetite: Appetite | None = None
@@ -99,8 +101,10 @@ class Answer:
 class Talk:
     """The worker's side of the conversation; one at a time."""
 
-    def __init__(self, using: str, worker: int, lanes: Lanes) -> None:
+    def __init__(self, using: str, worker: int, lanes: Lanes, *, listens: bool = True) -> None:
+        """`listens`: whoever holds it is to hear of new items, where the session allows it."""
         self.using = using
+        self.listens = listens
         self.worker = worker
         self.lanes = lanes
         self._turn = 0
@@ -116,6 +120,7 @@ class Talk:
             answer.error = error
             if passing(error):
                 store.close(self.using)
+                self.lanes.forget()  # the server that comes back may be one that is behind
         answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
         return answer
 
@@ -158,6 +163,8 @@ class Talk:
             item = claiming.claim_suspect(self.using, self.worker, self.lanes.suspects)
             answer.asked, answer.alone = True, item is not None
             answer.claimed += [item] if item else []
+            if item is None:
+                self.lanes.suspects = []  # somebody else has it
 
     def _portions(self, appetite: Appetite, answer: Answer) -> Iterator[tuple[str, int]]:
         """From which queues to claim how much, each queue first in its turn, so that none starves."""
@@ -187,7 +194,8 @@ class Talk:
         try:
             (self._claim if isinstance(report.outcome, outcomes.Completed) else self._settle)([report], answer)
         except Exception as error:
-            if passing(error):
+            # Only what is in this item's values is its own fault.
+            if isinstance(error, DatabaseError) and not store.sqlstate(error).startswith(("22", "23")):
                 raise
             why = f"what came of its run can not be stored: {error!r}"[: outcomes.MESSAGE_MAX]
             pause = get_settings().RETRY_MAX_SECONDS  # the handler's own policy may be what is at fault

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from django.db import Error as DatabaseError
 from docqueue import store
 from docqueue.conf import get_settings
 from docqueue.worker.pace import jittered
+from docqueue.worker.readable import readable
 from docqueue.worker.talk import Answer, Request, Talk
 
 WATCH_SECONDS = 1.0  # how long a talk goes on in which nothing is found
@@ -121,6 +121,8 @@ class Thread(threading.Thread):
         with contextlib.suppress(BlockingIOError):
             os.read(self._told, 4096)
         answer, self._answer = self._answer, None
+        if answer is None and not self._ended and not self.is_alive():
+            raise RuntimeError("the talker's thread has ended: nothing more would be claimed or written")
         return answer
 
     def heard(self) -> set[str]:
@@ -134,7 +136,8 @@ class Thread(threading.Thread):
 
     def hurry(self) -> None:
         """`Talker`."""
-        os.write(self._ask, b"!")
+        if not self._ended:
+            os.write(self._ask, b"!")
 
     def close(self) -> None:
         """`Talker`."""
@@ -151,8 +154,7 @@ class Thread(threading.Thread):
         with store.own_connection(self._talk.using):
             while not self._ended:
                 ears = self._listen()
-                waited = [self._asked] if ears is None else [self._asked, ears]
-                ready, _, _ = select.select(waited, [], [])
+                ready = readable([self._asked] if ears is None else [self._asked, ears])
                 if ears in ready:
                     self._hear()
                 if self._asked in ready:
@@ -169,7 +171,7 @@ class Thread(threading.Thread):
             answer = self._talk(request)
             if not request.every or not answer.vain or answer.error is not None or time.monotonic() > until:
                 return answer
-            if select.select([self._asked], [], [], jittered(request.every))[0]:
+            if readable([self._asked], jittered(request.every)):
                 return answer  # it is to hurry or to end
 
     def _wake(self) -> None:
@@ -178,15 +180,19 @@ class Thread(threading.Thread):
 
     def _listen(self) -> int | None:
         """The descriptor to wait on for notifications. Each new connection is made a session of our own first."""
-        if self._session is None or not self._session.fit():
-            self._session = None
-            if store.connected(self._talk.using):
-                with contextlib.suppress(DatabaseError):  # the next talk finds out, too, and says so
+        try:
+            if self._session is None or not self._session.fit():
+                self._session = None
+                if store.connected(self._talk.using):
                     session = store.Session(self._talk.using)
-                    if get_settings().LISTEN:
+                    if get_settings().LISTEN and self._talk.listens:
                         session.listen(self._note)
                     self._session = session
-        return self._session.fileno() if self._session is not None and self._session.listening else None
+            return self._session.fileno() if self._session is not None and self._session.listening else None
+        except DatabaseError:  # it broke at the end of a talk; the next one makes a new connection, or says why not
+            store.close(self._talk.using)
+            self._session = None
+            return None
 
     def _hear(self) -> None:
         assert self._session is not None

@@ -268,10 +268,10 @@ def test_what_a_lost_answer_left_in_progress_is_released(service):
     mine = worker(T0, 600)
     service.enqueue_many([NewItem(document_id=n, operation=OPERATION, ordering_key=None) for n in range(3)], now=T0)
     known, stale, unknown = service.claim(3, worker=mine, now=T0)
-    memory = {known.id: known.claim_token, stale.id: stale.claim_token + 1}
+    memory = {(known.id, known.claim_token), (stale.id, stale.claim_token + 1)}
     assert settling.release_unknown("default", mine, memory) == 2
     assert [row(c.id)["status"] for c in (known, stale, unknown)] == ["in_progress", "pending", "pending"]
-    assert settling.release_unknown("default", mine, {known.id: known.claim_token}) == 0
+    assert settling.release_unknown("default", mine, {(known.id, known.claim_token)}) == 0
 
 
 def test_progress_is_stored_with_the_fence_and_tells_of_a_cancel(service):

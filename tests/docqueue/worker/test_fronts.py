@@ -69,6 +69,24 @@ def test_an_item_in_front_of_a_deep_lane_is_found_by_the_second_look(service: Do
         assert claim(lanes)[0].id == missed
 
 
+def test_a_bulk_that_was_committed_late_is_gone_through_to_its_end(service: DocumentQueueService) -> None:
+    """One claim of it is full, too: that must not send the next one back to the front."""
+    with somebody_else() as late:
+        late.execute(INSERT.replace("values (", "select ").replace("60)", "60 from generate_series(1, 350)"))
+        missed = [found[0] for found in late.fetchall()]
+        make_deep(service, 1000)
+        lanes = Lanes("default")
+        lanes.look()
+        claim(lanes)
+        claim(lanes)
+        late.connection.commit()
+        lanes.look()
+        lanes.look()
+        found = [i.id for _ in range(4) for i in claim(lanes)]
+    assert found[:350] == missed
+    assert len(found) == 400
+
+
 def test_what_a_claim_that_was_rolled_back_had_reserved_is_found_by_the_next_look(
     service: DocumentQueueService,
 ) -> None:

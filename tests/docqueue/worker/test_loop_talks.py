@@ -119,10 +119,12 @@ def test_what_is_being_written_is_known_to_be_ours(service: DocumentQueueService
     for item in items:
         loop.results.add(Report(item=item, outcome=outcomes.Completed(), seconds=0.1))
     taken = loop.results.take()
-    assert set(loop._known()) == {i.id for i in items}
+    assert loop._known() == {(i.id, i.claim_token) for i in items}
     assert len(loop.results) == 5
-    loop.results.written(taken, {i.id for i in items[1:]})
-    assert set(loop._known()) == {items[0].id}
+    newer = items[0]._replace(claim_token=7)
+    loop.buffer.append([newer])  # claimed again before the first answer came: both are known
+    loop.results.written(taken, {(i.id, i.claim_token) for i in items[1:]})
+    assert loop._known() == {(newer.id, 7), (items[0].id, items[0].claim_token)}
     assert loop.results.waiting == [taken[0]]
 
 

@@ -141,3 +141,49 @@ def test_it_stops_looking_by_itself_when_it_is_to_hurry(talker: Thread) -> None:
     talker.hurry()
     assert wait(talker).vain
     assert ask(talker).vain, "and talks on as before"
+
+
+def test_a_connection_that_was_lost_at_the_end_of_a_talk_does_not_end_the_talker(
+    talker: Thread, service: DocumentQueueService
+) -> None:
+    """The talk itself went well; what failed came after it, in a hook, and was logged there."""
+    ask(talker)
+    until(lambda: talker.listening)
+    real = talker._talk
+
+    def talk(request: Request) -> Answer:
+        answer = real(request)
+        store.connection("default").connection.pgconn.finish()
+        talker._talk = real
+        return answer
+
+    talk.using, talk.listens = real.using, True  # type: ignore[attr-defined]
+    talker._talk = talk  # type: ignore[assignment]
+    assert ask(talker).error is None
+    item = service.enqueue(None, "test.noop").id
+    found: list[int] = []
+
+    def claimed() -> bool:
+        found.extend(i.id for i in ask(talker).claimed)
+        return bool(found)
+
+    until(claimed)
+    assert found == [item]
+    until(lambda: talker.listening)
+
+
+def test_a_talker_that_has_died_is_not_waited_for() -> None:
+    thread = Thread(Talk("default", worker(None), Lanes("default")))
+    with pytest.raises(RuntimeError, match="has ended"):
+        thread.take()
+
+
+def test_a_scribe_hears_nothing() -> None:
+    thread = Thread(Talk("default", worker(None), Lanes("default"), listens=False))
+    thread.start()
+    try:
+        ask(thread)
+        assert ask(thread).vain
+        assert not thread.listening
+    finally:
+        thread.close()
