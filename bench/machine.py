@@ -35,7 +35,7 @@ def one_line(machine: dict[str, Any], date: str) -> str:
         f" fdatasync of 8 kB {machine['fdatasync_8kb_ms']:.2f} ms; Python {machine['python']}; PostgreSQL"
         f" {server['server_version'].split()[0]} on a Unix socket, fsync {server['fsync']}, synchronous_commit"
         f" {server['synchronous_commit']}, full_page_writes {server['full_page_writes']}, shared_buffers"
-        f" {server['shared_buffers']}, max_wal_size {server['max_wal_size']}"
+        f" {server['shared_buffers']}, max_wal_size {server['max_wal_size']}, min_wal_size {server['min_wal_size']}"
     )
 
 
