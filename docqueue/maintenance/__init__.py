@@ -11,12 +11,12 @@ from django.db import Error as DatabaseError
 
 from docqueue import events, store
 from docqueue.duties import Duty, registered
-from docqueue.maintenance import partitions, promote, prune, reap
+from docqueue.maintenance import due, partitions, promote, prune, reap
 
 REAP = "reap"
 OURS = tuple(
     Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
-    for module in (reap, promote, partitions, prune)
+    for module in (reap, due, promote, partitions, prune)
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from docqueue import claiming, store
+from docqueue.admission import due
 from docqueue.exceptions import AlreadyClaimed, LeaseLost
 from docqueue.maintenance import reap
 from docqueue.models import HistoryItem, QueueItem
@@ -71,7 +72,7 @@ def test_threads_that_claim_fail_release_and_complete_finish_each_item_once(serv
                         service.release(claim)
                     case "fail":
                         service.mark_failed(claim, "again", retry_after=0)
-            store.run("default", "promote_due", {"limit": 1000})
+            due.promote_all("default")
         return done
 
     finished = Counter(item_id for done in in_threads(8, work) for item_id in done)
@@ -198,7 +199,7 @@ def test_a_requeue_that_waited_for_another_sees_what_that_one_left(service):
     item = service.enqueue("d", OPERATION, ordering_key=None, max_attempts=2)
     for _ in range(2):
         service.mark_failed(service.mark_in_progress(item), "no", retry_after=0)
-        store.run("default", "promote_due", {"limit": 10})
+        due.promote_all("default")
     assert row(item.id)["status"] == "dead"
     with second_alias() as other:
         with transaction.atomic(using=other):

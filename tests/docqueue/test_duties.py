@@ -19,7 +19,7 @@ def names():
 
 def test_a_registered_duty_comes_after_the_queues_own(names: list[str]) -> None:
     duties.duty(names[0], every_seconds=5)(lambda using: 0)
-    assert [d.name for d in all_duties()][:4] == ["reap", "promote", "partitions", "prune"]
+    assert [d.name for d in all_duties()][:5] == ["reap", "due", "promote", "partitions", "prune"]
     assert names[0] in [d.name for d in all_duties()]
 
 

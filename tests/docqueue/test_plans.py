@@ -261,15 +261,26 @@ def test_the_reaper_reads_only_what_lost_workers_hold(crowd):
     assert "docqueue_item_held" in plan.indexes()
 
 
+FROM_THE_FRONT = {"window": None, "after": None, "after_id": 0}
+
+
 def test_the_promoter_reads_only_what_is_due(crowd):
-    plan = explain("promote_due", limit=1000)
+    plan = explain("promote_due", limit=1000, **FROM_THE_FRONT)
     plan.assert_bounded(blocks=40_000, sorted_rows=crowd["later"])
     assert "docqueue_item_due" in plan.indexes()
 
 
 def test_a_round_of_the_promoter_with_nothing_due_touches_next_to_nothing(crowd):
-    plan = explain("promote_due", limit=1000, now="2020-01-01 00:00+00")
+    plan = explain("promote_due", limit=1000, now="2020-01-01 00:00+00", **FROM_THE_FRONT)
     plan.assert_bounded(blocks=50, sorted_rows=0)
+
+
+def test_a_frequent_round_of_the_promoter_reads_only_what_has_just_become_due(crowd):
+    """One item a second becomes due in the crowd, and thousands are overdue."""
+    for more in ({"after": None, "after_id": 0}, {"after": rows("select now() as now")[0]["now"], "after_id": 2**62}):
+        plan = explain("promote_due", limit=1000, window=10.0, **more)
+        plan.assert_bounded(blocks=1_500, sorted_rows=100)
+        assert "docqueue_item_due" in plan.indexes()
 
 
 def test_the_heads_of_free_keys_are_found_by_index(crowd):

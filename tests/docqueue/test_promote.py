@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection, transaction
 
+from docqueue import store
 from docqueue.admission import due, ordering
 from docqueue.maintenance import promote, reap
 from docqueue.models import QueueItem
@@ -19,7 +20,9 @@ from tests.docqueue.helpers import (
     row,
     rows,
     second_alias,
+    somebody_else,
 )
+from tests.docqueue.worker.claims import explained
 
 pytestmark = pytest.mark.django_db
 
@@ -85,6 +88,50 @@ def test_thousands_that_are_due_at_once_are_promoted_in_slices_of_a_thousand(ser
     assert due.promote_all("default", later(60)) == 2500
     assert slices == [1000, 1000, 500]
     assert rows("select status, count(*) as n from docqueue_item group by 1") == [{"status": "pending", "n": 2500}]
+
+
+def test_the_frequent_round_takes_what_has_become_due_in_the_last_seconds_and_leaves_the_rest_to_the_whole_one(service):
+    old, new, future = (
+        service.enqueue("d", OPERATION, run_after=later(n), ordering_key=None, now=T0).id for n in (9.9, 10.1, 21)
+    )
+    assert due.promote_just_due("default", later(20)) == 1
+    assert [row(i)["status"] for i in (old, new, future)] == ["waiting", "pending", "waiting"]
+    assert due.promote_all("default", later(20)) == 1
+    assert [row(i)["status"] for i in (old, new, future)] == ["pending", "pending", "waiting"]
+
+
+def pages(params):
+    """How many pages the promotion of one item touches; it is taken back."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        plan = explained(cursor, "promote_due", params | {"limit": 1})
+        transaction.set_rollback(True)
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_under_a_held_snapshot_nothing_that_was_promoted_before_is_walked_over_again(service, monkeypatch):
+    """Neither by the frequent round, nor by the later slices of one; a walk from the front does meet it."""
+    touched = []
+    real = store.run
+
+    def counting(using, name, params):
+        if name == "promote_due":
+            touched.append(pages(params))
+        return real(using, name, params)
+
+    with somebody_else() as holder:
+        holder.execute("set transaction isolation level repeatable read")
+        holder.execute("select 1 from docqueue_item")
+        service.enqueue_many(NewItemFactory.build_batch(5000, delay_seconds=60), now=T0)
+        monkeypatch.setattr(due.store, "run", counting)
+        assert due.promote_all("default", later(60)) == 5000
+        service.enqueue_many(NewItemFactory.build_batch(10, delay_seconds=60), now=later(60))
+        assert due.promote_just_due("default", later(120)) == 10
+        assert len(touched) == 7
+        assert max(touched) < 60
+        service.enqueue_many(NewItemFactory.build_batch(10, delay_seconds=60), now=later(120))
+        assert due.promote_all("default", later(180)) == 10
+        assert touched[-1] > 3 * max(touched[:7])
 
 
 def test_more_than_a_thousand_keys_in_line_are_all_promoted(service):
