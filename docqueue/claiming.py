@@ -161,9 +161,9 @@ class Held:
     cancel_requested: bool
 
 
-def cancel_asked(using: str, ids: Sequence[int]) -> list[int]:
-    """Which of these items somebody asked to cancel."""
-    return [row[0] for row in store.run(using, "cancel_asked", {"ids": list(ids)})]
+def cancel_asked(using: str, ids: Sequence[int]) -> dict[int, float]:
+    """Which of these items somebody asked to cancel, and how many seconds ago."""
+    return dict(store.run(using, "cancel_asked", {"ids": list(ids)}))
 
 
 def held(using: str, worker: int) -> dict[int, Held]:

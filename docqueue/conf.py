@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, NamedTuple, get_type_hints
@@ -31,20 +32,29 @@ class Settings:
     RETRY_MAX_SECONDS: float = 3600.0
     PAYLOAD_MAX_BYTES: int = 262_144
     QUEUES: tuple[str, ...] = ()
+    EXCLUDE_QUEUES: tuple[str, ...] = ()
     PROCESSES: int = 2
     LEASE_SECONDS: float = 30.0
-    HEARTBEAT_SECONDS: float = 10.0
     CALLER_LEASE_SECONDS: float = 300.0
     LISTEN: bool = True
     POLL_SECONDS: float = 0.085
     GRACE_SECONDS: float = 30.0
     KILL_AFTER_SECONDS: float = 5.0
+    CANCEL_GRACE_SECONDS: float = 10.0
     BATCH_SIZE: int = 1000
+    PREFETCH: int = 2000
     CHILD_MAX_ITEMS: int = 10_000
+    CHILD_MAX_SECONDS: float = 3600.0
+    CHILD_MAX_GROWTH_MB: int = 512
     RETENTION_DAYS: int = 14
     PROCESS_TOKEN: str = ""
     PROCESS_LIMIT: int = 100
     PROCESS_SECONDS: float = 50.0
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """How often a worker renews its lease."""
+        return self.LEASE_SECONDS / 3
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -69,16 +79,20 @@ HELP: dict[str, str] = {
     "RETRY_MAX_SECONDS": "Backoff: the largest bound.",
     "PAYLOAD_MAX_BYTES": "Largest payload that enqueue takes, as JSON.",
     "QUEUES": "Queues that a worker serves; empty: all.",
+    "EXCLUDE_QUEUES": "Queues that a worker does not serve.",
     "PROCESSES": "Executor processes of one worker.",
-    "LEASE_SECONDS": "A worker that has not renewed its lease for so long is lost and its items run elsewhere.",
-    "HEARTBEAT_SECONDS": "How often a worker renews its lease; at most a third of LEASE_SECONDS.",
+    "LEASE_SECONDS": "A worker that has not renewed its lease for so long is lost: its items run elsewhere.",
     "CALLER_LEASE_SECONDS": "Lease of a caller of mark_in_progress or claim outside a worker.",
     "LISTEN": "Tell idle workers at once by LISTEN/NOTIFY. Off: they poll, as behind a pooler in transaction mode.",
     "POLL_SECONDS": "Wait of an idle worker between looks at the queue, where it is not told by LISTEN/NOTIFY.",
     "GRACE_SECONDS": "How long a stopping worker lets running handlers finish.",
     "KILL_AFTER_SECONDS": "Time between SIGTERM and SIGKILL for a handler that overran.",
+    "CANCEL_GRACE_SECONDS": "How long a running handler may go on after a cancel before its process is ended.",
     "BATCH_SIZE": "Most items that one claim takes.",
+    "PREFETCH": "Most items fetched ahead for each executor process; fewer, where they are not quick.",
     "CHILD_MAX_ITEMS": "An executor process is replaced after so many items.",
+    "CHILD_MAX_SECONDS": "An executor process is replaced after so long, between two items; 0: never for its age.",
+    "CHILD_MAX_GROWTH_MB": "An executor process that has grown by so much is replaced, between two items; 0: never.",
     "RETENTION_DAYS": "How long finished items stay in the history.",
     "PROCESS_TOKEN": "Secret that the cron endpoint asks for; empty: staff users only.",
     "PROCESS_LIMIT": "Most items of one process_document_queue() call.",
@@ -111,7 +125,6 @@ AT_LEAST_ONE = ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD
 ABOVE_NOUGHT = (
     "TIMEOUT_SECONDS",
     "LEASE_SECONDS",
-    "HEARTBEAT_SECONDS",
     "CALLER_LEASE_SECONDS",
     "POLL_SECONDS",
     "PAYLOAD_MAX_BYTES",
@@ -143,13 +156,11 @@ def problems(raw: Any) -> list[str]:
 def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     s = Settings(**raw)
     found = []
-    if s.HEARTBEAT_SECONDS * 3 > s.LEASE_SECONDS:
-        found.append("DOCQUEUE['HEARTBEAT_SECONDS'] must be at most a third of LEASE_SECONDS.")
     if s.RETRY_FACTOR < 1:
         found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
     found += [f"DOCQUEUE[{name!r}] must be at least 1." for name in AT_LEAST_ONE if getattr(s, name) < 1]
     found += [f"DOCQUEUE[{name!r}] must be greater than 0." for name in ABOVE_NOUGHT if getattr(s, name) <= 0]
-    names = {"DEFAULT_QUEUE": [s.DEFAULT_QUEUE], "QUEUES": s.QUEUES}
+    names = {"DEFAULT_QUEUE": [s.DEFAULT_QUEUE], "QUEUES": s.QUEUES, "EXCLUDE_QUEUES": s.EXCLUDE_QUEUES}
     found += [
         f"DOCQUEUE[{name!r}]: a queue's name is a string of 1 to 64 characters."
         for name, queues in names.items()
@@ -158,17 +169,37 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     return found
 
 
+_overrides: dict[str, Any] = {}
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """The settings in force. Raises `ConfigurationError` naming every problem."""
     raw = getattr(django_settings, "DOCQUEUE", {})
+    if _overrides and isinstance(raw, Mapping):
+        raw = {**raw, **_overrides}
     wrong = problems(raw)
     if wrong:
         raise ConfigurationError(" ".join(wrong))
-    values = dict(raw)
-    if "QUEUES" in values:
-        values["QUEUES"] = tuple(values["QUEUES"])
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     return Settings(**values)
+
+
+@contextmanager
+def overridden(**values: Any) -> Iterator[None]:
+    """Have these settings differ in this process for the length of the block: what a command was told.
+
+    Raises `ConfigurationError`.
+    """
+    _overrides.update(values)
+    get_settings.cache_clear()
+    try:
+        get_settings()
+        yield
+    finally:
+        for name in values:
+            del _overrides[name]
+        get_settings.cache_clear()
 
 
 def _reload(*, setting: str, **_kwargs: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from docqueue import history, outcomes, settling, store
 from docqueue.exceptions import Cancelled, LeaseLost
 from docqueue.items import ClaimedItem
+from docqueue.steps import Steps
 from docqueue.validation import result_text
 
 PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go
@@ -37,6 +39,7 @@ class Context:
         self._payload: dict[str, Any] | None = None
         self._metadata: dict[str, Any] | None = None
         self._channel = channel
+        self._steps: Steps | None = None
         self._said_at = 0.0
         self._said_stage = ""
 
@@ -97,6 +100,25 @@ class Context:
             self._said_at, self._said_stage = now, stage
             whole = max(0, min(100, int(percent)))
             self._channel.progress(self.item, whole, outcomes.clean(stage)[:100], outcomes.clean(message)[:500])
+
+    def step(self, name: str, function: Callable[..., Any], *args: Any, atomic: bool = False, **kwargs: Any) -> Any:
+        """Run `function` once for this item, however often its handler runs: a later attempt gets the stored result.
+
+        The result is stored as soon as the function has returned, as JSON (and handed back as such: a tuple becomes a
+        list), PAYLOAD_MAX_BYTES at most. The function runs outside of any transaction, and again if the process dies
+        before its result is stored. With `atomic` it runs inside the transaction that stores it, so that its own
+        database writes, which must be short, happen exactly once. Raises what the function raises, `Cancelled`,
+        `InvalidStep` for a name used twice in one run, `PayloadNotJson`, `PayloadTooLarge`, and `LeaseLost` when the
+        claim is not the newest any more: then nothing was stored.
+        """
+        if not self._tested and not store.connection(self.using).get_autocommit():
+            raise RuntimeError("ctx.step() stores its result at once: use it outside of any transaction")
+        if self._steps is None:
+            self._steps = Steps(self.item, self.using)
+        self._steps.take(name)
+        self.check()
+        known, result = self._steps.stored(name)
+        return result if known else self._steps.run(name, partial(function, *args, **kwargs), atomic=atomic)
 
     @contextmanager
     def complete(self, result: Any = None) -> Iterator[None]:

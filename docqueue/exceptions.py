@@ -92,6 +92,14 @@ class LeaseLost(DocqueueError):
     hint = "Stop working on the item: another claim is answerable for it now."
 
 
+class InvalidStep(DocqueueError):
+    """A durable step has a name that can not be one, or that this run has used already."""
+
+    code = "invalid_step"
+    hint = "Give each step of a handler a name of its own, in a loop with the number of the round."
+    status = 500
+
+
 class IllegalTransition(DocqueueError):
     """The item's state does not allow this."""
 

@@ -29,6 +29,8 @@ class Handler:
     timeout_seconds: float | None = None
     memory_mb: int | None = None
     retry: RetryPolicy | None = None
+    stall_seconds: float | None = None
+    end_stalled: bool = False
 
     @property
     def policy(self) -> RetryPolicy:
@@ -53,8 +55,13 @@ def handler(
     timeout_seconds: float | None = None,
     memory_mb: int | None = None,
     retry: RetryPolicy | None = None,
+    stall_seconds: float | None = None,
+    end_stalled: bool = False,
 ) -> Callable[[HandlerFunction], HandlerFunction]:
     """Register the decorated function as the handler of `operation`.
+
+    A run that makes no progress for `stall_seconds` is reported as stalled; with `end_stalled` it is ended, and that is
+    a failed attempt.
 
     The function gets a `Context` and returns the item's result (JSON) or None. It may raise `Retry`, `Snooze`,
     `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
@@ -72,6 +79,8 @@ def handler(
             timeout_seconds=timeout_seconds,
             memory_mb=memory_mb,
             retry=retry,
+            stall_seconds=stall_seconds,
+            end_stalled=end_stalled,
         )
         known = _registry.get(operation)
         if known is not None and known.where != new.where:

@@ -70,16 +70,28 @@ class Dead:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """Why a run ended that nobody is to blame for. It is kept with the attempts: the item will run again."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Snoozed:
     """Not now: the attempt is given back."""
 
     seconds: float | None = None
     until: datetime | None = None
+    reason: WaitReason = WaitReason.SNOOZED
+    cause: Interrupted | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """Handed back unrun (or cut off by a stop): the attempt is given back, the place in the lane kept."""
+    """Handed back: the attempt is given back, the place in the lane kept. `cause`: it ran, and was cut off."""
+
+    cause: Interrupted | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +179,14 @@ BARE: dict[str, Any] = {
 def bare_row(item_id: int, token: int, outcome: Released | Snoozed) -> dict[str, Any]:
     """The row of settle.sql for an exit that gives the attempt back and needs nothing of the item but its fence."""
     fields = BARE | {"id": item_id, "token": token, "attempts_back": 1}
+    if outcome.cause is not None:
+        cause = outcome.cause
+        fields |= {"outcome": "interrupted", "code": cause.code, "message": clean(cause.message)[:MESSAGE_MAX]}
+        fields |= {"fingerprint": text_fingerprint("interrupted", cause.code)}
     if isinstance(outcome, Released):
         return fields | {"target": Status.PENDING}
     until = None if outcome.until is None else outcome.until.isoformat()
-    wait = {"delay_seconds": outcome.seconds, "next_at": until, "wait_reason": WaitReason.SNOOZED}
+    wait = {"delay_seconds": outcome.seconds, "next_at": until, "wait_reason": outcome.reason}
     return fields | {"target": Status.WAITING} | wait
 
 

@@ -236,14 +236,16 @@ class DocumentQueueService:
         *,
         delay_seconds: float = 0,
         reset_attempts: bool = True,
+        clear_steps: bool = False,
         by: str = "",
         reason: str = "",
         now: datetime | None = None,
     ) -> Enqueued:
         """Put a dead item back into the queue, or let one that waits for its time run now.
 
-        With `reset_attempts` it starts from attempt 1 again, else it gets one more. An item with an ordering key
-        takes its turn again. Raises `ItemNotFound`, `IllegalTransition`.
+        With `reset_attempts` it starts from attempt 1 again, else it gets one more. The durable steps that it has
+        behind it are skipped, unless `clear_steps` has it begin at the first. An item with an ordering key takes its
+        turn again. Raises `ItemNotFound`, `IllegalTransition`.
         """
         item_id = _id(item)
         params = {
@@ -256,6 +258,8 @@ class DocumentQueueService:
             rows = store.run(self.using, "requeue", params)
             if rows:
                 self._audit("requeue", item_id, by, reason, now)
+                if clear_steps:
+                    store.count(self.using, "clear_checkpoints", {"item_id": item_id})
         if not rows:
             raise self._refusal("requeue", item_id)
         _, status, wait_reason, key = rows[0]

@@ -29,6 +29,8 @@ class WaitReason(TextChoices):
     DELAYED = "delayed", _("not due yet: the caller asked for a later start")
     RETRY = "retry", _("backing off after a failure")
     SNOOZED = "snoozed", _("snoozed by its handler")
+    NO_HANDLER = "no_handler", _("the worker that took it has no handler for it")
+    UNWELL = "unwell", _("the database was unwell while it ran")
     ORDERING = "ordering", _("another item of the same ordering key comes first")
 
 
@@ -82,7 +84,13 @@ LIVE: frozenset[Status] = frozenset({W, P, R, D})
 FINISHED: frozenset[Status] = frozenset({C, X})
 """States of rows in docqueue_history: final, never left."""
 
-WAITING_FOR_TIME: tuple[WaitReason, ...] = (WaitReason.DELAYED, WaitReason.RETRY, WaitReason.SNOOZED)
+WAITING_FOR_TIME: tuple[WaitReason, ...] = (
+    WaitReason.DELAYED,
+    WaitReason.RETRY,
+    WaitReason.SNOOZED,
+    WaitReason.NO_HANDLER,
+    WaitReason.UNWELL,
+)
 """Reasons that end by themselves when `next_retry_at` has come."""
 
 

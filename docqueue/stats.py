@@ -113,6 +113,10 @@ def _why_waiting(item: AnyItem, now: datetime) -> str:
             return f"Waiting: starts in {due}."
         case WaitReason.SNOOZED:
             return f"Waiting: snoozed by its handler, again in {due}."
+        case WaitReason.NO_HANDLER:
+            return f"Waiting: the worker that took it has no handler for {item.operation}; tried again in {due}."
+        case WaitReason.UNWELL:
+            return f"Waiting: the database was unwell while it ran; again in {due}."
         case WaitReason.ORDERING:
             return f"Waiting: another item of {item.ordering_key!r} comes first."
 

@@ -265,14 +265,14 @@ def json_text(name: str, value: Any) -> str:
     return text
 
 
-def result_text(result: Any) -> str | None:
+def result_text(result: Any, what: str = "result") -> str | None:
     """A handler's result as the JSON text that is stored; None for none. Raises `PayloadNotJson`, `PayloadTooLarge`."""
     if result is None:
         return None
-    text = json_text("result", result)
+    text = json_text(what, result)
     most = get_settings().PAYLOAD_MAX_BYTES
     if len(text) > most:
-        raise PayloadTooLarge(f"result is {len(text)} bytes of JSON; at most {most} are stored.")
+        raise PayloadTooLarge(f"{what} is {len(text)} bytes of JSON; at most {most} are stored.")
     return text
 
 

@@ -30,6 +30,7 @@ BANDS = [
         "history",
         "outcomes",
         "settling",
+        "steps",
     }
     | {"stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},

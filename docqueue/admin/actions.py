@@ -5,7 +5,7 @@ Whoever comes second is told, item by item, what is in the way and who was first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,9 +32,11 @@ REASON_MAX = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """One thing to do to an item, and what has to be asked before."""
+    """One thing to do to an item, and what has to be asked before. `method` of the service, with `options`."""
 
     name: str
+    method: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
     permission: str
     button: Any  # translated when it is shown
     question: Any
@@ -50,6 +52,17 @@ VERBS = {
             button=gettext_lazy("Requeue"),
             question=gettext_lazy("They run again from their first attempt."),
             destructive=False,
+        ),
+        Verb(
+            name="requeue_afresh",
+            method="requeue",
+            options={"clear_steps": True},
+            permission="docqueue.requeue_item",
+            button=gettext_lazy("Requeue from the first step"),
+            question=gettext_lazy(
+                "They run again from their first attempt, and forget the steps they have behind them."
+            ),
+            destructive=True,
         ),
         Verb(
             name="cancel",
@@ -106,7 +119,7 @@ def _each(service: DocumentQueueService, verb: Verb, ids: Sequence[int], by: str
     done = Done()
     for item_id in ids:
         try:
-            answer = getattr(service, verb.name)(item_id, by=by, reason=reason)
+            answer = getattr(service, verb.method or verb.name)(item_id, by=by, reason=reason, **verb.options)
         except DocqueueError as error:
             done.skipped.append(f"{error} {_who_was_first(service.using, item_id)}".strip())
         else:
@@ -132,7 +145,7 @@ def _tell(request: HttpRequest, verb: Verb, done: Done) -> None:
         "discard": ngettext("%(n)d item discarded.", "%(n)d items discarded.", len(done.ids)),
     }
     if done.ids:
-        messages.success(request, texts[verb.name] % {"n": len(done.ids)})
+        messages.success(request, texts[verb.method or verb.name] % {"n": len(done.ids)})
     if done.asked:
         text = ngettext(
             "%(n)d running item was asked to stop.", "%(n)d running items were asked to stop.", len(done.asked)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast, Left
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -18,13 +19,14 @@ from docqueue.admin import actions, columns, filters
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
-from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Progress, QueueItem
+from docqueue.models import Attempt, AuditEntry, Checkpoint, DeadItem, HistoryItem, Progress, QueueItem
 from docqueue.states import Status, allowed
 
 if TYPE_CHECKING:
     Display = str | SafeString
 
-SHOWN = 50  # attempts and audit entries on an item's page
+SHOWN = 50  # attempts, steps and audit entries on an item's page
+STEP_SHOWN = 300  # characters of a step's result
 
 
 class ItemAdmin(ItemColumns, ReadOnlyAdmin):
@@ -109,10 +111,17 @@ class ItemAdmin(ItemColumns, ReadOnlyAdmin):
         using, user = get_settings().DATABASE, request.user
         attempts = Attempt.objects.using(using).filter(item_id=item.pk).order_by("-id")[:SHOWN]
         audit = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
+        steps = Checkpoint.objects.using(using).filter(item_id=item.pk).order_by("id").defer("result")
+        if user.has_perm("docqueue.view_payload"):
+            steps = steps.annotate(shown=Left(Cast("result", TextField()), STEP_SHOWN))
+        verbs = self.verbs_for(item)
+        if steps and (requeue := actions.VERBS["requeue"]) in verbs:
+            verbs.insert(verbs.index(requeue) + 1, actions.VERBS["requeue_afresh"])
         return {
             "title": f"{item.operation} #{item.pk}",
             "subtitle": None,
-            "verbs": [v for v in self.verbs_for(item) if actions.may(user, v)],
+            "verbs": [v for v in verbs if actions.may(user, v)],
+            "steps": steps[:SHOWN],
             "attempts": attempts,
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
             "audit": audit[:SHOWN] if user.has_perm("docqueue.view_auditentry") else [],

@@ -36,7 +36,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     list_display_links = ("id", "name")
     list_filter = (filters.WorkerStateFilter, filters.KindFilter)
     fields = ("name", "state", "kind_", "hostname", "pid", "serves", "processes", "started", "heartbeat_exact",
-              "lease", "lost", "stopped", "info_shown", "items")  # fmt: skip
+              "lease", "lost", "stopped", "slots", "info_shown", "items")  # fmt: skip
     readonly_fields = fields
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
@@ -100,9 +100,27 @@ class WorkerAdmin(ReadOnlyAdmin):
     def stopped(self, worker: Worker) -> Display:
         return columns.exact(worker.stopped_at)
 
+    @admin.display(description=_("executor processes at the last heartbeat"))
+    def slots(self, worker: Worker) -> Display:
+        rows = (
+            (slot.get("pid"), slot.get("rss_mb"), *self._at_work(slot))
+            for slot in worker.info.get("slots", ())
+            if isinstance(slot, dict)
+        )
+        return format_html_join("\n", "<div>pid {}, {} MiB: {} {} {}</div>", rows) or columns.NOTHING
+
+    @staticmethod
+    def _at_work(slot: dict[str, Any]) -> tuple[Display, Display, Display]:
+        if "item_id" not in slot:
+            return gettext("idle"), "", ""
+        since = gettext("since %(time)s") % {"time": slot.get("since")}
+        stalled = columns.badge("stalled", gettext("stalled")) if slot.get("stalled") else ""
+        return columns.item_link(slot["item_id"]), f"{slot.get('operation')} {since}", stalled
+
     @admin.display(description=_("info"))
     def info_shown(self, worker: Worker) -> Display:
-        return columns.as_json(worker.info) if worker.info else columns.NOTHING
+        rest = {name: value for name, value in worker.info.items() if name != "slots"}
+        return columns.as_json(rest) if rest else columns.NOTHING
 
     @admin.display(description=_("items in progress"))
     def items(self, worker: Worker) -> Display:

@@ -63,6 +63,7 @@ ITEM = {
             "fingerprint": "9f86d081884c7d65",
         }
     ],
+    "steps": [{"name": "extract", "created_at": "2030-01-31T11:59:59Z"}],
 }
 CANCELLED = ITEM | {"status": "cancelled", "wait_reason": None, "explain": "Cancelled."}
 CANCELLING = ITEM | {"status": "in_progress", "explain": "Cancelling: its handler was asked to stop."}

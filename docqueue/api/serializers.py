@@ -15,7 +15,7 @@ from rest_framework.exceptions import ErrorDetail
 
 from docqueue import correlation, validation
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
-from docqueue.models import AnyItem, Attempt, QueueItem
+from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
 from docqueue.states import Status, WaitReason
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -161,6 +161,9 @@ class RequeueRequest(ReasonRequest):
 
     delay_seconds = SecondsField()
     reset_attempts = serializers.BooleanField(required=False, default=True)
+    clear_steps = serializers.BooleanField(
+        required=False, default=False, help_text="Begin at the first durable step again."
+    )
 
 
 class ProcessRequest(StrictSerializer):
@@ -204,6 +207,14 @@ class ProgressAnswer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class StepAnswer(serializers.ModelSerializer[Checkpoint]):
+    """A durable step that an item has behind it."""
+
+    class Meta:
+        model = Checkpoint
+        fields = ("name", "created_at")
+
+
 class DeadLetterAnswer(serializers.ModelSerializer[QueueItem]):
     """A dead item in the list."""
 
@@ -226,13 +237,14 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
     progress = ProgressAnswer(read_only=True, allow_null=True)
     attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
+    steps = StepAnswer(read_only=True, many=True, help_text="Durable steps that a live item has behind it, in order.")
 
     class Meta:
         model = AnyItem
         fields = ("id", "status", "wait_reason", "explain", "queue", "operation", "document_id", "priority",
                   "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds", "run_after",
                   "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at", "cancel_requested_at",
-                  "worker_id", "error_code", "error_message", "fingerprint", "progress", "attempts", "payload",
+                  "worker_id", "error_code", "error_message", "fingerprint", "progress", "attempts", "steps", "payload",
                   "metadata", "result")  # fmt: skip
         extra_kwargs = {
             "payload": {"help_text": "Left out without the permission docqueue.view_payload."},

@@ -29,7 +29,7 @@ from docqueue.api.permissions import (
 )
 from docqueue.api.problems import exception_handler
 from docqueue.conf import get_settings
-from docqueue.models import AnyItem, Attempt, Progress
+from docqueue.models import AnyItem, Attempt, Checkpoint, Progress
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 
@@ -199,6 +199,7 @@ class ItemView(QueueView):
             "explain": service.explain(item),
             "attempts": Attempt.objects.using(service.using).filter(item_id=item_id).order_by("-id")[:ATTEMPTS_SHOWN],
             "progress": Progress.objects.using(service.using).filter(item_id=item_id).first(),
+            "steps": Checkpoint.objects.using(service.using).filter(item_id=item_id).order_by("id").defer("result"),
         }
         return item_answer(item, extras, self.request.user)
 
@@ -263,6 +264,7 @@ class RequeueView(ItemView):
             item_id,
             delay_seconds=given.get("delay_seconds") or 0,
             reset_attempts=given["reset_attempts"],
+            clear_steps=given["clear_steps"],
             by=self.actor,
             reason=given["reason"],
         )

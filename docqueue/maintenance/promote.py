@@ -6,7 +6,7 @@ from datetime import datetime
 
 from docqueue.admission import RULES
 
-EVERY_SECONDS = 2.0
+EVERY_SECONDS = 1.8
 
 
 def run(using: str, now: datetime | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Remove what belongs to items and workers that are gone: attempts, progress, worker rows."""
+"""Remove what belongs to items and workers that are gone: attempts, progress, steps, worker rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ WORKER_DAYS = 2
 def run(using: str, now: datetime | None = None) -> int:
     """Returns how many rows were removed, in slices of one autocommit statement each."""
     total = store.count(using, "unsweep", {}) + store.count(using, "prune_workers", {"days": WORKER_DAYS, "now": now})
-    for name, params in (("prune_attempts", {"days": get_settings().RETENTION_DAYS}), ("prune_progress", {})):
+    retention = {"days": get_settings().RETENTION_DAYS}
+    for name, params in (("prune_attempts", retention), ("prune_progress", {}), ("prune_checkpoints", {})):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})
             total += removed

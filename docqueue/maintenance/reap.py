@@ -16,8 +16,12 @@ SLICE = 1000
 
 def run(using: str, now: datetime | None = None) -> int:
     """Returns how many items were freed."""
-    for worker_id, name in store.run(using, "mark_lost", {"now": now}):
-        events.emit(events.EventName.WORKER_LOST, logging.WARNING, worker_id=worker_id, worker=name)
+    ended = store.run(using, "mark_lost", {"now": now})
+    for worker_id, name in ended:
+        if worker_id is not None:
+            events.emit(events.EventName.WORKER_LOST, logging.WARNING, worker_id=worker_id, worker=name)
+    if not ended:
+        return 0
     total = 0
     params = {"limit": SLICE, "max_crashes": get_settings().MAX_CRASHES, "now": now}
     while True:

@@ -55,6 +55,7 @@ class Attempt(models.Model):
         CRASHED = "crashed", _("crashed")
         LEASE_LOST = "lease_lost", _("lease lost")
         DEAD = "dead", _("set aside")
+        INTERRUPTED = "interrupted", _("interrupted")
 
     id = models.BigAutoField(primary_key=True)
     item_id = models.BigIntegerField(_("item"))

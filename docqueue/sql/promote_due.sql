@@ -4,7 +4,7 @@
 with due as materialized (
     -- a head keeps its key while it backs off; others join the line
     select id, next_retry_at, ordering_key is null or holds_key as ready from docqueue_item
-    where status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed')
+    where status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell')
         -- each time once: an index has no use for a clock that goes on
         and (next_retry_at, id) > ((select coalesce(%(after)s::timestamptz,
             coalesce(%(now)s::timestamptz, clock_timestamp()) - make_interval(secs => %(window)s), '-infinity')), %(after_id)s)

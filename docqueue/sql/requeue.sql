@@ -8,7 +8,7 @@ with decided as materialized (
         end as reason
     from docqueue_item
     where id = %(item_id)s
-        and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed'))
+        and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell'))
     for update
 )
 update docqueue_item i set

@@ -9,7 +9,7 @@ with asked as materialized (
 ), locked as materialized (
     select i.id, i.cancel_requested_at is not null or a.target = 'cancelled' as cancelled, i.attempt as ran_as, i.claimed_at as ran_at, a.now,
         a.target, a.wait_reason, a.attempts_back, a.crashes as crashed, a.suspect as make_suspect,
-        coalesce(a.next_at, a.now + make_interval(secs => a.delay_seconds)) as next_at, a.outcome, a.code, a.message,
+        greatest(a.now, coalesce(a.next_at, a.now + make_interval(secs => a.delay_seconds))) as next_at, a.outcome, a.code, a.message,
         a.traceback, a.fingerprint
     from docqueue_item i join asked a on a.id = i.id
     where i.claim_token = a.token
@@ -33,9 +33,11 @@ with asked as materialized (
         crashes = i.crashes + l.crashed,
         suspect = i.suspect or l.make_suspect,
         worker_id = null, claim_token = null,
-        error_code = coalesce(l.code, i.error_code),
-        error_message = coalesce(left(l.message, 1000), i.error_message),
-        fingerprint = coalesce(l.fingerprint, i.fingerprint)
+        -- an interruption stands with the attempts; it is no failure of the item
+        error_code = case when l.outcome = 'interrupted' then i.error_code else coalesce(l.code, i.error_code) end,
+        error_message = case when l.outcome = 'interrupted' then i.error_message
+            else coalesce(left(l.message, 1000), i.error_message) end,
+        fingerprint = case when l.outcome = 'interrupted' then i.fingerprint else coalesce(l.fingerprint, i.fingerprint) end
     from locked l
     where i.id = l.id and not l.cancelled
     returning i.id, i.status, i.next_retry_at, i.ordering_key, i.unique_key

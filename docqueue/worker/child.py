@@ -22,7 +22,7 @@ from docqueue import outcomes
 from docqueue.items import ClaimedItem
 from docqueue.worker import protocol
 from docqueue.worker.forks import STOP_SIGNALS
-from docqueue.worker.running import run_item
+from docqueue.worker.running import memory_now, run_item
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,7 +34,10 @@ def main(
     using: str,
     databases: dict[str, str],
 ) -> None:
-    """Entry of the executor process. `slot` is shared memory: id and start (monotonic ns) of the running item."""
+    """Entry of the executor process.
+
+    `slot` is shared memory: the running item's id, its start (monotonic ns), and this process's memory then (bytes).
+    """
     die_with_parent()
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -116,10 +119,12 @@ class Child:
         if item.id in self.cancelled:
             self.tell(protocol.Ended(item.id, outcomes.Released(), 0.0))
             return
+        size, resident = memory_now()
         started = time.monotonic_ns()
+        self.slot[2] = resident
         self.slot[1] = started
         self.slot[0] = item.id
-        outcome = run_item(item, self.using, self)
+        outcome = run_item(item, self.using, self, size=size)
         if os.getpid() != self.process:
             os._exit(0)  # a copy that the handler made by fork(): only the original may go on here
         self.cancelled.discard(item.id)

@@ -8,6 +8,7 @@ two, whatever the child is doing, and a process that dies can leave no lock behi
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import select
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -23,7 +25,9 @@ from typing import Any
 from docqueue import events, outcomes
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
-from docqueue.worker import protocol
+from docqueue.worker import limits, protocol
+from docqueue.worker.memory import rss_bytes
+from docqueue.worker.pace import jittered
 from docqueue.worker.protocol import News, ProgressReport, Report
 
 # Sent to a child that may be long at an item: far below what its socket takes. A supervisor that waited in a write
@@ -31,6 +35,8 @@ from docqueue.worker.protocol import News, ProgressReport, Report
 UNREAD_MAX_BYTES = 98_304
 STUCK_SECONDS = 0.25  # an item that runs so long holds up what was given to its child behind it
 DEAF_SECONDS = 1.0
+WATCHED_SECONDS = 0.05  # a run that is younger is within its limits
+WEIGH_SECONDS = 0.25  # how often the memory of one that is older is looked at
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,11 +57,18 @@ class Executor:
     kill_at: float | None = None
     _bytes: dict[int, int] = field(default_factory=dict)
     _unread_bytes: int = 0
-    _told: set[int] = field(default_factory=set)
+    _told: dict[int, float] = field(default_factory=dict)  # items whose cancel it was told of: when that was asked for
+    _said_at: float = 0.0
+    _flagged: int = 0  # the start (ns) of the run that was reported as stalled
+    _weight: int = 0  # resident bytes, with all that it has started
+    _weighed_at: float = 0.0
+    _fresh: int = 0  # resident bytes at its first item
 
     def __post_init__(self) -> None:
         self._message_there = select.poll()  # `Connection.poll` makes a selector anew for each message
         self._message_there.register(self.connection.fileno(), select.POLLIN)
+        most = get_settings().CHILD_MAX_SECONDS
+        self._old_at = time.monotonic() + jittered(most) if most else float("inf")
 
     def running(self) -> tuple[ClaimedItem, float] | None:
         """The item that runs now, with its start on the monotonic clock."""
@@ -70,11 +83,55 @@ class Executor:
         running = self.running()
         return running is not None and time.monotonic() - running[1] > STUCK_SECONDS
 
+    def watch(self, now: float) -> limits.Verdict | None:
+        """Look after it, now and then (`now` is monotonic): what is to be done about the item that runs."""
+        running = self.running()
+        if running is None or now - running[1] < WATCHED_SECONDS:
+            return None
+        item, started = running
+        if now - self._weighed_at > WEIGH_SECONDS:
+            self._weighed_at, self._weight = now, rss_bytes(self.process.pid or 0)
+        run = limits.Run(
+            item=item,
+            started=started,
+            said_at=self._said_at,
+            cancelled_at=self._told.get(item.id),
+            taken_bytes=self._weight - self.slot[2] if self._weighed_at > started else 0,
+        )
+        verdict = limits.judge(run, now)
+        if verdict is None and self._flagged != self.slot[1] and limits.stalled(run, now):
+            self._flagged = self.slot[1]
+            fields = {"item_id": item.id, "operation": item.operation, "seconds": round(now - started, 1)}
+            events.emit(events.EventName.ITEM_STALLED, logging.WARNING, pid=self.process.pid, **fields)
+        return verdict
+
+    def slot_shown(self, now: float) -> dict[str, Any]:
+        """What it is at, for people."""
+        shown: dict[str, Any] = {"pid": self.process.pid, "rss_mb": rss_bytes(self.process.pid or 0) // limits.MIB}
+        if (running := self.running()) is not None:
+            item, started = running
+            since = datetime.fromtimestamp(time.time() - (now - started), UTC)
+            shown |= {"item_id": item.id, "operation": item.operation, "since": since.isoformat(timespec="seconds")}
+            shown["stalled"] = self._flagged == self.slot[1]
+        return shown
+
+    def worn(self, now: float) -> bool:
+        """Whether it is to be replaced as soon as nothing is in its hands: for its items, its age or its growth."""
+        settings = get_settings()
+        self._fresh = self._fresh or self.slot[2]
+        return (
+            self.given >= settings.CHILD_MAX_ITEMS
+            or now >= self._old_at
+            or 0 < settings.CHILD_MAX_GROWTH_MB * limits.MIB < self.slot[2] - self._fresh
+        )
+
     def room(self, window: int) -> int:
         """How many more items it may be given, when it may have `window`."""
         if self.retiring or self.deaf or self.ended_for is not None:
             return 0
         if self.items and (self.slow or self._unread_bytes >= UNREAD_MAX_BYTES or self.stuck()):
+            return 0
+        if self.worn(time.monotonic()):
             return 0
         return min(window - len(self.items), get_settings().CHILD_MAX_ITEMS - self.given)
 
@@ -127,6 +184,7 @@ class Executor:
                 if item is None:
                     continue
                 if isinstance(said, protocol.Said):
+                    self._said_at = time.monotonic()
                     news.append(ProgressReport(item=item, percent=said.percent, stage=said.stage, message=said.message))
                 else:
                     self.items.remove(item)
@@ -141,12 +199,12 @@ class Executor:
     def _forget(self, item: ClaimedItem, *, read: bool) -> None:
         size = self._bytes.pop(item.id)
         self._unread_bytes -= size if read else 0  # what was taken back is still in the pipe
-        self._told.discard(item.id)
+        self._told.pop(item.id, None)
 
-    def cancel(self, item_id: int) -> None:
-        """Tell it once that somebody asked to cancel an item of its."""
+    def cancel(self, item_id: int, asked_at: float) -> None:
+        """Tell it once that somebody asked to cancel an item of its, and when (monotonic)."""
         if item_id in self._bytes and item_id not in self._told:
-            self._told.add(item_id)
+            self._told[item_id] = asked_at
             self.tell(protocol.Cancel(item_id))
 
     def retire(self) -> list[ClaimedItem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from docqueue.items import ClaimedItem
 from docqueue.worker.executor import Executor
@@ -60,7 +61,7 @@ class InlinePool:
         until = ended + SLICE_SECONDS
         while self.items and ended < until:
             item, started = self.items.popleft(), ended
-            outcome = run_item(item, self.using, self, limits=False)
+            outcome = run_item(item, self.using, self)
             ended = time.monotonic()
             news.append(Report(item, outcome, ended - started))
             self.cancelled.discard(item.id)
@@ -82,9 +83,17 @@ class InlinePool:
         """Between two calls nothing runs."""
         return 0.0
 
-    def cancel(self, item_id: int) -> None:
+    def cancel(self, item_id: int, asked_at: float) -> None:
         """Remember that somebody asked to cancel an item."""
         self.cancelled.add(item_id)
+
+    def resize(self, size: int) -> list[ClaimedItem]:
+        """Nothing to change."""
+        return []
+
+    def slots(self, now: float) -> list[dict[str, Any]]:
+        """Nothing runs between two calls."""
+        return []
 
     def stop(self) -> list[ClaimedItem]:
         """What has not started."""

@@ -35,6 +35,7 @@ class Lease(threading.Thread):
         self.lease_seconds = lease_seconds
         self.heartbeat_seconds = heartbeat_seconds
         self.expires = time.monotonic() + lease_seconds
+        self.info: str | None = None  # JSON for people, written with each renewal
         self._failed_at = float("-inf")
         self.lost = threading.Event()
         self._ended = threading.Event()
@@ -46,7 +47,7 @@ class Lease(threading.Thread):
             while not self._ended.wait(pause):
                 asked = time.monotonic()
                 try:
-                    stands = claiming.renew(self.using, self.worker, self.lease_seconds)
+                    stands = claiming.renew(self.using, self.worker, self.lease_seconds, self.info)
                 except Exception as error:  # noqa: BLE001 - a thread that ended would take the lease with it
                     if not isinstance(error, DatabaseError):
                         events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty="lease", error=repr(error)[:300])

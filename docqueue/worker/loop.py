@@ -174,8 +174,8 @@ class WorkLoop:
         for said in answer.told:
             if self._said.get(said.item.id) is said:
                 del self._said[said.item.id]
-        for item_id in answer.cancelled:
-            self._cancel(item_id)
+        for item_id, seconds_ago in answer.cancelled.items():
+            self._cancel(item_id, now - seconds_ago)
         self._claimed(answer, now)
         if answer.error is not None:
             self._failed(answer.error)
@@ -242,9 +242,9 @@ class WorkLoop:
             self._end(report)
             self.speeds.note(report)
 
-    def _cancel(self, item_id: int) -> None:
+    def _cancel(self, item_id: int, asked_at: float) -> None:
         if (item := self.buffer.remove(item_id)) is None:
-            self.pool.cancel(item_id)
+            self.pool.cancel(item_id, asked_at)
         else:
             self._end(Report(item=item, outcome=outcomes.Released(), seconds=0.0))
 

@@ -76,7 +76,7 @@ def _drain(using: str, limit: int, deadline: float) -> WorkLoop:
     worker = claiming.register(
         using, Worker.Kind.CRON, lease_seconds=settings.LEASE_SECONDS, queues=settings.QUEUES, processes=1
     )
-    lease = Lease(using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
+    lease = Lease(using, worker, settings.LEASE_SECONDS, settings.heartbeat_seconds)
     loop = WorkLoop(using=using, worker=worker, pool=pool, lease=lease, serve=settings.QUEUES, limit=limit)
     lease.start()
     try:

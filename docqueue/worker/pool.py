@@ -25,6 +25,7 @@ from docqueue.worker.protocol import News
 
 START_PAUSE_SECONDS = 0.2
 START_PAUSE_MAX_SECONDS = 5.0
+CUT_OFF = outcomes.Interrupted(code="worker_stopped", message="its worker was stopped and could not wait for it")
 CHILD_EXIT_SECONDS = 1.0  # for a child that has nothing more to do
 
 
@@ -56,7 +57,7 @@ class ProcessPool:
         ours, theirs = self._context.Pipe()
         tickets, ticket_sink = self._context.Pipe(duplex=False)
         os.set_blocking(tickets.fileno(), False)  # the child's end is the same open file
-        slot = self._context.RawArray("q", 2)
+        slot = self._context.RawArray("q", 3)
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
             target=child_process.main, args=(theirs, tickets, slot, self.using, self._databases)
         )
@@ -119,11 +120,7 @@ class ProcessPool:
         ready = wait([*watched, *sentinels, *also], timeout)
         for source in ready:
             if source in watched:
-                child = watched[source]
-                news += child.read()
-                if child.given >= get_settings().CHILD_MAX_ITEMS and not child.items and not child.retiring:
-                    child.retire()
-                    self.start()
+                news += watched[source].read()
         for source in ready:
             if source in sentinels:
                 news += self._bury(sentinels[source], unstarted)
@@ -142,19 +139,16 @@ class ProcessPool:
         return news
 
     def enforce(self, now: float) -> list[ClaimedItem]:
-        """End children whose item overran its time (`now` is monotonic): SIGTERM, then SIGKILL.
+        """End children whose item goes beyond its limits (`now` is monotonic): SIGTERM, then SIGKILL.
 
         Returns what waited in a child's hands behind a slow item: it has not started and will not there.
         """
         unstarted: list[ClaimedItem] = []
         for child in self.children:
-            running = child.running()
-            seconds = 0.0 if running is None else now - running[1]
-            if child.ended_for is None and running is not None and seconds > running[0].timeout_seconds:
-                why = f"it ran longer than its timeout of {running[0].timeout_seconds:g} s"
-                outcome = outcomes.Failed(code="timed_out", message=why, outcome="timed_out")
+            verdict = child.watch(now) if child.ended_for is None else None
+            if verdict is not None:
                 unstarted += child.take_back()
-                child.end(outcome, signal.SIGTERM, now + get_settings().KILL_AFTER_SECONDS)
+                child.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
             elif child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 child.signal(signal.SIGKILL)
@@ -163,17 +157,37 @@ class ProcessPool:
                 child.kill_at = now + get_settings().KILL_AFTER_SECONDS
             if len(child.items) > 1 and child.stuck():
                 unstarted += child.take_back()
+        self._replace_the_worn(now)
         return unstarted
+
+    def _replace_the_worn(self, now: float) -> None:
+        worn = [c for c in self.children if not c.items and not c.retiring and c.worn(now)]
+        for child in worn:
+            child.retire()
+        if worn:
+            self.start()
 
     def busy_seconds(self, now: float) -> float:
         """How long every child has been at its item, at least; 0 when one is free."""
         runs = [child.running() for child in self.children if not child.retiring]
         return min((0.0 if run is None else now - run[1] for run in runs), default=0.0)
 
-    def cancel(self, item_id: int) -> None:
-        """Pass on that somebody asked to cancel an item."""
+    def cancel(self, item_id: int, asked_at: float) -> None:
+        """Pass on that somebody asked to cancel an item, and when (monotonic)."""
         for child in self.children:
-            child.cancel(item_id)
+            child.cancel(item_id, asked_at)
+
+    def resize(self, size: int) -> list[ClaimedItem]:
+        """Go on with so many children, one at least. Returns what those that are to go had not started."""
+        self.size = max(1, size)
+        working = sorted((c for c in self.children if not c.retiring), key=lambda c: len(c.items))
+        back = [item for child in working[: -self.size] for item in child.retire()]
+        self.start()
+        return back
+
+    def slots(self, now: float) -> list[dict[str, Any]]:
+        """What each child is at, for people: pid, memory, the item that runs and for how long (`now` is monotonic)."""
+        return [child.slot_shown(now) for child in self.children]
 
     def stop(self) -> list[ClaimedItem]:
         """Tell all children to end after their running item. Returns what has not started."""
@@ -182,7 +196,7 @@ class ProcessPool:
     def cut_off(self) -> None:
         """End all children now; `collect` reports what they were at as released."""
         for child in self.children:
-            child.end(outcomes.Released(), signal.SIGKILL, None)
+            child.end(outcomes.Released(cause=CUT_OFF), signal.SIGKILL, None)
 
     def close(self, patience: float = 0.0) -> None:
         """End all children: those that were told to stop have `patience` seconds for it. Nothing is reported."""

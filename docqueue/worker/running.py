@@ -18,26 +18,32 @@ from docqueue import correlation, handlers, outcomes, store
 from docqueue.conf import get_settings
 from docqueue.context import Channel, Context
 from docqueue.items import ClaimedItem
+from docqueue.states import WaitReason
 from docqueue.validation import result_text
 
 logger = logging.getLogger("docqueue")
 
 DONE = outcomes.Completed()
 SETTLED = outcomes.Completed(settled=True)
+PAGE = resource.getpagesize()
+STATM_FIELDS = 7
 UNWELL_PAUSE_SECONDS = 2.0
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
 
-def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = True) -> outcomes.Outcome:
-    """Run the item's handler and say how it ended. Never raises for what the handler did."""
+def run_item(item: ClaimedItem, using: str, channel: Channel, *, size: int | None = None) -> outcomes.Outcome:
+    """Run the item's handler and say how it ended. Never raises for what the handler did.
+
+    `size`: of this process's address space, which is limited to so much and the item's memory; None: not limited.
+    """
     handler = handlers.find(item.operation)
     if handler is None:
-        return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS)
+        return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS, reason=WaitReason.NO_HANDLER)
     ours = _connections().get(using) or connections[using]
     before = ours.connection
     ctx = Context(item, using, channel, tested=ours.in_atomic_block)
     memory = 0
-    if limits:
+    if size is not None:
         memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
     try:
         # an item enqueued by a handler carries that handler's bindings: its own come last
@@ -45,8 +51,8 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, limits: bool = 
             lambda: ctx.metadata | {"item_id": item.id, "operation": item.operation, "document": item.document_id}
         ):
             try:
-                if memory:
-                    with memory_limit(memory):
+                if memory and size is not None:
+                    with memory_limit(size, memory):
                         value = handler.function(ctx)
                 else:
                     value = handler.function(ctx)
@@ -64,7 +70,8 @@ def _failure(ctx: Context, error: BaseException, before: object) -> outcomes.Out
         logger.warning("item %s was completed, then its handler raised", ctx.id, exc_info=error)
         return SETTLED
     if unwell(error, ctx.using, before):
-        return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS)
+        cause = outcomes.Interrupted(code="database_unwell", message=f"the database was unwell: {error}".strip())
+        return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS, reason=WaitReason.UNWELL, cause=cause)
     try:
         return outcomes.from_exception(error)
     except Exception as fault:  # noqa: BLE001 - an exception that can not even be printed
@@ -94,13 +101,13 @@ def unwell(error: BaseException, using: str, before: object) -> bool:
 
 
 @contextlib.contextmanager
-def memory_limit(megabytes: int) -> Iterator[None]:
-    """Bound the address space to its present size + `megabytes` for the block; 0: no bound."""
-    if not megabytes or sys.platform != "linux":
+def memory_limit(size: int, megabytes: int) -> Iterator[None]:
+    """Bound the address space to `size` bytes + `megabytes` for the block."""
+    if sys.platform != "linux":
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _present_bytes() + megabytes * 1_048_576
+    wanted = size + megabytes * 1_048_576
     for limit in (soft, hard):
         if limit != resource.RLIM_INFINITY:
             wanted = min(wanted, limit)
@@ -114,19 +121,21 @@ def memory_limit(megabytes: int) -> Iterator[None]:
 _statm: tuple[int, int] = (0, -1)  # process, descriptor: opening the file costs more than a small item
 
 
-def _present_bytes() -> int:
-    """The size of this process's address space."""
+def memory_now() -> tuple[int, int]:
+    """The size of this process's address space and how much of it is resident, in bytes; zeros where none can tell."""
     global _statm
+    if sys.platform != "linux":
+        return 0, 0
     process, descriptor = _statm
     try:
-        pages = int(os.pread(descriptor, 32, 0).split(maxsplit=1)[0]) if process == os.getpid() else 0
-    except (OSError, ValueError, IndexError):
-        pages = 0  # a handler closed it
-    if not pages:
+        said = os.pread(descriptor, 64, 0).split() if process == os.getpid() else []
+    except OSError:
+        said = []  # a handler closed it
+    if len(said) != STATM_FIELDS:
         descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         _statm = (os.getpid(), descriptor)
-        pages = int(os.pread(descriptor, 32, 0).split(maxsplit=1)[0])
-    return pages * resource.getpagesize()
+        said = os.pread(descriptor, 64, 0).split()
+    return int(said[0]) * PAGE, int(said[1]) * PAGE
 
 
 _seen = threading.local()

@@ -1,4 +1,4 @@
-"""TERM and INT: once means stop in peace, twice means now."""
+"""TERM and INT: once means stop in peace, twice means now. TTIN and TTOU: one process more, one fewer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class StopSignals:
 
     def __init__(self, grace_seconds: float = 0.0) -> None:
         self.count = 0
+        self.more = 0  # processes asked for, less those given up
         self.grace_seconds = grace_seconds
         self.fd, self._write = os.pipe()
         os.set_blocking(self.fd, False)
@@ -34,6 +35,11 @@ class StopSignals:
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b"!")
 
+    def _resize(self, number: int, frame: FrameType | None) -> None:
+        self.more += 1 if number == signal.SIGTTIN else -1
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
     def drain(self) -> None:
         """Make `fd` unreadable again."""
         with contextlib.suppress(BlockingIOError):
@@ -42,11 +48,14 @@ class StopSignals:
     def wait(self, seconds: float) -> None:
         """Wait for a signal, so many seconds at most."""
         select.select([self.fd], [], [], max(0.0, seconds))
+        if not self.count:
+            self.drain()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[StopSignals]:
         """Listen until the block ends (in the main thread only)."""
         before = {n: signal.signal(n, self._heard) for n in (signal.SIGTERM, signal.SIGINT)}
+        before |= {n: signal.signal(n, self._resize) for n in (signal.SIGTTIN, signal.SIGTTOU)}
         try:
             yield self
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +20,12 @@ from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
 from docqueue.worker.outage import Outage, be_impatient
+from docqueue.worker.pace import Pace
 from docqueue.worker.pool import CHILD_EXIT_SECONDS, ProcessPool
 from docqueue.worker.signals import StopSignals
 from docqueue.worker.tally import Tally
 
+TOLD_SECONDS = 2.0
 NEW_OBJECTS = 20_000  # between two looks of the garbage collector; Python's own figure is 700
 
 
@@ -64,6 +67,7 @@ class Supervisor:
     options: Options
     tally: Tally = field(default_factory=Tally)
     _lease: Lease | None = None
+    _told: Pace = field(default_factory=lambda: Pace(TOLD_SECONDS))
 
     def run(self) -> Tally:
         """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
@@ -120,7 +124,7 @@ class Supervisor:
     def _serve(self, worker: int, pool: ProcessPool | InlinePool, duties: Duties, signals: StopSignals) -> bool:
         """Serve under one worker row. True: done; False: the lease was lost, start anew."""
         options, settings = self.options, get_settings()
-        lease = self._lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS)
+        lease = self._lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.heartbeat_seconds)
         lease.start()
         if not duties.is_alive():
             duties.start()
@@ -139,6 +143,7 @@ class Supervisor:
         try:
             while not signals.count and not self._done(loop):
                 loop.tick()
+                self._look_around(loop, lease, signals)
                 if lease.lost.is_set():
                     pool.close()
                     pool.start()
@@ -154,6 +159,18 @@ class Supervisor:
             lease.stop()
             loop.talks.close()
             store.close(options.using)
+
+    def _look_around(self, loop: WorkLoop, lease: Lease, signals: StopSignals) -> None:
+        """Take in a change of the number of processes, and have the lease tell what each of them is at."""
+        if signals.more:
+            more, signals.more = signals.more, 0
+            signals.drain()
+            loop.buffer.put_back(loop.pool.resize(loop.pool.size + more))
+            events.emit(events.EventName.WORKER_RESIZED, worker_id=loop.worker, processes=loop.pool.size)
+        now = time.monotonic()
+        if self._told.due(now):
+            self._told.took(now, 0.0)
+            lease.info = json.dumps({"processes": loop.pool.size, "slots": loop.pool.slots(now)})
 
     def _done(self, loop: WorkLoop) -> bool:
         if loop.in_hand():

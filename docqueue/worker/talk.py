@@ -22,7 +22,6 @@ from docqueue.worker.outage import passing
 from docqueue.worker.protocol import ProgressReport, Report
 
 AHEAD_SECONDS = 0.5  # hold no more unstarted items than will start within this
-BATCHES_AHEAD = 2  # and no more of those: one at work while the next is fetched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +46,11 @@ class Appetite:
         while it is less than half of what may be in hand.
         """
         queues = len({queue, *others, *(held for held, count in self.held.items() if count)})
-        batch = get_settings().BATCH_SIZE
+        settings = get_settings()
+        batch = settings.BATCH_SIZE
         pace, ahead = self.pace.get(queue), 0
         if pace is not None:
-            ahead = min(BATCHES_AHEAD * batch, int(AHEAD_SECONDS / max(pace, self.busy_seconds, 1e-5)))
+            ahead = min(settings.PREFETCH, int(AHEAD_SECONDS / max(pace, self.busy_seconds, 1e-5)))
         target = -(-self.size * (1 + ahead) // queues)
         room = target - self.held.get(queue, 0)
         return 0 if room < max(1, min(batch, target // 2)) else min(batch, room)
@@ -77,14 +77,15 @@ class Request:
 class Answer:
     """What came of a request, as far as it came before `error`.
 
-    `asked`: it tried to claim; `alone`: what it claimed must run alone; `followed`: items that waited for one of those
-    completed were let go; `vain`: it looked and found nothing; `open`, `suspects`: there may be more to claim;
+    `cancelled`: items that somebody asked to cancel, and how many seconds ago; `asked`: it tried to claim; `alone`:
+    what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
+    looked and found nothing; `open`, `suspects`: there may be more to claim;
     `sole`: no other worker lives.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
     told: list[ProgressReport] = field(default_factory=list)
-    cancelled: list[int] = field(default_factory=list)
+    cancelled: dict[int, float] = field(default_factory=dict)
     claimed: list[ClaimedItem] = field(default_factory=list)
     alone: bool = False
     asked: bool = False
@@ -130,13 +131,13 @@ class Talk:
             rows = store.run(self.using, "progress", {**params, "stage": said.stage, "message": said.message})
             answer.told.append(said)
             if rows and rows[0][0]:
-                answer.cancelled.append(said.item.id)
+                answer.cancelled[said.item.id] = 0.0
         if request.known is not None:
             began = time.monotonic()
             settling.release_unknown(self.using, self.worker, request.known)
             answer.recover_seconds = time.monotonic() - began
         if request.look and request.in_hand:
-            answer.cancelled += claiming.cancel_asked(self.using, request.in_hand)
+            answer.cancelled |= claiming.cancel_asked(self.using, request.in_hand)
         rest = [r for r in request.ended if not isinstance(r.outcome, outcomes.Completed)]
         if rest:
             self._carefully(rest, answer, self._settle)

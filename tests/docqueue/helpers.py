@@ -14,8 +14,9 @@ import psycopg
 from django.db import connection, connections
 from psycopg.adapt import Dumper
 
-from docqueue import claiming, history
+from docqueue import claiming, history, settling
 from docqueue.models import Worker
+from docqueue.outcomes import Snoozed
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
 from docqueue.states import Status, WaitReason
 
@@ -99,6 +100,8 @@ def in_state(
     match status, reason:
         case Status.WAITING, WaitReason.SNOOZED:
             service.snooze(claim, 3600, now=T0)
+        case Status.WAITING, WaitReason.NO_HANDLER | WaitReason.UNWELL:
+            settling.settle(service.using, [(claim, Snoozed(seconds=3600, reason=reason))], T0)
         case Status.WAITING, _:
             service.mark_failed(claim, "no", retry_after=3600, now=T0)
         case Status.COMPLETED, _:

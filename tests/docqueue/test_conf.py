@@ -84,7 +84,6 @@ def test_a_value_of_the_wrong_type_is_named_with_the_right_one(name, value):
         ("TIMEOUT_SECONDS", 0),
         ("TIMEOUT_SECONDS", float("nan")),
         ("LEASE_SECONDS", float("inf")),
-        ("HEARTBEAT_SECONDS", 0),
         ("CALLER_LEASE_SECONDS", 0),
         ("POLL_SECONDS", 0),
         ("PROCESS_SECONDS", 1e18),
@@ -99,20 +98,8 @@ def test_a_value_out_of_range_is_named(name, value):
     assert any(f"DOCQUEUE[{name!r}]" in problem for problem in conf.problems({name: value}))
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"HEARTBEAT_SECONDS": 11.0, "LEASE_SECONDS": 30.0},
-        {"LEASE_SECONDS": 20.0},
-    ],
-)
-def test_settings_that_contradict_each_other_are_named(raw):
-    [problem] = conf.problems(raw)
-    assert problem.startswith("DOCQUEUE['")
-
-
 def test_whole_numbers_are_taken_for_durations():
-    assert conf.problems({"LEASE_SECONDS": 60, "HEARTBEAT_SECONDS": 20}) == []
+    assert conf.Settings(LEASE_SECONDS=60).heartbeat_seconds == 20
 
 
 def test_every_problem_is_reported_at_once():

@@ -278,3 +278,9 @@ def test_a_cancel_that_commits_while_the_reaper_looks_is_not_forgotten(service):
     assert [(r[0], r[1]) for r in reaping.result()] == [(claim.id, "cancelled")]
     assert row(claim.id) is None
     assert past(claim.id)["status"] == "cancelled"
+
+
+def test_while_all_workers_are_well_a_round_asks_one_question(service, django_assert_num_queries):
+    held_item(service)
+    with django_assert_num_queries(1):
+        assert reap.run("default", later(30)) == 0

@@ -24,7 +24,7 @@ FILES = 40
 @pytest.fixture
 def env(project_env):
     """A short lease, so that what a dead worker held is free again soon."""
-    return project_env | {"DOCQUEUE_LEASE_SECONDS": "3", "DOCQUEUE_HEARTBEAT_SECONDS": "1"}
+    return project_env | {"DOCQUEUE_LEASE_SECONDS": "3"}
 
 
 @pytest.mark.parametrize("completed", [0, 5], ids=["while unpacking", "while indexing"])

@@ -210,3 +210,41 @@ def surroundings(ctx):
         "limit": resource.getrlimit(resource.RLIMIT_AS),
         "connected": [c.alias for c in connections.all(initialized_only=True) if c.connection is not None],
     }
+
+
+@handler("test.stalling", stall_seconds=0.3, max_attempts=1)
+def stalling(ctx):
+    """Say something, then nothing more."""
+    ctx.progress(1)
+    time.sleep(ctx.payload.get("seconds", 60))
+
+
+@handler("test.stalling_ends", stall_seconds=0.3, end_stalled=True, max_attempts=1)
+def stalling_ends(ctx):
+    stalling(ctx)
+
+
+@handler("test.chatty", stall_seconds=0.5, end_stalled=True, max_attempts=1)
+def chatty(ctx):
+    """Go on for longer than a stall, and say so all the time."""
+    for n in range(12):
+        ctx.progress(n, stage=str(n))
+        time.sleep(0.1)
+
+
+@handler("test.three_helpers", memory_mb=128, max_attempts=1)
+def three_helpers(ctx):
+    """Three programs, each within the limit, together beyond it."""
+    text = "import time; x = b'x' * (60 << 20); time.sleep(60)"
+    for program in [subprocess.Popen([sys.executable, "-c", text]) for _ in range(3)]:
+        program.wait()
+
+
+_leak: list[bytes] = []
+
+
+@handler("test.grow")
+def grow(ctx):
+    """Keep what it has made for good: a leak."""
+    _leak.append(b"x" * (ctx.payload["mb"] << 20))
+    return os.getpid()

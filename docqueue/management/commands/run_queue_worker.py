@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError
 
+from docqueue import conf
 from docqueue.conf import get_settings
+from docqueue.exceptions import ConfigurationError
+from docqueue.worker import reload
 from docqueue.worker.supervisor import Options, Supervisor
 
 
@@ -22,24 +27,43 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         settings = get_settings()
         parser.add_argument("--queue", action="append", default=[], help="serve only this queue (repeatable)")
-        parser.add_argument("--exclude-queue", action="append", default=[], help="do not serve this queue")
+        parser.add_argument("--exclude-queue", action="append", default=[], help="do not serve this queue (repeatable)")
         parser.add_argument("--processes", type=int, default=settings.PROCESSES, help="executor processes")
-        parser.add_argument("--grace-seconds", type=float, default=settings.GRACE_SECONDS)
+        parser.add_argument("--prefetch", type=int, default=settings.PREFETCH, help=conf.HELP["PREFETCH"])
+        parser.add_argument("--poll-seconds", type=float, default=settings.POLL_SECONDS, help=conf.HELP["POLL_SECONDS"])
+        parser.add_argument(
+            "--grace-seconds", type=float, default=settings.GRACE_SECONDS, help=conf.HELP["GRACE_SECONDS"]
+        )
         parser.add_argument("--max-items", type=int, default=None, help="end after so many items")
         parser.add_argument("--drain", action="store_true", help="end when nothing is left to claim")
         parser.add_argument("--in-process", action="store_true", help="no executor processes (development only)")
+        parser.add_argument("--reload", action="store_true", help="start anew when code changes (only with DEBUG)")
         parser.add_argument("--name", default="", help="shown in the admin; default host:pid")
         parser.add_argument("--database", default=settings.DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["processes"] < 1:
             raise CommandError("--processes must be at least 1.")
+        if options["reload"]:
+            if not django_settings.DEBUG:
+                raise CommandError("--reload is for development: it needs DEBUG = True.")
+            sys.exit(reload.run([arg for arg in sys.argv if arg != "--reload"]))
         show_events()
+        told = {"PREFETCH": options["prefetch"], "POLL_SECONDS": options["poll_seconds"]}
+        try:
+            with conf.overridden(**told):
+                self.work(options)
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+
+    def work(self, options: dict[str, Any]) -> None:
+        """Until it has been told to stop."""
+        settings = get_settings()
         supervisor = Supervisor(
             options=Options(
                 using=options["database"],
-                queues=tuple(options["queue"]) or get_settings().QUEUES,
-                exclude=tuple(options["exclude_queue"]),
+                queues=tuple(options["queue"]) or settings.QUEUES,
+                exclude=tuple(options["exclude_queue"]) or settings.EXCLUDE_QUEUES,
                 processes=options["processes"],
                 in_process=options["in_process"],
                 grace_seconds=options["grace_seconds"],

@@ -21,7 +21,6 @@ LEASE_SECONDS = 3
 SHORT = {
     "DJANGO_SETTINGS_MODULE": "tests.docqueue.worker.project",
     "DOCQUEUE_LEASE_SECONDS": str(LEASE_SECONDS),
-    "DOCQUEUE_HEARTBEAT_SECONDS": "1",
     "LOG_FORMAT": "json",
 }
 

@@ -48,11 +48,14 @@ def test_every_outcome_reaches_the_row_it_belongs_to(service: DocumentQueueServi
     }
 
 
-def test_an_operation_that_nobody_knows_is_snoozed_and_costs_no_attempt(service: DocumentQueueService) -> None:
+def test_an_operation_that_nobody_knows_waits_for_a_worker_that_does_and_costs_no_attempt(
+    service: DocumentQueueService,
+) -> None:
     item = service.enqueue(None, "test.noop").id
     QueueItem.objects.filter(id=item).update(operation="test.of_the_next_release")
     drain(make_loop())
-    assert (row(item)["wait_reason"], row(item)["attempt"]) == ("snoozed", 0)
+    assert (row(item)["wait_reason"], row(item)["attempt"]) == ("no_handler", 0)
+    assert "no handler for test.of_the_next_release" in service.explain(item)
 
 
 def test_a_claim_whose_answer_was_lost_gives_its_items_back(

@@ -117,4 +117,4 @@ def test_interrupted_it_releases_what_it_holds(
     with pytest.raises(KeyboardInterrupt):
         process_document_queue()
     assert (row(item)["status"], row(item)["attempt"], row(item)["suspect"]) == ("pending", 0, False)
-    assert outcomes(item) == []
+    assert outcomes(item) == ["interrupted"]

@@ -41,7 +41,7 @@ def test_in_process_runs_handlers_in_the_worker_itself(service: DocumentQueueSer
     QueueItem.objects.filter(id=unknown).update(operation="test.of_the_next_release")
     call_command("run_queue_worker", "--drain", "--in-process")
     assert HistoryItem.objects.get().result == os.getpid()
-    assert (row(unknown)["wait_reason"], row(unknown)["attempt"]) == ("snoozed", 0)
+    assert (row(unknown)["wait_reason"], row(unknown)["attempt"]) == ("no_handler", 0)
 
 
 @pytest.mark.usefixtures("make_pool")

@@ -45,7 +45,7 @@ def test_results_of_an_outage_are_kept_and_settled_under_the_same_lease(
     """The outage is longer than the lease; nobody took the worker for lost meanwhile, so its lease still stands."""
     file = tmp_path / "marks"
     item = service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 1}).id
-    lease = {"DOCQUEUE_LEASE_SECONDS": 2, "DOCQUEUE_HEARTBEAT_SECONDS": 0.5}
+    lease = {"DOCQUEUE_LEASE_SECONDS": 2}
     worker = manage.worker("--processes", 1, DATABASE_URL=proxy.url(), **lease)
     until(lambda: bool(marks(file)))
     was = worker_row(worker).id
@@ -116,7 +116,7 @@ def test_with_every_session_ended_again_and_again_each_effect_happens_once(
         pause.wait(0.15)
     until(lambda: completed() == len(ids), 30)
     effects_once(ids)
-    assert not Attempt.objects.exists()
+    assert set(Attempt.objects.values_list("outcome", "code")) <= {("interrupted", "database_unwell")}
     assert set(HistoryItem.objects.values_list("attempt", "crashes")) == {(1, 0)}
     assert all(w.popen.poll() is None for w in workers)
     assert Worker.objects.filter(kind="worker", lost_at=None, stopped_at=None).count() == 2

@@ -71,7 +71,8 @@ def test_two_signals_end_it_now_and_release_what_ran_uncharged(
     assert {(r["status"], r["attempt"], r["crashes"], r["suspect"]) for r in map(row, ids)} == {
         ("pending", 0, 0, False)
     }
-    assert not Attempt.objects.exists()
+    assert set(Attempt.objects.values_list("outcome", "code")) == {("interrupted", "worker_stopped")}
+    assert {a.item_id for a in Attempt.objects.all()} == {int(line[0]) for line in marks(file)}, "the two that ran"
     until(lambda: gone(family), 2)
 
 
@@ -127,3 +128,23 @@ def test_a_worker_that_waits_for_its_database_is_calm_and_stops_when_told(manage
     family = worker.family()
     assert worker.stop(3) == 0
     until(lambda: gone(family), 3)
+
+
+def test_ttin_and_ttou_change_the_number_of_processes_while_it_works(
+    manage: Manage, service: DocumentQueueService, tmp_path: Path
+) -> None:
+    file = tmp_path / "marks"
+    ids = [linger(service, file, 60) for _ in range(4)]
+    worker = manage.worker("--processes", 1)
+    until(lambda: len(marks(file)) == 1)
+    for _ in range(2):
+        worker.signal(signal.SIGTTIN)
+    until(lambda: len(marks(file)) == 3)
+    assert len(worker.executors()) == 3
+    assert worker.said("worker_resized")[-1]["processes"] == 3
+    until(lambda: len(Worker.objects.get(kind="worker").info.get("slots", ())) == 3)
+    at_work = {slot["item_id"] for slot in Worker.objects.get(kind="worker").info["slots"]}
+    assert at_work == {int(line[0]) for line in marks(file)} < set(ids)
+    worker.signal(signal.SIGTTOU)
+    until(lambda: worker.said("worker_resized")[-1]["processes"] == 2)
+    assert not Attempt.objects.exists(), "whatever runs may end"

@@ -36,6 +36,6 @@ def test_a_fault_in_the_supervisor_ends_it_with_its_items_released_and_its_child
     with pytest.raises(ProgrammingError, match="no such column"):
         Supervisor(options=Options(using="default", processes=1)).run()
     assert (row(item)["status"], row(item)["attempt"], row(item)["suspect"]) == ("pending", 0, False)
-    assert not Attempt.objects.exists()
+    assert [a.outcome for a in Attempt.objects.all()] == ["interrupted"]
     assert Worker.objects.get().stopped_at is not None
     assert gone(psutil.Process(pid) for pid in [int(marks(file)[0][2])] if psutil.pid_exists(pid))

@@ -64,7 +64,7 @@ def test_a_supervisor_never_waits_for_a_child_that_is_at_an_item(make_pool: Make
     pool.feed(big, 100)
     pool.feed(small, 300)
     for _ in range(1000):
-        pool.cancel(first.id)
+        pool.cancel(first.id, time.monotonic())
     assert time.monotonic() - began < 5
     assert len(big) == 20
     assert 0 < len(small) < 200
@@ -91,7 +91,7 @@ def test_a_cancelled_item_that_has_not_started_is_not_started(make_pool: MakePoo
     pool = make_pool(1)
     first, behind = slow(tmp_path / "marks", 0.2), work("test.echo")
     pool.feed(deque([first, behind]), 5)
-    pool.cancel(behind.id)
+    pool.cancel(behind.id, time.monotonic())
     found = {r.item.id: r.outcome for r in news_of(pool, 2)}
     assert found[behind.id] == outcomes.Released()
 
