@@ -207,10 +207,10 @@ def connection(using: str) -> BaseDatabaseWrapper:
     return connections[using]
 
 
-PREPARED = frozenset({"step", "look"})
+PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
-BY_INDEX = PREPARED | {"promote_due", "promote_keys"}
+BY_INDEX = frozenset({"step", "look", "promote_due", "promote_keys"})
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 
 _DETOURS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")

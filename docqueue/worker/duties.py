@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.db import Error as DatabaseError
+
 from docqueue import store
 from docqueue.maintenance import REAP, all_duties, perform
 from docqueue.worker.pace import Pace
@@ -27,8 +29,10 @@ class Duties(threading.Thread):
     def run(self) -> None:
         """Until stopped."""
         due = {duty: Pace(duty.every_seconds) for duty in all_duties()}
+        session: store.Session | None = None
         with store.own_connection(self.using):
             while not self._ended.is_set():
+                session = self._prepared(session)
                 for duty, pace in due.items():
                     began = time.monotonic()
                     if pace.due(began) and not self._ended.is_set():
@@ -37,6 +41,16 @@ class Duties(threading.Thread):
                         jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
                         pace.took(began, time.monotonic() - began, jitter)
                 self._ended.wait(max(0.05, min(pace.next for pace in due.values()) - time.monotonic()))
+
+    def _prepared(self, session: store.Session | None) -> store.Session | None:
+        """This thread's connection as a session of our own, in which what is asked every second is prepared."""
+        try:
+            if session is None or not session.fit():
+                session = store.Session(self.using) if store.connected(self.using) else None
+        except DatabaseError:  # it broke meanwhile; the next duty says so
+            store.close(self.using)
+            session = None
+        return session
 
     def stop(self) -> None:
         """End the thread after the duty it is at."""
