@@ -105,5 +105,9 @@ VARIANTS = (
         label="docqueue, executors (--processes 2)", peer="docqueue", work=("--processes", "2"), slots=2,
         drain={1: 40_000},
     ),
+    Variant(
+        label="docqueue, executors, ctx.complete() in each", peer="docqueue", work=("--processes", "2"), slots=2,
+        fill=("completing",), drain={1: 10_000},
+    ),
     *(Variant(label=peer.label, peer=peer.name) for peer in PEERS if peer.name != "docqueue"),
 )  # fmt: skip

@@ -16,6 +16,13 @@ def noop(ctx: Context) -> None:
     driving.hit(ctx.payload["n"])
 
 
+@handler("bench.complete", queue="bench")
+def complete(ctx: Context) -> None:
+    """Count, and complete in a transaction of its own, as a handler with database effects does."""
+    with ctx.complete():
+        driving.hit(ctx.payload["n"])
+
+
 @handler("bench.sleep", queue="slow")
 def sleep(ctx: Context) -> None:
     """Count apart from the no-ops, and sleep."""

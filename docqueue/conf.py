@@ -34,12 +34,12 @@ class Settings:
     QUEUES: tuple[str, ...] = ()
     EXCLUDE_QUEUES: tuple[str, ...] = ()
     PROCESSES: int = 2
+    THREADS: int = 0
     LEASE_SECONDS: float = 30.0
     CALLER_LEASE_SECONDS: float = 300.0
     LISTEN: bool = True
     POLL_SECONDS: float = 0.085
     GRACE_SECONDS: float = 30.0
-    KILL_AFTER_SECONDS: float = 5.0
     CANCEL_GRACE_SECONDS: float = 10.0
     BATCH_SIZE: int = 1000
     PREFETCH: int = 2000
@@ -81,12 +81,12 @@ HELP: dict[str, str] = {
     "QUEUES": "Queues that a worker serves; empty: all.",
     "EXCLUDE_QUEUES": "Queues that a worker does not serve.",
     "PROCESSES": "Executor processes of one worker.",
+    "THREADS": "Threads of one more process, for handlers with isolation='thread'; 0: none, they run as all do.",
     "LEASE_SECONDS": "A worker that has not renewed its lease for so long is lost: its items run elsewhere.",
     "CALLER_LEASE_SECONDS": "Lease of a caller of mark_in_progress or claim outside a worker.",
     "LISTEN": "Tell idle workers at once by LISTEN/NOTIFY. Off: they poll, as behind a pooler in transaction mode.",
     "POLL_SECONDS": "Wait of an idle worker between looks at the queue, where it is not told by LISTEN/NOTIFY.",
     "GRACE_SECONDS": "How long a stopping worker lets running handlers finish.",
-    "KILL_AFTER_SECONDS": "Time between SIGTERM and SIGKILL for a handler that overran.",
     "CANCEL_GRACE_SECONDS": "How long a running handler may go on after a cancel before its process is ended.",
     "BATCH_SIZE": "Most items that one claim takes.",
     "PREFETCH": "Most items fetched ahead for each executor process; fewer, where they are not quick.",

@@ -14,6 +14,7 @@ from docqueue.items import ClaimedItem
 from docqueue.steps import Steps
 from docqueue.validation import result_text
 
+IDLE_IN_COMPLETE_MS = 5_000  # between two statements: an open transaction holds up vacuum, and locks others out
 PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go
 
 
@@ -127,7 +128,8 @@ class Context:
         The writes must go to the queue's database. The fenced removal of the item comes last before COMMIT; when
         the claim is not the newest any more, everything rolls back and `LeaseLost` leaves the block. `result` is
         read when the block ends, so the block may still fill it in. Use it once, last, and outside of any
-        transaction: what is around it could still roll the completion back.
+        transaction: what is around it could still roll the completion back. Be short: after 5 s without a statement
+        PostgreSQL ends the transaction, and that is a failed attempt.
         """
         if self.settled:
             raise RuntimeError("ctx.complete() was used already: the item is completed")
@@ -135,6 +137,8 @@ class Context:
             raise RuntimeError("ctx.complete() opens the transaction itself: use it outside of any other")
         history.ensure(self.using)
         with store.atomic(self.using):
+            if not self._tested:
+                store.run(self.using, "limit_idle", {"milliseconds": IDLE_IN_COMPLETE_MS})
             yield
             text = result_text(result)
             if not settling.complete(self.using, [(self.item, text)]):

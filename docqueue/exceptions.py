@@ -57,6 +57,13 @@ class PayloadNotJson(InvalidItem):
     hint = "Pass a dict of strings, numbers, booleans, None, lists and dicts."
 
 
+class PayloadMisfit(InvalidItem):
+    """The payload does not fit what the operation's handler declares."""
+
+    code = "payload_misfit"
+    hint = "Compare the payload's keys with the `payload` that the handler was registered with."
+
+
 class InvalidPriority(InvalidItem):
     """The priority is not a whole number from -100 to 100, nor 'high', 'normal', 'medium' or 'low'."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from docqueue.retry import RetryPolicy
 if TYPE_CHECKING:
     from docqueue.context import Context
 
+PROCESS, THREAD = "process", "thread"
 HandlerFunction = Callable[["Context"], Any]
 DeadHook = Callable[[int, str, str], None]
 
@@ -31,6 +33,8 @@ class Handler:
     retry: RetryPolicy | None = None
     stall_seconds: float | None = None
     end_stalled: bool = False
+    payload: Callable[..., Any] | None = None
+    isolation: str = PROCESS
 
     @property
     def policy(self) -> RetryPolicy:
@@ -44,6 +48,8 @@ class Handler:
 
 
 _registry: dict[str, Handler] = {}
+typed: set[str] = set()
+"""Operations whose handlers declare their payload."""
 _dead_hooks: dict[str, DeadHook] = {}
 
 
@@ -57,11 +63,16 @@ def handler(
     retry: RetryPolicy | None = None,
     stall_seconds: float | None = None,
     end_stalled: bool = False,
+    payload: Callable[..., Any] | None = None,
+    isolation: str = PROCESS,
 ) -> Callable[[HandlerFunction], HandlerFunction]:
     """Register the decorated function as the handler of `operation`.
 
     A run that makes no progress for `stall_seconds` is reported as stalled; with `end_stalled` it is ended, and that is
-    a failed attempt.
+    a failed attempt. `payload`: a dataclass, or anything that is called with keywords; a payload whose keys it would
+    not take is refused at enqueue (`PayloadMisfit`), and `queue_check` finds those that are on their way. `isolation`:
+    "process", or "thread" for a handler that mostly waits for others (HTTP, storage): where a worker has `--threads`,
+    it shares a process with its like, and then `memory_mb` is not enforced.
 
     The function gets a `Context` and returns the item's result (JSON) or None. It may raise `Retry`, `Snooze`,
     `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
@@ -69,6 +80,9 @@ def handler(
     """
     if not isinstance(operation, str) or not 0 < len(operation) <= 200 or not operation.isprintable():
         raise ConfigurationError(f"An operation's name is a string of 1 to 200 characters, not {operation!r}.")
+
+    if isolation not in (PROCESS, THREAD):
+        raise ConfigurationError(f"isolation is {PROCESS!r} or {THREAD!r}, not {isolation!r}.")
 
     def register(function: HandlerFunction) -> HandlerFunction:
         new = Handler(
@@ -81,6 +95,8 @@ def handler(
             retry=retry,
             stall_seconds=stall_seconds,
             end_stalled=end_stalled,
+            payload=payload,
+            isolation=isolation,
         )
         known = _registry.get(operation)
         if known is not None and known.where != new.where:
@@ -89,6 +105,7 @@ def handler(
                 hint="Give one of them another operation name.",
             )
         _registry[operation] = new
+        (typed.discard if payload is None else typed.add)(operation)
         return function
 
     return register
@@ -133,7 +150,36 @@ def get(operation: str) -> Handler:
     return found
 
 
+def threaded(operation: str) -> bool:
+    """Whether this operation's handler may share its process with others."""
+    found = _registry.get(operation)
+    return found is not None and found.isolation == THREAD
+
+
+def isolations() -> dict[str, set[str]]:
+    """By queue, how the handlers registered for it want to run."""
+    found: dict[str, set[str]] = {}
+    for known in _registry.values():
+        found.setdefault(known.queue or get_settings().DEFAULT_QUEUE, set()).add(known.isolation)
+    return found
+
+
+def misfit(operation: str, payload: Mapping[str, Any]) -> str:
+    """Why a payload does not fit its operation's handler, in words; empty when it does."""
+    found = _registry.get(operation)
+    if found is None:
+        return f"no handler is registered for {operation}"
+    if found.payload is None:
+        return ""
+    try:
+        inspect.signature(found.payload).bind(**payload)
+    except TypeError as error:
+        return f"{found.payload.__qualname__}: {error}"
+    return ""
+
+
 def forget(operation: str) -> None:
     """Take an operation out of the registry again, for tests."""
     _registry.pop(operation, None)
+    typed.discard(operation)
     _dead_hooks.pop(operation, None)

@@ -6,9 +6,11 @@ can be served; `report` looks at the whole queue, workers included.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError
+from django.db import connections as databases
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -72,7 +74,7 @@ def not_ready() -> str:
 
 
 def _missing_migrations(alias: str) -> int:
-    connection = connections[alias]
+    connection = databases[alias]
     if connection.vendor == "unknown":  # Django's dummy backend: a project whose default database is not set
         return 0
     executor = MigrationExecutor(connection)
@@ -88,7 +90,7 @@ def report() -> dict[str, Any]:
         return _answer(database=False, queue=False, worker=False, details={"hints": [reason]})
     try:
         found = DocumentQueueService().get_queue_stats()
-        concurrency, by_cron = _workers()
+        concurrency, by_cron, connections = _workers()
     except (DatabaseError, InterfaceError):
         return _answer(database=False, queue=False, worker=False, details={"hints": [NO_DATABASE]})
     oldest = max((c.oldest_due_seconds or 0.0 for c in found.queues.values()), default=0.0)
@@ -111,18 +113,24 @@ def report() -> dict[str, Any]:
         },
         "worker_concurrency": concurrency,
         "workers": found.workers,
+        "worker_connections": connections,
         "oldest_due_seconds": round(oldest, 3),
         "hints": hints,
     }
     return _answer(database=True, queue=queue, worker=worker, details=details)
 
 
-def _workers() -> tuple[int, bool]:
-    """How many items can run at once, and whether the queue was last served by cron rather than by a worker."""
+def _workers() -> tuple[int, bool, dict[str, int]]:
+    """How many items can run at once; whether the queue was last served by cron rather than by a worker; how the
+    connections of live workers and their processes were at their last heartbeat (ok, reconnecting, read-only, down).
+    """
     rows = Worker.objects.using(get_settings().DATABASE).exclude(kind=Worker.Kind.CALLER)
     live = rows.filter(kind=Worker.Kind.WORKER, lost_at=None, stopped_at=None, lease_expires_at__gte=Now())
     newest = rows.order_by("-id").values_list("kind", flat=True).first()
-    return sum(live.values_list("processes", flat=True)), newest == Worker.Kind.CRON
+    told = list(live.values_list("processes", "info"))
+    slots = [slot for _, info in told for slot in info.get("slots", ()) if isinstance(slot, dict)]
+    states = Counter(str(about["database"]) for about in [*(info for _, info in told), *slots] if "database" in about)
+    return sum(processes for processes, _ in told), newest == Worker.Kind.CRON, dict(states)
 
 
 def _answer(*, database: bool, queue: bool, worker: bool, details: dict[str, Any]) -> dict[str, Any]:

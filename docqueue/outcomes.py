@@ -89,9 +89,13 @@ class Snoozed:
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """Handed back: the attempt is given back, the place in the lane kept. `cause`: it ran, and was cut off."""
+    """Handed back: the attempt is given back, the place in the lane kept. `cause`: it ran, and was cut off.
+
+    `suspect`: it may be what killed its process, so it is to run alone.
+    """
 
     cause: Interrupted | None = None
+    suspect: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +188,7 @@ def bare_row(item_id: int, token: int, outcome: Released | Snoozed) -> dict[str,
         fields |= {"outcome": "interrupted", "code": cause.code, "message": clean(cause.message)[:MESSAGE_MAX]}
         fields |= {"fingerprint": text_fingerprint("interrupted", cause.code)}
     if isinstance(outcome, Released):
-        return fields | {"target": Status.PENDING}
+        return fields | {"target": Status.PENDING, "suspect": outcome.suspect}
     until = None if outcome.until is None else outcome.until.isoformat()
     wait = {"delay_seconds": outcome.seconds, "next_at": until, "wait_reason": outcome.reason}
     return fields | {"target": Status.WAITING} | wait

@@ -21,6 +21,7 @@ from django.db.utils import InterfaceError
 from psycopg import ClientCursor
 from psycopg import Cursor as ServerCursor
 
+from docqueue import shift
 from docqueue.items import ClaimedItem
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ LOCK_CLASS = 0x646F6371  # "docq": the class of our advisory locks, one slot per
 CHANNEL = "docqueue"  # of our notifications; the payload is the queue's name
 UNWELL_SQLSTATE_CLASSES = ("08", "53", "57P")
 READ_ONLY_SQLSTATE = "25006"
+IDLE_SQLSTATE = "25P03"
 
 
 class _Copy(Protocol):
@@ -58,12 +60,12 @@ def run(using: str, name: str, params: Params) -> list[Row]:
     wrapper = connections[using]
     if name in PREPARED and wrapper.connection in _own:
         with wrapper.wrap_database_errors, ServerCursor(wrapper.connection) as server:
-            return server.execute(sql(name), {"now": None, **params}, prepare=True, binary=True).fetchall()
+            return server.execute(sql(name), shift.bound(params), prepare=True, binary=True).fetchall()
     with wrapper.cursor() as cursor:
         text = sql(name)
         if name in BY_INDEX and wrapper.get_autocommit() and isinstance(cursor.cursor, ClientCursor):
             text = f"{BY_INDEX_LOCALLY}; {text}"  # sent as one query, and so one transaction
-        cursor.execute(text, {"now": None, **params})
+        cursor.execute(text, shift.bound(params))
         while cursor.nextset():
             pass
         return cursor.fetchall() if cursor.pgresult.nfields else []  # .description would make an object per column
@@ -72,7 +74,7 @@ def run(using: str, name: str, params: Params) -> list[Row]:
 def count(using: str, name: str, params: Params) -> int:
     """Execute statement `name` and return how many rows it changed."""
     with connections[using].cursor() as cursor:
-        cursor.execute(sql(name), {"now": None, **params})
+        cursor.execute(sql(name), shift.bound(params))
         return int(cursor.rowcount)
 
 
@@ -222,6 +224,13 @@ OWN_SETTINGS = "; ".join(
 _own: WeakSet[Any] = WeakSet()
 
 
+def direct(using: str) -> bool:
+    """Whether this thread's connection leads to PostgreSQL itself: behind a pooler the backend has another number."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        return bool(cursor.fetchone() == (connections[using].connection.info.backend_pid,))
+
+
 class Session:
     """This thread's open connection, made a session of our own where it is one: `direct`.
 
@@ -232,13 +241,12 @@ class Session:
         self._wrapper = connections[using]
         self._raw = self._wrapper.connection
         self._heard: Callable[[str], None] | None = None
-        with self._wrapper.cursor() as cursor:
-            cursor.execute("select pg_backend_pid()")
-            self.direct = bool(cursor.fetchone() == (self._raw.info.backend_pid,))
-            if self.direct:
+        self.direct = direct(using)
+        if self.direct:
+            with self._wrapper.cursor() as cursor:
                 cursor.execute(OWN_SETTINGS)
-                self._raw.prepare_threshold = 0
-                _own.add(self._raw)
+            self._raw.prepare_threshold = 0
+            _own.add(self._raw)
 
     @property
     def listening(self) -> bool:
@@ -269,6 +277,15 @@ class Session:
             while notification := self._raw.pgconn.notifies():
                 if self._heard is not None:
                     self._heard(notification.extra.decode())
+
+
+def state(using: str) -> str:
+    """How this thread's connection is: ok, read-only, down. Opens one if there is none, closes one that is broken."""
+    try:
+        return "ok" if run(using, "writable", {})[0][0] else "read-only"
+    except (OperationalError, InterfaceError):
+        close(using)
+        return "down"
 
 
 def connected(using: str) -> bool:

@@ -21,6 +21,7 @@ from docqueue.exceptions import (
     InvalidKey,
     InvalidOption,
     InvalidPriority,
+    PayloadMisfit,
     PayloadNotJson,
     PayloadTooLarge,
 )
@@ -106,6 +107,8 @@ class Checker:
         kind = self._kind(item)
         document_id = None if item.document_id is None else key("document_id", str(item.document_id))
         ordering_key = document_id if item.ordering_key == DOCUMENT else item.ordering_key
+        if kind.operation in handlers.typed and (wrong := handlers.misfit(kind.operation, item.payload or {})):
+            raise PayloadMisfit(f"The payload does not fit {kind.operation}: {wrong}.")
         run_after, delay_seconds = item.run_after, item.delay_seconds
         if run_after is not None or delay_seconds is not None:
             delay_seconds = _check_time(run_after, delay_seconds)

@@ -35,13 +35,14 @@ def enqueue_one(count: int, pause: float = 0.0) -> dict[str, Any]:
 
 
 def sender(kind: str) -> Callable[[range], Any]:
-    """The bulk call for items that are `plain`, `keyed` (a document each) or `slow`."""
+    """The bulk call for items that are `plain`, `keyed` (a document each), `completing` or `slow`."""
     from docqueue.service import DocumentQueueService, NewItem
 
     service = DocumentQueueService()
     make = {
         "plain": lambda n: NewItem(operation="bench.noop", payload=driving.payload(n)),
         "keyed": lambda n: NewItem(document_id=n, operation="bench.noop", payload=driving.payload(n)),
+        "completing": lambda n: NewItem(operation="bench.complete", payload=driving.payload(n)),
         "slow": lambda n: NewItem(operation="bench.sleep", payload={"n": n, "seconds": SLOW_SECONDS}),
     }[kind]
     return lambda numbers: service.enqueue_many([make(n) for n in numbers])

@@ -87,6 +87,20 @@ PROCESSED = {
     "lost": 0,
     "seconds": 3.204,
 }
+PROBED = {
+    "ok": True,
+    "item_id": 42,
+    "queue": "default",
+    "seconds": 0.0081,
+    "steps": {"enqueue": 1.214, "claim": 1.702, "run": 0.911, "complete": 1.388, "read": 2.9},
+    "why": "",
+}
+NOT_PROBED = PROBED | {
+    "ok": False,
+    "seconds": 10.0032,
+    "steps": {},
+    "why": "Waiting for a worker. No worker serves queue default: run manage.py run_queue_worker --queue default",
+}
 DEAD_LETTERS = {
     "results": [
         {
@@ -131,6 +145,7 @@ HEALTH = {
     "details": {
         "queue_counts": {"waiting": 4, "active": 2, "completed": 120, "failed": 1},
         "worker_concurrency": 4,
+        "worker_connections": {"ok": 3},
         "workers": 2,
         "oldest_due_seconds": 0.8,
         "hints": [],

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.urls import path
 
 from docqueue.api import views
+from docqueue.api.selftest import SelftestView
 
 app_name = "docqueue"
 
 urlpatterns = [
     path("queue/process", views.ProcessView.as_view(), name="process"),
+    path("queue/selftest", SelftestView.as_view(), name="selftest"),
     path("queue/stats", views.StatsView.as_view(), name="stats"),
     path("health", views.HealthView.as_view(), name="health"),
     path("items", views.ItemsView.as_view(), name="items"),

@@ -58,14 +58,11 @@ class QueueView(APIView):
         return str(user.get_username()) if user and user.is_authenticated else "process token"
 
 
-class ProcessView(QueueView):
-    """Run what is due, for a cron job."""
-
-    permission_classes = (MayProcessQueue,)
+class OutsideTransactionsView(QueueView):
+    """What makes items that others must see at once: outside of ATOMIC_REQUESTS. Takes the process token, too."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Outside of ATOMIC_REQUESTS: each item commits by itself, and none waits for the rest of the run."""
         view = super().as_view(**initkwargs)
         for alias in connections:
             view = transaction.non_atomic_requests(using=alias)(view)
@@ -78,6 +75,12 @@ class ProcessView(QueueView):
         if given_token(request) is not None:
             raise WrongToken
         super().permission_denied(request, message, code)
+
+
+class ProcessView(OutsideTransactionsView):
+    """Run what is due, for a cron job: each item commits by itself, and none waits for the rest of the run."""
+
+    permission_classes = (MayProcessQueue,)
 
     @extend_schema(
         operation_id="process_document_queue",

@@ -1,11 +1,15 @@
-"""Items that were claimed and not handed out yet, queue by queue: slow ones must not stand before quick ones."""
+"""Items that were claimed and not handed out yet, queue by queue: slow ones must not stand before quick ones.
+
+What may run in a thread has a line of its own: it must not stand before what needs a process, nor the other way round.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from docqueue import handlers
 from docqueue.items import ClaimedItem
 
 
@@ -16,10 +20,10 @@ class Feed(Protocol):
 
 
 class Buffer:
-    """A line of items for each queue."""
+    """A line of items for each queue and isolation."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, deque[ClaimedItem]] = {}
+        self.lines: dict[tuple[str, bool], deque[ClaimedItem]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self.lines.values()))
@@ -34,11 +38,11 @@ class Buffer:
         after it leaves the emptiest child alone.
         """
         given, spare = 0, False
-        for queue, line in [(queue, line) for queue, line in self.lines.items() if line]:
-            served = feed(queue, line, spare=spare)
+        for key, line in [(key, line) for key, line in self.lines.items() if line]:
+            served = feed(key[0], line, spare=spare)
             spare = spare or not served
             if served:
-                self.lines[queue] = self.lines.pop(queue)
+                self.lines[key] = self.lines.pop(key)
             given += served
         return given
 
@@ -66,9 +70,5 @@ class Buffer:
         self.lines.clear()
         return items
 
-    def count(self) -> Counter[str]:
-        """How many items of each queue."""
-        return Counter({queue: len(line) for queue, line in self.lines.items()})
-
     def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:
-        return self.lines.setdefault(item.queue, deque())
+        return self.lines.setdefault((item.queue, handlers.threaded(item.operation)), deque())

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,26 +19,24 @@ from typing import Any
 
 from django.db import connections
 
-from docqueue import outcomes
+from docqueue import outcomes, store
 from docqueue.items import ClaimedItem
 from docqueue.worker import protocol
 from docqueue.worker.forks import STOP_SIGNALS
+from docqueue.worker.outage import be_impatient
 from docqueue.worker.running import memory_now, run_item
 
 PR_SET_PDEATHSIG = 1
+CHECK_SECONDS = 30  # how often an idle child looks whether its connection still works
 
 
-def main(
-    connection: Connection[Any, Any],
-    tickets: Connection[Any, Any],
-    slot: Any,
-    using: str,
-    databases: dict[str, str],
-) -> None:
-    """Entry of the executor process.
+End = tuple[Any, Any, Any]
+"""What one executor has of its child: where it is told things, its tickets, and a slot: shared memory for the running
+item's id, its start (monotonic ns), and this process's memory then (bytes)."""
 
-    `slot` is shared memory: the running item's id, its start (monotonic ns), and this process's memory then (bytes).
-    """
+
+def main(ends: Sequence[End], using: str, databases: dict[str, str]) -> None:
+    """Entry of the executor process: one end, or one for each of its threads."""
     die_with_parent()
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -49,7 +48,16 @@ def main(
     django.setup()
     for alias, name in databases.items():
         connections[alias].settings_dict["NAME"] = name
-    Child(connection, tickets, slot, using).serve()
+    be_impatient(using)
+    children = [Child(*end, using, limited=len(ends) == 1) for end in ends]
+    if len(children) == 1:
+        children[0].serve()
+    else:
+        threads = [threading.Thread(target=child.serve) for child in children]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     if threading.active_count() > 1:
         os._exit(0)  # a thread that a handler left running must not keep this process
 
@@ -86,7 +94,11 @@ def keep_to_ourselves() -> None:
 class Child:
     """One item at a time, in the order given, each under a ticket."""
 
-    def __init__(self, connection: Connection[Any, Any], tickets: Connection[Any, Any], slot: Any, using: str) -> None:
+    def __init__(
+        self, connection: Connection[Any, Any], tickets: Connection[Any, Any], slot: Any, using: str, *, limited: bool
+    ) -> None:
+        """`limited`: its items' memory is limited, which goes for the whole process."""
+        self.limited = limited
         self.connection = connection
         self.tickets = tickets
         self.slot = slot
@@ -94,6 +106,7 @@ class Child:
         self.todo: deque[ClaimedItem] = deque()
         self.cancelled: set[int] = set()
         self.stopping = False
+        self.database = ""
         self.process = os.getpid()
         self._message_there = select.poll()
         self._message_there.register(connection.fileno(), select.POLLIN)
@@ -124,14 +137,14 @@ class Child:
         self.slot[2] = resident
         self.slot[1] = started
         self.slot[0] = item.id
-        outcome = run_item(item, self.using, self, size=size)
+        outcome = run_item(item, self.using, self, size=size if self.limited else None)
         if os.getpid() != self.process:
             os._exit(0)  # a copy that the handler made by fork(): only the original may go on here
         self.cancelled.discard(item.id)
         self.tell(protocol.Ended(item.id, outcome, (time.monotonic_ns() - started) / 1e9))
         self.slot[0] = 0
 
-    def tell(self, message: protocol.Ended | protocol.Said) -> None:
+    def tell(self, message: protocol.Ended | protocol.Said | protocol.Connected) -> None:
         """Send a message to the supervisor. (`Connection.send` makes a pickler anew for each.)"""
         self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
@@ -144,7 +157,14 @@ class Child:
             try:
                 return os.read(self.tickets.fileno(), 1) != b""
             except BlockingIOError:
-                self._anything_there.poll()
+                if not self._anything_there.poll(CHECK_SECONDS * 1000):
+                    self.look_at_database()
+
+    def look_at_database(self) -> None:
+        """See whether the connection still works, if there is one; one that did not is tried until it does."""
+        if store.connected(self.using) or self.database not in ("", "ok"):
+            self.database = store.state(self.using)
+            self.tell(protocol.Connected(self.database))
 
     def listen(self, *, block: bool = False) -> None:
         """Take in what the supervisor sent."""

@@ -36,6 +36,7 @@ UNREAD_MAX_BYTES = 98_304
 STUCK_SECONDS = 0.25  # an item that runs so long holds up what was given to its child behind it
 DEAF_SECONDS = 1.0
 WATCHED_SECONDS = 0.05  # a run that is younger is within its limits
+WARM_ITEMS = 20
 WEIGH_SECONDS = 0.25  # how often the memory of one that is older is looked at
 
 
@@ -55,6 +56,8 @@ class Executor:
     slow: bool = False  # what it was given last may take long: nothing is put behind it
     ended_for: tuple[int | None, outcomes.Outcome] | None = None
     kill_at: float | None = None
+    threaded: bool = False
+    database: str = ""  # how its connection was, as it said last
     _bytes: dict[int, int] = field(default_factory=dict)
     _unread_bytes: int = 0
     _told: dict[int, float] = field(default_factory=dict)  # items whose cancel it was told of: when that was asked for
@@ -96,7 +99,7 @@ class Executor:
             started=started,
             said_at=self._said_at,
             cancelled_at=self._told.get(item.id),
-            taken_bytes=self._weight - self.slot[2] if self._weighed_at > started else 0,
+            taken_bytes=self.watched_bytes() if self._weighed_at > started else 0,
         )
         verdict = limits.judge(run, now)
         if verdict is None and self._flagged != self.slot[1] and limits.stalled(run, now):
@@ -105,9 +108,21 @@ class Executor:
             events.emit(events.EventName.ITEM_STALLED, logging.WARNING, pid=self.process.pid, **fields)
         return verdict
 
+    def watched_bytes(self) -> int:
+        """How much more memory it uses than when its item began, with what it has started."""
+        return self._weight - int(self.slot[2])
+
+    def judged(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
+        """End its item by force. Returns what has not started and will not here."""
+        back = self.take_back()
+        self.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
+        return back
+
     def slot_shown(self, now: float) -> dict[str, Any]:
         """What it is at, for people."""
         shown: dict[str, Any] = {"pid": self.process.pid, "rss_mb": rss_bytes(self.process.pid or 0) // limits.MIB}
+        if self.database:
+            shown["database"] = self.database
         if (running := self.running()) is not None:
             item, started = running
             since = datetime.fromtimestamp(time.time() - (now - started), UTC)
@@ -118,11 +133,12 @@ class Executor:
     def worn(self, now: float) -> bool:
         """Whether it is to be replaced as soon as nothing is in its hands: for its items, its age or its growth."""
         settings = get_settings()
-        self._fresh = self._fresh or self.slot[2]
-        return (
+        if not self._fresh and self.given >= WARM_ITEMS:  # what handlers load once is no growth
+            self._fresh = self.slot[2]
+        return bool(
             self.given >= settings.CHILD_MAX_ITEMS
             or now >= self._old_at
-            or 0 < settings.CHILD_MAX_GROWTH_MB * limits.MIB < self.slot[2] - self._fresh
+            or (self._fresh and 0 < settings.CHILD_MAX_GROWTH_MB * limits.MIB < self.slot[2] - self._fresh)
         )
 
     def room(self, window: int) -> int:
@@ -180,6 +196,9 @@ class Executor:
         try:
             while self._message_there.poll(0):
                 said = self.connection.recv()
+                if isinstance(said, protocol.Connected):
+                    self.database = said.state
+                    continue
                 item = next((i for i in self.items if i.id == said.item_id), None)
                 if item is None:
                     continue
@@ -238,19 +257,36 @@ class Executor:
         running = self.running()
         if running is not None:
             item, started = running
-            if self.ended_for is None:
-                outcome: outcomes.Outcome | None = outcomes.Crashed(code="crashed", message=death(code))
-            else:
-                # None: we ended it for an item that was done just then, and this one was next in line
-                outcome = self.ended_for[1] if self.ended_for[0] == item.id else None
-            if outcome is not None:
+            if (outcome := self.fate(item)) is not None:
                 self.items.remove(item)
                 news.append(Report(item=item, outcome=outcome, seconds=time.monotonic() - started))
-        if self.ended_for is None and not self.retiring:
+        if not self.expected:
             fields = {"item_id": running[0].id, "operation": running[0].operation} if running else {}
             events.emit(events.EventName.CHILD_DIED, 30, pid=pid, cause=death(code), **fields)
         self.clear_away()
         return list(self.items)
+
+    @property
+    def working(self) -> bool:
+        """Whether it is to run more items."""
+        return not self.retiring
+
+    @property
+    def expected(self) -> bool:
+        """Whether it was to end."""
+        return self.ended_for is not None or self.retiring
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was told to end and nothing is left to do: what a handler started may hold up its exit."""
+        return self.retiring and not self.items
+
+    def fate(self, item: ClaimedItem) -> outcomes.Outcome | None:
+        """What becomes of the item that ran when it ended."""
+        if self.ended_for is None:
+            return outcomes.Crashed(code="crashed", message=death(self.process.exitcode))
+        # None: we ended it for an item that was done just then, and this one was next in line
+        return self.ended_for[1] if self.ended_for[0] == item.id else None
 
     def clear_away(self) -> None:
         """After its end: kill what its handlers started and left behind, close our ends of the pipes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import Protocol
 
 from django.db import Error as DatabaseError
@@ -28,13 +29,17 @@ class Lease(threading.Thread):
     as long as it would by the last answer (`expires`, monotonic); no safety hangs on that, only politeness.
     """
 
-    def __init__(self, using: str, worker: int, lease_seconds: float, heartbeat_seconds: float) -> None:
+    def __init__(
+        self, using: str, worker: int, lease_seconds: float, heartbeat_seconds: float, file: Path | None = None
+    ) -> None:
+        """`file` is touched at each renewal, for probes."""
         super().__init__(name="docqueue-lease", daemon=True)
         self.using = using
         self.worker = worker
         self.lease_seconds = lease_seconds
         self.heartbeat_seconds = heartbeat_seconds
         self.expires = time.monotonic() + lease_seconds
+        self.file = file
         self.info: str | None = None  # JSON for people, written with each renewal
         self._failed_at = float("-inf")
         self.lost = threading.Event()
@@ -43,6 +48,7 @@ class Lease(threading.Thread):
     def run(self) -> None:
         """Renew every `heartbeat_seconds`; after a failure every second."""
         pause = self.heartbeat_seconds
+        self._touch()  # the lease that the row was made with
         with store.own_connection(self.using):
             while not self._ended.wait(pause):
                 asked = time.monotonic()
@@ -62,6 +68,15 @@ class Lease(threading.Thread):
                     events.emit(events.EventName.LEASE_LOST, logging.ERROR, worker_id=self.worker)
                     return
                 self.expires = asked + self.lease_seconds
+                self._touch()
+
+    def _touch(self) -> None:
+        if self.file is not None:
+            try:
+                self.file.touch()
+            except OSError as error:
+                fields = {"duty": "heartbeat file", "error": repr(error)[:300]}
+                events.emit(events.EventName.DUTY_FAILED, logging.ERROR, **fields)
 
     def stands(self) -> bool:
         """Whether this worker may still take itself for alive."""

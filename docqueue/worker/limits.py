@@ -9,6 +9,7 @@ from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
 
 CANCEL_PATIENCE_SECONDS = 0.5  # between SIGTERM and SIGKILL: its time for an end of its own was the grace
+KILL_AFTER_SECONDS = 5.0  # the same for one that overran
 MIB = 1_048_576
 
 
@@ -58,4 +59,4 @@ def stalled(run: Run, now: float) -> bool:
 
 def _end(code: str, why: str, outcome: str = "failed") -> Verdict:
     failed = outcomes.Failed(code=code, message=why, outcome=outcome)
-    return Verdict(outcome=failed, patience=get_settings().KILL_AFTER_SECONDS)
+    return Verdict(outcome=failed, patience=KILL_AFTER_SECONDS)

@@ -146,6 +146,7 @@ class WorkLoop:
     def _appetite(self, now: float) -> Appetite:
         return Appetite(
             size=self.pool.size,
+            sizes=self.pool.sizes,
             held=dict(self._held),
             pace=dict(self.speeds.means),
             busy_seconds=self.pool.busy_seconds(now),
@@ -206,8 +207,7 @@ class WorkLoop:
         self._uncounted = []
 
     def _claimed(self, answer: Answer, now: float) -> None:
-        items = answer.claimed
-        if items:
+        if items := answer.claimed:
             self._eager = True  # there may be more, and this may have been less than is wanted
             self._alone = answer.alone
             self.buffer.append(items)
@@ -233,7 +233,7 @@ class WorkLoop:
 
     def _take_in(self, news: list[News], unstarted: list[ClaimedItem]) -> None:
         self.buffer.put_back(unstarted)
-        if len(self.pool.children) < self.pool.size and not self.stopping:
+        if not self.stopping:
             self.pool.start()
         for report in news:
             if isinstance(report, ProgressReport):

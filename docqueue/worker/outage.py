@@ -28,8 +28,12 @@ IMPATIENCE = {
 
 
 def be_impatient(using: str) -> None:
-    """Set these for this process's connections, where the project's settings do not."""
+    """Set these for this process's connections, where the project's settings do not.
+
+    And have no pool: each of our threads keeps one connection, and a pool in each process would open four more.
+    """
     options = connections.settings[using]["OPTIONS"]
+    options.pop("pool", None)
     for name, value in IMPATIENCE.items():
         options.setdefault(name, value)
 
@@ -57,7 +61,12 @@ class Outage:
             events.emit(events.EventName.DATABASE_UNWELL, logging.ERROR, error=str(error).strip()[:300], **fields)
         store.close(self.using)
         self._pause = min(MOST_SECONDS, max(FIRST_SECONDS, self._pause * 2))
-        self.until = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        self.until = time.monotonic() + self._pause * random.uniform(0.1, 1.0)  # noqa: S311 - jitter
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the last statement failed for it."""
+        return bool(self._pause)
 
     def over(self, **fields: Any) -> None:
         """The database answered."""

@@ -7,21 +7,22 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from django.db import connections
 
-from docqueue import events, outcomes
-from docqueue.conf import get_settings
+from docqueue import events, handlers, outcomes
 from docqueue.items import ClaimedItem
 from docqueue.worker import child as child_process
+from docqueue.worker import limits
 from docqueue.worker.executor import Executor, death
 from docqueue.worker.forks import start_fork_server
 from docqueue.worker.protocol import News
+from docqueue.worker.threads import ThreadExecutor, ThreadGroup
 
 START_PAUSE_SECONDS = 0.2
 START_PAUSE_MAX_SECONDS = 5.0
@@ -30,11 +31,15 @@ CHILD_EXIT_SECONDS = 1.0  # for a child that has nothing more to do
 
 
 class ProcessPool:
-    """`size` children. `method` "forkserver" for workers; "spawn" for a short run inside somebody's process."""
+    """`size` children, and one with `threads` for the handlers that may share a process.
 
-    def __init__(self, using: str, size: int, method: str = "forkserver") -> None:
+    `method` is "forkserver" for workers; "spawn" for a short run inside somebody's process.
+    """
+
+    def __init__(self, using: str, size: int, method: str = "forkserver", threads: int = 0) -> None:
         self.using = using
         self.size = size
+        self.threads = threads
         self.children: list[Executor] = []
         self.failed_starts = 0
         self.why_failed = ""
@@ -43,28 +48,59 @@ class ProcessPool:
         self._databases = {a: str(connections[a].settings_dict["NAME"]) for a in connections}
         self._start_at = 0.0
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many handlers of each queue run side by side, where that is not `size`."""
+        if not self.threads:
+            return {}
+        by_kind = {handlers.PROCESS: self.size, handlers.THREAD: self.threads}
+        return {queue: sum(by_kind[kind] for kind in kinds) for queue, kinds in handlers.isolations().items()}
+
     def start(self) -> None:
-        """Bring the number of children up to `size`; after a start that failed, not before a pause."""
-        while time.monotonic() >= self._start_at and sum(not c.retiring for c in self.children) < self.size:
+        """Bring the children up to their number; after a start that failed, not before a pause."""
+        while time.monotonic() >= self._start_at and (missing := self._missing()) is not None:
             try:
-                self.children.append(self._start_child())
+                self.children += missing()
             except (EOFError, OSError) as error:  # the fork server ended, or there is no memory or process left
                 self._start_failed(repr(error))
 
-    def _start_child(self) -> Executor:
+    def _missing(self) -> Callable[[], list[Executor]] | None:
+        """What is to be started next."""
+        working = Counter(c.threaded for c in self.children if c.working)
+        if working[False] < self.size:
+            return self._start_child
+        return self._start_threads if self.threads and not working[True] else None
+
+    def _start_child(self) -> list[Executor]:
+        process, [end] = self._start_process(1)
+        return [Executor(process=process, **end)]
+
+    def _start_threads(self) -> list[Executor]:
+        process, ends = self._start_process(self.threads)
+        group = ThreadGroup()
+        group.threads += [ThreadExecutor(process=process, group=group, **end) for end in ends]
+        return list(group.threads)
+
+    def _start_process(self, count: int) -> tuple[BaseProcess, list[dict[str, Any]]]:
+        """A process that serves so many executors; their ends of it."""
         if self._method == "forkserver":
             start_fork_server()
-        ours, theirs = self._context.Pipe()
-        tickets, ticket_sink = self._context.Pipe(duplex=False)
-        os.set_blocking(tickets.fileno(), False)  # the child's end is the same open file
-        slot = self._context.RawArray("q", 3)
+        ours, theirs = [], []
+        for _ in range(count):
+            near, far = self._context.Pipe()
+            tickets, sink = self._context.Pipe(duplex=False)
+            os.set_blocking(tickets.fileno(), False)  # the child's end is the same open file
+            slot = self._context.RawArray("q", 3)
+            ours.append({"connection": near, "tickets": tickets, "ticket_sink": sink, "slot": slot})
+            theirs.append((far, tickets, slot))
         process: BaseProcess = self._context.Process(  # type: ignore[attr-defined]
-            target=child_process.main, args=(theirs, tickets, slot, self.using, self._databases)
+            target=child_process.main, args=(theirs, self.using, self._databases)
         )
         process.start()
-        theirs.close()
+        for far, _, _ in theirs:
+            far.close()
         events.emit(events.EventName.CHILD_STARTED, logging.DEBUG, pid=process.pid)
-        return Executor(process=process, connection=ours, tickets=tickets, ticket_sink=ticket_sink, slot=slot)
+        return process, ours
 
     def _start_failed(self, why: str) -> None:
         pause = min(START_PAUSE_MAX_SECONDS, START_PAUSE_SECONDS * 2**self.failed_starts)
@@ -91,7 +127,10 @@ class ProcessPool:
         `spare`: not to the emptiest child, for which somebody else waits.
         """
         given = 0
-        children = sorted(self.children, key=lambda c: len(c.items))[1:] if spare else self.children
+        threaded = bool(self.threads and line and handlers.threaded(line[0].operation))
+        children = [c for c in self.children if c.threaded == threaded]
+        if spare and not threaded:
+            children = sorted(children, key=lambda c: len(c.items))[1:]
         while line:
             child = min(children, key=lambda c: (c.room(window) < 1, len(c.items)), default=None)
             room = 0 if child is None else child.room(window)
@@ -116,7 +155,9 @@ class ProcessPool:
         news: list[News] = []
         unstarted: list[ClaimedItem] = []
         watched: dict[Any, Executor] = {c.connection: c for c in self.children if not c.deaf}
-        sentinels: dict[Any, Executor] = {c.process.sentinel: c for c in self.children}
+        sentinels: defaultdict[Any, list[Executor]] = defaultdict(list)
+        for child in self.children:
+            sentinels[child.process.sentinel].append(child)
         ready = wait([*watched, *sentinels, *also], timeout)
         for source in ready:
             if source in watched:
@@ -128,14 +169,18 @@ class ProcessPool:
             self.failed_starts = 0
         return news, unstarted
 
-    def _bury(self, child: Executor, unstarted: list[ClaimedItem]) -> list[News]:
-        news = child.read()  # what it said before it died
-        unused = child.given == len(child.items) and child.running() is None and not news
-        unstarted += child.bury(news)
-        self.children.remove(child)
-        if unused and not child.retiring and child.ended_for is None:
-            self._start_failed(death(child.process.exitcode))
-        child.process.close()
+    def _bury(self, children: Sequence[Executor], unstarted: list[ClaimedItem]) -> list[News]:
+        """Those that lived in a process that has ended."""
+        process = children[0].process
+        news = [one for child in children for one in child.read()]  # what it said before it died
+        unused = not news and all(c.given == len(c.items) and c.running() is None for c in children)
+        failed = unused and not any(child.expected for child in children)
+        for child in children:
+            unstarted += child.bury(news)
+            self.children.remove(child)
+        if failed:
+            self._start_failed(death(process.exitcode))
+        process.close()
         return news
 
     def enforce(self, now: float) -> list[ClaimedItem]:
@@ -147,29 +192,24 @@ class ProcessPool:
         for child in self.children:
             verdict = child.watch(now) if child.ended_for is None else None
             if verdict is not None:
-                unstarted += child.take_back()
-                child.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
+                unstarted += child.judged(verdict, now)
             elif child.kill_at is not None and now >= child.kill_at:
                 child.kill_at = None
                 child.signal(signal.SIGKILL)
-            elif child.kill_at is None and child.retiring and not child.items:
-                # told to end, and nothing is left to do: what a handler started may hold up its exit
-                child.kill_at = now + get_settings().KILL_AFTER_SECONDS
+            elif child.kill_at is None and child.finished:
+                child.kill_at = now + limits.KILL_AFTER_SECONDS
             if len(child.items) > 1 and child.stuck():
                 unstarted += child.take_back()
-        self._replace_the_worn(now)
+        for group in {child.group for child in self.children if isinstance(child, ThreadExecutor)}:
+            group.enforce(now)
+        worn = {c.process for c in self.children if not c.items and c.working and c.worn(now)}
+        for child in [c for c in self.children if c.process in worn]:
+            unstarted += child.retire()
         return unstarted
-
-    def _replace_the_worn(self, now: float) -> None:
-        worn = [c for c in self.children if not c.items and not c.retiring and c.worn(now)]
-        for child in worn:
-            child.retire()
-        if worn:
-            self.start()
 
     def busy_seconds(self, now: float) -> float:
         """How long every child has been at its item, at least; 0 when one is free."""
-        runs = [child.running() for child in self.children if not child.retiring]
+        runs = [child.running() for child in self.children if not child.retiring and not child.threaded]
         return min((0.0 if run is None else now - run[1] for run in runs), default=0.0)
 
     def cancel(self, item_id: int, asked_at: float) -> None:
@@ -180,7 +220,7 @@ class ProcessPool:
     def resize(self, size: int) -> list[ClaimedItem]:
         """Go on with so many children, one at least. Returns what those that are to go had not started."""
         self.size = max(1, size)
-        working = sorted((c for c in self.children if not c.retiring), key=lambda c: len(c.items))
+        working = sorted((c for c in self.children if c.working and not c.threaded), key=lambda c: len(c.items))
         back = [item for child in working[: -self.size] for item in child.retire()]
         self.start()
         return back

@@ -54,6 +54,13 @@ class Said:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Child → supervisor: how its connection is: ok, read-only, down."""
+
+    state: str
+
+
 class Report(NamedTuple):
     """How one item's run ended."""
 

@@ -31,17 +31,28 @@ UNWELL_PAUSE_SECONDS = 2.0
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
 
-def run_item(item: ClaimedItem, using: str, channel: Channel, *, size: int | None = None) -> outcomes.Outcome:
+def run_item(
+    item: ClaimedItem,
+    using: str,
+    channel: Channel,
+    *,
+    size: int | None = None,
+    make_context: type[Context] = Context,
+    passes: type[BaseException] | tuple[()] = (),
+) -> outcomes.Outcome:
     """Run the item's handler and say how it ended. Never raises for what the handler did.
 
     `size`: of this process's address space, which is limited to so much and the item's memory; None: not limited.
+    `make_context` and `passes`, an exception that is raised, are for tests. Inside a transaction of the caller's, as a
+    test has it, connections are left as they are.
     """
     handler = handlers.find(item.operation)
     if handler is None:
         return outcomes.Snoozed(seconds=UNKNOWN_OPERATION_PAUSE_SECONDS, reason=WaitReason.NO_HANDLER)
     ours = _connections().get(using) or connections[using]
     before = ours.connection
-    ctx = Context(item, using, channel, tested=ours.in_atomic_block)
+    tested = ours.in_atomic_block
+    ctx = make_context(item, using, channel, tested=tested)
     memory = 0
     if size is not None:
         memory = get_settings().MEMORY_MB if handler.memory_mb is None else handler.memory_mb
@@ -59,16 +70,22 @@ def run_item(item: ClaimedItem, using: str, channel: Channel, *, size: int | Non
                 if ctx.settled:
                     return SETTLED
                 return DONE if value is None else outcomes.Completed(result=result_text(value))
+            except passes:
+                raise
             except BaseException as error:  # noqa: BLE001 - whatever the handler raised becomes its outcome
                 return _failure(ctx, error, before)
     finally:
-        tidy_connections()
+        if not tested:
+            tidy_connections()
 
 
 def _failure(ctx: Context, error: BaseException, before: object) -> outcomes.Outcome:
     if ctx.settled:
         logger.warning("item %s was completed, then its handler raised", ctx.id, exc_info=error)
         return SETTLED
+    if store.sqlstate(error) == store.IDLE_SQLSTATE:
+        why = "the handler was idle for too long inside of a transaction: do slow work before ctx.complete()"
+        return outcomes.Failed(code="idle_in_transaction", message=why)
     if unwell(error, ctx.using, before):
         cause = outcomes.Interrupted(code="database_unwell", message=f"the database was unwell: {error}".strip())
         return outcomes.Snoozed(seconds=UNWELL_PAUSE_SECONDS, reason=WaitReason.UNWELL, cause=cause)

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.db import Error as DatabaseError
 
@@ -37,11 +38,13 @@ class Options:
     queues: Sequence[str] = ()
     exclude: Sequence[str] = ()
     processes: int = 2
+    threads: int = 0
     in_process: bool = False
     grace_seconds: float = 30.0
     max_items: int | None = None
     drain: bool = False
     name: str = ""
+    heartbeat_file: Path | None = None
 
 
 @contextlib.contextmanager
@@ -67,7 +70,18 @@ class Supervisor:
     options: Options
     tally: Tally = field(default_factory=Tally)
     _lease: Lease | None = None
+    _loop: WorkLoop | None = None
     _told: Pace = field(default_factory=lambda: Pace(TOLD_SECONDS))
+
+    def at_work(self) -> str:
+        """What it is doing, in a few words."""
+        loop = self._loop
+        if loop is None:
+            return "starting"
+        if loop.outage.lasts:
+            return "waiting for the database"
+        running = f"{loop.pool.held():,} in {loop.pool.size} processes, {len(loop.buffer):,} next"
+        return f"stopping: {running}" if loop.stopping else running
 
     def run(self) -> Tally:
         """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
@@ -91,7 +105,9 @@ class Supervisor:
 
     def _make_pool(self) -> ProcessPool | InlinePool:
         options = self.options
-        return InlinePool(options.using) if options.in_process else ProcessPool(options.using, options.processes)
+        if options.in_process:
+            return InlinePool(options.using)
+        return ProcessPool(options.using, options.processes, threads=options.threads)
 
     def _calm(self) -> bool:
         return self._lease is not None and self._lease.calm()
@@ -108,7 +124,7 @@ class Supervisor:
                     lease_seconds=get_settings().LEASE_SECONDS,
                     name=options.name,
                     queues=options.queues,
-                    processes=1 if options.in_process else options.processes,
+                    processes=1 if options.in_process else options.processes + options.threads,
                 )
             except DatabaseError as error:
                 outage.failed(error)
@@ -124,11 +140,12 @@ class Supervisor:
     def _serve(self, worker: int, pool: ProcessPool | InlinePool, duties: Duties, signals: StopSignals) -> bool:
         """Serve under one worker row. True: done; False: the lease was lost, start anew."""
         options, settings = self.options, get_settings()
-        lease = self._lease = Lease(options.using, worker, settings.LEASE_SECONDS, settings.heartbeat_seconds)
+        beat = (settings.LEASE_SECONDS, settings.heartbeat_seconds, options.heartbeat_file)
+        lease = self._lease = Lease(options.using, worker, *beat)
         lease.start()
         if not duties.is_alive():
             duties.start()
-        loop = WorkLoop(
+        loop = self._loop = WorkLoop(
             using=options.using,
             worker=worker,
             pool=pool,
@@ -170,7 +187,9 @@ class Supervisor:
         now = time.monotonic()
         if self._told.due(now):
             self._told.took(now, 0.0)
-            lease.info = json.dumps({"processes": loop.pool.size, "slots": loop.pool.slots(now)})
+            database = "reconnecting" if loop.outage.lasts else "ok"
+            about = {"processes": loop.pool.size, "database": database, "slots": loop.pool.slots(now)}
+            lease.info = json.dumps(about)
 
     def _done(self, loop: WorkLoop) -> bool:
         if loop.in_hand():

@@ -26,13 +26,15 @@ AHEAD_SECONDS = 0.5  # hold no more unstarted items than will start within this
 
 @dataclass(frozen=True, kw_only=True)
 class Appetite:
-    """How much may be claimed: `size` handlers run side by side, `held` items of each queue are in hand.
+    """How much may be claimed: `size` handlers run side by side (of some queues `sizes`).
 
-    `pace` is how long an item of each queue takes, as far as that is known; `busy_seconds` how long everyone has been
-    at an item at least; `limit` the most that may be claimed in all; `alone`: nothing is in hand.
+    `held` items of each queue are in hand. `pace` is how long an item of each queue takes, as far as that is known;
+    `busy_seconds` how long everyone has been at an item at least; `limit` the most that may be claimed in all; `alone`:
+    nothing is in hand.
     """
 
     size: int
+    sizes: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, int] = field(default_factory=dict)
     pace: Mapping[str, float] = field(default_factory=dict)
     busy_seconds: float = 0.0
@@ -51,7 +53,7 @@ class Appetite:
         pace, ahead = self.pace.get(queue), 0
         if pace is not None:
             ahead = min(settings.PREFETCH, int(AHEAD_SECONDS / max(pace, self.busy_seconds, 1e-5)))
-        target = -(-self.size * (1 + ahead) // queues)
+        target = -(-self.sizes.get(queue, self.size) * (1 + ahead) // queues)
         room = target - self.held.get(queue, 0)
         return 0 if room < max(1, min(batch, target // 2)) else min(batch, room)
 

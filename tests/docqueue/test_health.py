@@ -136,3 +136,15 @@ class TestReport:
         found = health.report()
         assert (found["healthy"], found["worker"], found["queue"]) == (False, False, False)
         assert found["details"]["hints"][0] == health.NO_CRON
+
+
+@pytest.mark.django_db
+def test_the_report_counts_how_the_connections_of_workers_and_their_processes_were(client):
+    told = {
+        "database": "ok",
+        "slots": [{"pid": 1, "database": "down"}, {"pid": 2, "database": "ok"}, {"pid": 3}, "odd"],
+    }
+    Worker.objects.filter(pk=worker()).update(info=told)
+    Worker.objects.filter(pk=worker()).update(info={"database": "reconnecting"})
+    details = client.get("/healthz").json()["details"]
+    assert details["worker_connections"] == {"ok": 2, "down": 1, "reconnecting": 1}

@@ -248,3 +248,32 @@ def grow(ctx):
     """Keep what it has made for good: a leak."""
     _leak.append(b"x" * (ctx.payload["mb"] << 20))
     return os.getpid()
+
+
+@handler("test.idle_in_complete", max_attempts=1)
+def idle_in_complete(ctx):
+    """Write, then think for too long."""
+    with ctx.complete():
+        Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+        time.sleep(7)
+
+
+@handler("test.wait", isolation="thread", retry=Fixed(0))
+def wait(ctx):
+    """Wait for somebody else, as a request would; say which process and thread it is."""
+    _mark(ctx, "start")
+    time.sleep(ctx.payload.get("seconds", 0))
+    if ctx.payload.get("effect"):
+        with ctx.complete(result=[os.getpid(), threading.get_ident()]):
+            Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+    _mark(ctx, "end")
+    return [os.getpid(), threading.get_ident()]
+
+
+@handler("test.wait_and_die", isolation="thread", retry=Fixed(0))
+def wait_and_die(ctx):
+    """Kill the process, once the marks say that so many have started."""
+    _mark(ctx, "start")
+    while Path(ctx.payload["file"]).read_text().count("start") < ctx.payload["count"]:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +23,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--watch", type=float, metavar="SECONDS", help="print it again every so many seconds")
         parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if (pause := options["watch"]) is None:
+            return self.tell(options)
+        try:
+            while True:
+                self.tell(options)
+                self.stdout.flush()
+                time.sleep(max(0.1, pause))
+        except KeyboardInterrupt:
+            return None
+
+    def tell(self, options: dict[str, Any]) -> None:
+        """Print it once."""
         stats = DocumentQueueService(options["database"]).get_queue_stats()
         said = stats.as_dict()
         if options["json"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -13,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from docqueue import conf
 from docqueue.conf import get_settings
 from docqueue.exceptions import ConfigurationError
+from docqueue.management import terminal
 from docqueue.worker import reload
 from docqueue.worker.supervisor import Options, Supervisor
 
@@ -29,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--queue", action="append", default=[], help="serve only this queue (repeatable)")
         parser.add_argument("--exclude-queue", action="append", default=[], help="do not serve this queue (repeatable)")
         parser.add_argument("--processes", type=int, default=settings.PROCESSES, help="executor processes")
+        parser.add_argument("--threads", type=int, default=settings.THREADS, help=conf.HELP["THREADS"])
         parser.add_argument("--prefetch", type=int, default=settings.PREFETCH, help=conf.HELP["PREFETCH"])
         parser.add_argument("--poll-seconds", type=float, default=settings.POLL_SECONDS, help=conf.HELP["POLL_SECONDS"])
         parser.add_argument(
@@ -38,12 +41,15 @@ class Command(BaseCommand):
         parser.add_argument("--drain", action="store_true", help="end when nothing is left to claim")
         parser.add_argument("--in-process", action="store_true", help="no executor processes (development only)")
         parser.add_argument("--reload", action="store_true", help="start anew when code changes (only with DEBUG)")
+        parser.add_argument("--heartbeat-file", type=Path, help="touched whenever the lease was renewed, for probes")
         parser.add_argument("--name", default="", help="shown in the admin; default host:pid")
         parser.add_argument("--database", default=settings.DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["processes"] < 1:
             raise CommandError("--processes must be at least 1.")
+        if options["threads"] < 0:
+            raise CommandError("--threads must not be negative.")
         if options["reload"]:
             if not django_settings.DEBUG:
                 raise CommandError("--reload is for development: it needs DEBUG = True.")
@@ -65,14 +71,17 @@ class Command(BaseCommand):
                 queues=tuple(options["queue"]) or settings.QUEUES,
                 exclude=tuple(options["exclude_queue"]) or settings.EXCLUDE_QUEUES,
                 processes=options["processes"],
+                threads=options["threads"],
                 in_process=options["in_process"],
                 grace_seconds=options["grace_seconds"],
                 max_items=options["max_items"],
                 drain=options["drain"],
                 name=options["name"],
+                heartbeat_file=options["heartbeat_file"],
             )
         )
-        supervisor.run()
+        with terminal.live(supervisor):
+            supervisor.run()
 
 
 def show_events() -> None:

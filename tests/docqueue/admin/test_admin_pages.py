@@ -6,10 +6,11 @@ from html.parser import HTMLParser
 import pytest
 from django.urls import reverse
 
-from docqueue.models import Attempt, AuditEntry, Progress, Queue, QueueItem
+from docqueue.models import Attempt, AuditEntry, Checkpoint, Progress, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
 from tests.docqueue.admin.conftest import ALL, VIEWS
+from tests.docqueue.helpers import T0
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7|add:7 }} {% now 'Y' %} \u202etxt.exe"
@@ -190,3 +191,35 @@ def test_without_any_permission_the_pages_stay_closed(operator, dead):
     for model in ("queueitem", "deaditem"):
         assert nobody.get(reverse(f"admin:docqueue_{model}_change", args=[item])).status_code == 403
     assert set(VIEWS) < set(ALL)
+
+
+def test_the_page_shows_the_steps_that_are_done_and_offers_to_begin_at_the_first_again(ann, operator, service, dead):
+    item = dead()
+    Checkpoint.objects.create(item_id=item, name="ocr <b>", result={"text": "x" * 500}, created_at=T0)
+    shown = page(ann, "deaditem", item)
+    assert "ocr &lt;b&gt;" in shown
+    assert "xxx" in shown
+    assert "x" * 400 not in shown
+    assert "/do/requeue_afresh/" in shown
+    url = reverse("admin:docqueue_deaditem_do", args=[item, "requeue_afresh"])
+    assert "forget the steps" in ann.post(url).content.decode()
+    ann.post(url, {"confirmed": "1", "reason": "new model"})
+    assert service.get_status(item) == Status.PENDING
+    assert not Checkpoint.objects.exists()
+
+
+def test_without_steps_there_is_nothing_to_begin_again(ann, dead):
+    assert "requeue_afresh" not in page(ann, "deaditem", dead())
+
+
+def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, service, operation):
+    item = service.mark_in_progress(service.enqueue("d", operation))
+    slot = {"pid": 4711, "rss_mb": 57, "item_id": item.id, "operation": HOSTILE, "since": "2026-01-01T00:00:00+00:00"}
+    worker = Worker.objects.get()
+    worker.info = {"processes": 2, "slots": [slot | {"stalled": True}, {"pid": 4712, "rss_mb": 31}, "odd", {}]}
+    worker.save()
+    shown = page(ann, "worker", worker.pk)
+    assert "pid 4711, 57 MiB" in shown
+    assert "stalled" in shown
+    assert "pid 4712, 31 MiB: idle" in shown
+    assert "<script>alert" not in shown

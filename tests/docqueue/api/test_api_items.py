@@ -4,9 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from docqueue.models import AuditEntry, QueueItem
+from docqueue.models import AuditEntry, Checkpoint, QueueItem
 from docqueue.states import Status
 from tests.docqueue.api.callers import assert_problem
+from tests.docqueue.helpers import T0
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 
@@ -189,3 +190,13 @@ def test_the_dead_letter_list_counts_nothing_and_asks_one_query(person, dead):
     mine = [q["sql"] for q in captured if "docqueue_item" in q["sql"]]
     assert len(mine) == 1
     assert "COUNT(" not in mine[0].upper()
+
+
+def test_an_item_tells_the_steps_it_has_behind_it_and_a_requeue_can_clear_them(person, dead):
+    item = dead()
+    Checkpoint.objects.create(item_id=item, name="ocr", result={"text": "secret"}, created_at=T0)
+    caller = person("requeue_item", staff=True)
+    answer = caller.get(f"/api/v1/items/{item}")
+    assert answer.json()["steps"] == [{"name": "ocr", "created_at": "2026-03-04T12:00:00Z"}]
+    assert "secret" not in answer.content.decode()
+    assert caller.post_json(f"/api/v1/items/{item}/requeue", {"clear_steps": True}).json()["steps"] == []

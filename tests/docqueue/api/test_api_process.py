@@ -134,3 +134,20 @@ def test_health_is_for_anybody_who_logged_in(anonymous, person, service, operati
     answer = person().get("/api/v1/health")
     assert (answer.status_code, answer.json()["healthy"]) == (503, False)
     assert any("run_queue_worker --queue demo" in hint for hint in answer.json()["details"]["hints"])
+
+
+PROBE = URL.replace("process", "selftest")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_probe_that_nobody_takes_is_told_with_503_and_why(anonymous, token):
+    answer = anonymous.post_json(PROBE, {"seconds": 0.1}, **{"X-Queue-Token": token})
+    assert answer.status_code == 503, answer.content
+    assert (answer.json()["ok"], "run_queue_worker" in answer.json()["why"]) == (False, True)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("body", [{"seconds": 0}, {"seconds": 31}, {"queue": ""}, {"other": 1}])
+def test_a_bad_probe_is_refused(person, body):
+    answer = person("process_queue").post_json(PROBE, body)
+    assert answer.status_code == 400, answer.content

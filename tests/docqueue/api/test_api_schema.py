@@ -8,6 +8,7 @@ from docqueue.api import urls
 
 OPERATIONS = {
     ("/queue/process", "post"): "process_document_queue",
+    ("/queue/selftest", "post"): "queue_selftest",
     ("/queue/stats", "get"): "get_queue_stats",
     ("/health", "get"): "get_health",
     ("/items", "post"): "enqueue_item",

@@ -6,6 +6,9 @@ from config.settings import *  # noqa: F403
 from config.settings import DATABASES
 
 DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE"]
+if os.environ.get("TEST_POOL"):
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0}
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = True
 INSTALLED_APPS = ["docqueue", "django.contrib.postgres", "tests.testapp"]
 MIDDLEWARE: list[str] = []
 TEMPLATES: list[str] = []

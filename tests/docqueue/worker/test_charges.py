@@ -23,7 +23,7 @@ def test_dying_overrunning_and_greedy_handlers_hurt_only_themselves(
     greedy = service.enqueue(None, "test.memory").id
     once = service.enqueue(None, "test.crash_once", payload={"file": str(tmp_path / "once")}).id
     began = time.monotonic()
-    worker = manage.worker("--processes", 2, DOCQUEUE_KILL_AFTER_SECONDS=1, DOCQUEUE_RETRY_BASE_SECONDS=0.1)
+    worker = manage.worker("--processes", 2, DOCQUEUE_RETRY_BASE_SECONDS=0.1)
     bad = [poison, sleeper, deaf, greedy]
     until(lambda: QueueItem.objects.filter(status="dead", id__in=bad).count() == 4, 40)
     until(lambda: completed() == len(innocents) + 1, 30)

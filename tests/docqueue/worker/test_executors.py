@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from docqueue import outcomes
+from docqueue.worker import limits
 from docqueue.worker.protocol import ProgressReport, Report
 from tests.docqueue.helpers import until
 from tests.docqueue.worker.pools import MakePool, news_of, run, slow, work
@@ -44,9 +45,9 @@ def test_a_killed_child_charges_its_running_item_and_nobody_else(make_pool: Make
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["that obeys", "that ignores SIGTERM"])
 def test_a_handler_that_overruns_is_ended_with_what_it_started(
-    make_pool: MakePool, tmp_path: Path, settings, deaf: bool
+    make_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: bool
 ) -> None:
-    settings.DOCQUEUE = {"KILL_AFTER_SECONDS": 0.5}
+    monkeypatch.setattr(limits, "KILL_AFTER_SECONDS", 0.5)
     pool = make_pool(1)
     file = tmp_path / "marks"
     item = work("test.parent", {"file": str(file), "deaf": deaf}, timeout_seconds=0.5)
@@ -127,8 +128,11 @@ def test_a_handler_that_closes_every_descriptor_is_noticed_and_ended(make_pool: 
 
 
 @pytest.mark.parametrize("what", ["process", "thread"])
-def test_what_a_handler_leaves_running_does_not_keep_its_child(make_pool: MakePool, settings, what: str) -> None:
-    settings.DOCQUEUE = {"CHILD_MAX_ITEMS": 1, "KILL_AFTER_SECONDS": 0.3}
+def test_what_a_handler_leaves_running_does_not_keep_its_child(
+    make_pool: MakePool, settings, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    settings.DOCQUEUE = {"CHILD_MAX_ITEMS": 1}
+    monkeypatch.setattr(limits, "KILL_AFTER_SECONDS", 0.3)
     pool = make_pool(1)
     child = psutil.Process(pool.children[0].process.pid)
     item = work("test.leave", {"what": what})

@@ -134,8 +134,9 @@ def test_resident_memory_counts_descendants_and_is_nought_for_one_that_is_gone()
     assert rss_bytes(2**22 + 1) == 0
 
 
-def test_a_child_that_has_grown_is_replaced_between_two_items(make_pool: MakePool, settings) -> None:
+def test_a_child_that_has_grown_is_replaced_between_two_items(make_pool: MakePool, settings, monkeypatch) -> None:
     settings.DOCQUEUE = {"CHILD_MAX_GROWTH_MB": 50}
+    monkeypatch.setattr("docqueue.worker.executor.WARM_ITEMS", 1)
     pool = make_pool(1)
     items = [work("test.grow", {"mb": mb}) for mb in (0, 80, 0, 0)]  # seen when the next item begins
     found = run(pool, items)

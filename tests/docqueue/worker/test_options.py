@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -73,6 +74,35 @@ def test_an_idle_worker_needs_little_and_few_connections(manage: Manage, service
     assert len(worker.lines()) < 30
 
 
+def test_with_djangos_connection_pool_a_worker_still_has_one_connection_for_each_of_its_threads(
+    manage: Manage, service: DocumentQueueService
+) -> None:
+    ids = [service.enqueue(None, "test.effect", payload={"seconds": 0.2}).id for _ in range(6)]
+    worker = manage.worker("--processes", 2, TEST_POOL=1)
+    until(lambda: completed() == 6)
+    effects_once(ids)
+    sessions = rows("select count(*) as n from pg_stat_activity where datname = current_database()")[0]["n"]
+    assert sessions - 1 <= 3 + 2, "three of the supervisor, one of each child"
+    assert worker.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_worker_with_four_children_idles_in_a_quarter_of_a_gigabyte_and_a_hundredth_of_a_core(
+    manage: Manage, service: DocumentQueueService
+) -> None:
+    ids = [service.enqueue(None, "test.effect", payload={"seconds": 0.3}).id for _ in range(12)]
+    worker = manage.worker("--processes", 4)
+    until(lambda: completed() == len(ids))
+    assert len(worker.executors()) == 4
+    threading.Event().wait(3)
+    family = worker.family()
+    assert sum(p.memory_full_info().pss for p in family) < 250 * 1024 * 1024
+    before = sum(p.cpu_times().user + p.cpu_times().system for p in family)
+    threading.Event().wait(10)
+    used = sum(p.cpu_times().user + p.cpu_times().system for p in family) - before
+    assert used / 10 < 0.01, "seconds of CPU a second"
+
+
 def _transactions() -> int:
     with psycopg.connect(**_parameters(), autocommit=True) as other:
         sql = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
@@ -109,3 +139,46 @@ def test_a_limit_that_makes_no_sense_is_refused_in_words(limit: int) -> None:
 def test_a_worker_without_executors_is_refused_in_words() -> None:
     with pytest.raises(CommandError, match="processes must be at least 1"):
         call_command("run_queue_worker", processes=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_heartbeat_file_is_touched_with_the_lease_and_a_worker_of_a_lost_one_leaves_it_alone(
+    manage: Manage, tmp_path: Path
+) -> None:
+    file = tmp_path / "heartbeat"
+    worker = manage.worker("--processes", 1, "--heartbeat-file", file)
+    until(file.exists)
+    for _ in range(2):
+        before = file.stat().st_mtime_ns
+        until(lambda: file.stat().st_mtime_ns > before, 3)  # noqa: B023 - at once
+    worker.signal(signal.SIGSTOP)
+    before = file.stat().st_mtime_ns
+    with pytest.raises(AssertionError):
+        until(lambda: file.stat().st_mtime_ns > before, 2)
+    worker.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--poll-seconds", "0"), ("--prefetch", "-1"), ("--threads", "-1")])
+def test_a_flag_that_makes_no_sense_is_refused_in_words(flag: str, value: str) -> None:
+    with pytest.raises(CommandError, match=flag.strip("-").partition("-")[0].upper() + "|" + flag):
+        call_command("run_queue_worker", flag, value)
+
+
+def test_reload_is_for_development_only() -> None:
+    with pytest.raises(CommandError, match="DEBUG"):
+        call_command("run_queue_worker", "--reload")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_reload_a_worker_is_started_anew_when_code_has_changed(manage: Manage, tmp_path: Path) -> None:
+    module = tmp_path / "watched_by_the_test.py"
+    module.write_text("N = 1\n")
+    (tmp_path / "sitecustomize.py").write_text("import watched_by_the_test\n")
+    running = manage("run_queue_worker", "--processes", 1, "--reload", DEBUG=1, PYTHONPATH=str(tmp_path))
+    until(lambda: len(running.said("worker_started")) == 1)
+    module.write_text("N = 2\n")
+    until(lambda: len(running.said("worker_started")) == 2)
+    assert len(running.said("worker_stopped")) == 1
+    running.signal(signal.SIGTERM)
+    assert running.wait() == 0
+    assert len(running.said("worker_stopped")) == 2

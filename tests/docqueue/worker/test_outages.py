@@ -150,5 +150,30 @@ def test_a_database_that_refuses_writes_is_an_outage_and_fails_no_item(
         end_sessions()
     until(lambda: completed() == len(ids), 60)
     effects_once(ids)
-    bad = Attempt.objects.exclude(outcome="lease_lost")
+    bad = Attempt.objects.exclude(outcome__in=["lease_lost", "interrupted"])
     assert list(bad.values_list("item_id", "outcome", "message")) == [], worker.log.read_text()
+
+
+@pytest.mark.slow
+def test_a_whole_minute_without_the_database_is_calm_and_everything_goes_on_after_it(
+    manage: Manage, service: DocumentQueueService, proxy: Proxy, tmp_path: Path
+) -> None:
+    """At the default lease of 30 s: nobody reaps meanwhile, so the results that were kept are settled."""
+    file = tmp_path / "marks"
+    kept = service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 2}).id
+    queued = service.enqueue_many([NewItem(operation="test.effect") for _ in range(20)])
+    worker = manage.worker("--processes", 1, DATABASE_URL=proxy.url(), DOCQUEUE_LEASE_SECONDS=30)
+    until(lambda: bool(marks(file)))
+    proxy.cut()
+    before, said = worker.process.cpu_times(), len(worker.lines())
+    threading.Event().wait(60)
+    used = worker.process.cpu_times()
+    assert worker.popen.poll() is None
+    assert len(worker.lines()) - said <= 60
+    assert used.user + used.system - before.user - before.system < 3.0
+    proxy.mend()
+    began = time.monotonic()
+    until(lambda: past(kept) is not None and completed() == len(queued) + 1, 15)
+    assert time.monotonic() - began < 10
+    effects_once(queued)
+    assert [line[1] for line in marks(file)] == ["start", "end"], "what had ended was settled, not run again"

@@ -1,0 +1,108 @@
+"""The smaller commands, as an operator types them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from docqueue import handlers
+from docqueue.exceptions import PayloadMisfit
+from docqueue.models import QueueItem, Worker
+from docqueue.service import NewItem
+from docqueue.states import Status
+from tests.docqueue.helpers import OPERATION, in_state, worker
+
+pytestmark = pytest.mark.django_db
+
+
+def said(*command, **options):
+    out = StringIO()
+    call_command(*command, stdout=out, **options)
+    return out.getvalue()
+
+
+@dataclass
+class Page:
+    document: str
+    page: int
+    dpi: int = 300
+
+
+@pytest.fixture
+def typed(registry):
+    handlers.handler("test.page", payload=Page)(lambda ctx: None)
+    yield "test.page"
+    handlers.typed.discard("test.page")
+
+
+def test_explain_tells_the_reason_and_all_that_has_happened(service):
+    item_id, claim = in_state(service, Status.IN_PROGRESS)
+    service.mark_failed(claim, "the archive is locked", code="archive_locked", retry_after=3600)
+    service.requeue(item_id, by="ada", reason="unlocked")
+    text = said("queue_explain", str(item_id))
+    assert f"Item {item_id}: Waiting for a worker." in text
+    assert "attempt 1 failed: archive_locked: the archive is locked" in text
+    assert "requeue by ada: unlocked" in text
+    told = json.loads(said("queue_explain", str(item_id), "--json"))
+    assert (told["id"], told["status"], len(told["happened"])) == (item_id, "pending", 2)
+
+
+def test_explain_of_an_item_that_there_is_not_says_so():
+    with pytest.raises(CommandError, match="no item 4711"):
+        call_command("queue_explain", "4711")
+
+
+def test_a_payload_that_its_handler_would_not_take_is_refused_at_enqueue(service, typed):
+    service.enqueue(None, typed, payload={"document": "a", "page": 1})
+    with pytest.raises(PayloadMisfit, match="missing a required argument: 'page'"):
+        service.enqueue(None, typed, payload={"document": "a"})
+    with pytest.raises(PayloadMisfit, match="unexpected keyword argument 'colour'"):
+        service.enqueue_many([NewItem(operation=typed, payload={"document": "a", "page": 1, "colour": True})])
+    assert QueueItem.objects.count() == 1
+
+
+def test_check_finds_what_the_next_release_would_not_know(service, typed, monkeypatch):
+    monkeypatch.setattr("docqueue.management.commands.queue_check.SLICE", 2)
+    ids = service.enqueue_many([NewItem(operation=typed, payload={"document": "a", "page": n}) for n in range(5)])
+    service.enqueue(None, OPERATION)
+    assert f"{typed}: 5 live" in said("queue_check")
+    QueueItem.objects.filter(pk__in=ids[1:3]).update(payload={"document": "a"})
+    QueueItem.objects.filter(pk=ids[4]).update(operation="test.of_the_last_release")
+    out = StringIO()
+    with pytest.raises(CommandError, match="3 of 6 live items do not fit"):
+        call_command("queue_check", "--json", stdout=out)
+    found = {entry["why"]: (entry["count"], entry["examples"]) for entry in json.loads(out.getvalue())["found"]}
+    assert found == {
+        "test.page: Page: missing a required argument: 'page'": (2, ids[1:3]),
+        "no handler is registered for test.of_the_last_release": (1, [ids[4]]),
+    }
+
+
+def test_top_shows_queues_and_what_each_process_is_at(service):
+    service.enqueue(None, OPERATION, queue="letters")
+    slot = {"pid": 4711, "rss_mb": 57, "item_id": 12, "operation": "[bold]x", "since": "2026-01-01T00:00:00+00:00"}
+    Worker.objects.filter(pk=worker(None, 600)).update(kind="worker", info={"slots": [slot, {"pid": 1}, "odd"]})
+    out = StringIO()
+    with contextlib.redirect_stdout(out):
+        call_command("queue_top", "--once")
+    text = out.getvalue()
+    for word in ("letters", "4711", "57 MiB", "[bold]x", "idle"):
+        assert word in text, text
+
+
+def test_stats_are_printed_again_and_again_until_ctrl_c(service, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("docqueue.management.commands.queue_stats.time.sleep", sleep)
+    assert said("queue_stats", "--json", watch=0.5).count('"total"') == 3
+    assert pauses == [0.5] * 3
