@@ -38,10 +38,9 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Leave no room at all."""
-        with self._filler.open("wb") as out, contextlib.suppress(OSError):
+        with self._filler.open("wb", buffering=0) as out, contextlib.suppress(OSError):
             while True:
                 out.write(b"x" * 4096)
-                out.flush()
 
     def make_room(self) -> None:
         """Take that away again."""
