@@ -185,20 +185,26 @@ def get_settings() -> Settings:
     return Settings(**values)
 
 
+def override(**values: Any) -> None:
+    """Have these settings differ in this process from now on. Raises `ConfigurationError`."""
+    _overrides.update(values)
+    get_settings.cache_clear()
+    get_settings()
+
+
 @contextmanager
 def overridden(**values: Any) -> Iterator[None]:
     """Have these settings differ in this process for the length of the block: what a command was told.
 
     Raises `ConfigurationError`.
     """
-    _overrides.update(values)
-    get_settings.cache_clear()
+    before = dict(_overrides)
     try:
-        get_settings()
+        override(**values)
         yield
     finally:
-        for name in values:
-            del _overrides[name]
+        _overrides.clear()
+        _overrides.update(before)
         get_settings.cache_clear()
 
 

@@ -26,6 +26,7 @@ from docqueue.states import Status, WaitReason
 
 logger = logging.getLogger("docqueue")
 
+CRASH_BACKOFF = Exponential(base_seconds=1.0, factor=2.0, max_seconds=4.0)
 MESSAGE_MAX = 1000
 TRACEBACK_MAX = 20_000
 
@@ -207,7 +208,9 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
             fields |= {"outcome": "crashed", "code": outcome.code, "message": clean(outcome.message)[:MESSAGE_MAX]}
             fields |= {"fingerprint": text_fingerprint("crash", outcome.code)}
             fields |= {"crashes": 1, "attempts_back": 1, "suspect": True}
-            return fields | _next(final, _delay_seconds(policy, item.crashes + 1))
+            # It runs alone from now on, so that a long wait would protect nobody; a short one, the rest of the machine.
+            delay = min(CRASH_BACKOFF.delay_seconds(item.crashes + 1), _delay_seconds(policy, item.crashes + 1))
+            return fields | _next(final, delay)
         case Failed():
             final = not outcome.retryable or item.attempt >= item.max_attempts
             after = outcome.retry_after

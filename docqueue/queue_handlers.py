@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from docqueue.chaos import handlers as chaos
 from docqueue.context import Context
 from docqueue.handlers import handler
 
@@ -14,3 +15,6 @@ SELFTEST = "docqueue.selftest"
 def selftest(ctx: Context) -> dict[str, float]:  # noqa: ARG001 - every handler gets it
     """Say when it ran (seconds since the epoch, by this machine's clock)."""
     return {"ran_at": time.time()}
+
+
+chaos.register_in_a_storm()

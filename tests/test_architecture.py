@@ -35,7 +35,7 @@ BANDS = [
     | {"stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
-    | {"queue_handlers", "selftest", "doctor"},
+    | {"queue_handlers", "selftest", "doctor", "chaos"},
 ]
 RANK = {room: rank for rank, band in enumerate(BANDS) for room in band}
 FREE_ROOMS = ("archives", "extract", "prices", "fetch", "km", "search", "sniff")

@@ -27,6 +27,7 @@ class ProcessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
 ITEM = {
     "id": 42,
     "status": "waiting",
+    "cancelling": False,
     "wait_reason": "retry",
     "explain": "Waiting: retry in 12 s (the archive is locked).",
     "queue": "documents",
@@ -66,7 +67,11 @@ ITEM = {
     "steps": [{"name": "extract", "created_at": "2030-01-31T11:59:59Z"}],
 }
 CANCELLED = ITEM | {"status": "cancelled", "wait_reason": None, "explain": "Cancelled."}
-CANCELLING = ITEM | {"status": "in_progress", "explain": "Cancelling: its handler was asked to stop."}
+CANCELLING = ITEM | {
+    "status": "in_progress",
+    "cancelling": True,
+    "explain": "Cancelling: its handler was asked to stop.",
+}
 ENQUEUED = {
     "id": 42,
     "status": "pending",

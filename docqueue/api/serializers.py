@@ -235,22 +235,27 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
     """An item, live or finished. Columns that a state does not know are null."""
 
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
+    cancelling = serializers.SerializerMethodField(help_text="It runs, and its handler was asked to stop.")
     progress = ProgressAnswer(read_only=True, allow_null=True)
     attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
     steps = StepAnswer(read_only=True, many=True, help_text="Durable steps that a live item has behind it, in order.")
 
     class Meta:
         model = AnyItem
-        fields = ("id", "status", "wait_reason", "explain", "queue", "operation", "document_id", "priority",
-                  "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds", "run_after",
-                  "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at", "cancel_requested_at",
-                  "worker_id", "error_code", "error_message", "fingerprint", "progress", "attempts", "steps", "payload",
-                  "metadata", "result")  # fmt: skip
+        fields = ("id", "status", "cancelling", "wait_reason", "explain", "queue", "operation", "document_id",
+                  "priority", "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds",
+                  "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at",
+                  "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint", "progress",
+                  "attempts", "steps", "payload", "metadata", "result")  # fmt: skip
         extra_kwargs = {
             "payload": {"help_text": "Left out without the permission docqueue.view_payload."},
             "metadata": {"help_text": "Left out without the permission docqueue.view_payload."},
             "result": {"help_text": "Left out without the permission docqueue.view_payload."},
         }
+
+    def get_cancelling(self, item: AnyItem) -> bool:
+        """Whether somebody asked to cancel it while it runs."""
+        return item.status == Status.IN_PROGRESS and item.cancel_requested_at is not None
 
 
 @extend_schema_field(OpenApiTypes.OBJECT)

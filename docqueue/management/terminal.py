@@ -55,7 +55,7 @@ def live(supervisor: Supervisor) -> Iterator[None]:
         return
     shown = Live(
         Status(supervisor),
-        console=Console(stderr=True),
+        console=Console(stderr=True, highlight=False),
         refresh_per_second=REFRESHES,
         transient=True,
         redirect_stdout=True,

@@ -277,3 +277,33 @@ def wait_and_die(ctx):
     while Path(ctx.payload["file"]).read_text().count("start") < ctx.payload["count"]:
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@handler("test.steps", retry=Fixed(0))
+def steps(ctx):
+    """Three durable steps, each marked when it runs; die of SIGKILL at `die` the first time it is reached."""
+    file = Path(ctx.payload["file"])
+
+    def reached(place):
+        first = not file.exists() or f"at-{place}" not in file.read_text()
+        _mark(ctx, f"at-{place}")
+        if first and place in ctx.payload["die"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def one():
+        _mark(ctx, "one")
+        reached("inside")
+        return {"pages": 3}
+
+    def two():
+        Effect.objects.create(item_id=ctx.id, attempt=2)
+        reached("atomic")
+
+    pages = ctx.step("one", one)
+    reached("between")
+    ctx.step("two", two, atomic=True)
+    reached("after")
+    with ctx.complete(result=pages):
+        Effect.objects.create(item_id=ctx.id, attempt=3)
+        reached("complete")
+    reached("end")

@@ -34,7 +34,7 @@ def test_an_item_tells_its_state_and_its_failed_attempts(person, dead):
     assert [(a["attempt"], a["outcome"], a["code"], a["message"]) for a in answer["attempts"]] == [
         (1, "failed", "broken", "it broke")
     ]
-    assert answer["progress"] is None
+    assert (answer["progress"], answer["cancelling"]) == (None, False)
 
 
 def test_a_finished_item_can_still_be_looked_at(person, service, operation):
@@ -81,7 +81,7 @@ def test_cancel_of_a_running_item_is_accepted_and_asks_its_handler(person, servi
 
     answer = person("cancel_item").post_json(f"/api/v1/items/{item.id}/cancel")
 
-    assert (answer.status_code, answer.json()["status"]) == (202, "in_progress")
+    assert (answer.status_code, answer.json()["status"], answer.json()["cancelling"]) == (202, "in_progress", True)
     assert answer.json()["cancel_requested_at"]
 
 

@@ -1,0 +1,97 @@
+"""The workers of a storm: real supervisors as processes, started again when they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docqueue.chaos import phases
+from docqueue.chaos.handlers import FOLDER, SETTINGS
+from docqueue.chaos.ledger import Ledger
+
+STOP_SECONDS = 60.0
+
+
+@dataclass(kw_only=True)
+class Fleet:
+    """`size` workers with `processes` executors each. Only what it started is ever signalled."""
+
+    folder: Path
+    ledger: Ledger
+    size: int
+    processes: int
+    lease_seconds: float
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    started: int = 0
+
+    @property
+    def pages(self) -> Path:
+        """Where the executors' pages are."""
+        return self.folder / "phases"
+
+    def start(self) -> None:
+        """Bring the workers up to their number."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < self.size:
+            self.workers.append(self._start())
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.started += 1
+        command = [sys.executable, sys.argv[0], "run_queue_worker", "--processes", str(self.processes)]
+        env = os.environ | {FOLDER: str(self.folder), SETTINGS: json.dumps({"LEASE_SECONDS": self.lease_seconds})}
+        with (self.folder / f"worker-{self.started}.log").open("ab") as log:
+            return subprocess.Popen(
+                command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def executors(self) -> list[phases.At]:
+        """What the executors that live are at."""
+        return phases.living(self.pages)
+
+    def children(self, worker: subprocess.Popen[bytes]) -> list[phases.At]:
+        """The executors of one worker: the grandchildren of its process."""
+        return [at for at in self.executors() if phases.parent(phases.parent(at.pid)) == worker.pid]
+
+    def kill(self, victim: phases.At, why: str) -> None:
+        """kill -9 of an executor, noted with what it was at when it died."""
+        try:
+            os.kill(victim.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.note("kill", victim.pid, why)
+
+    def kill_worker(self, worker: subprocess.Popen[bytes]) -> None:
+        """kill -9 of a supervisor; its executors die with it, each noted with what it was at."""
+        children = self.children(worker)
+        worker.kill()
+        worker.wait(10)
+        for child in children:
+            self.note("kill", child.pid, "supervisor")
+        if not children:
+            self.ledger.write("kill", phase="idle", id=0, pid_struck=worker.pid, why="supervisor")
+
+    def note(self, event: str, pid: int, why: str) -> None:
+        """Write down that a process was struck."""
+        at = phases.look(self.pages, pid)
+        self.ledger.write(event, phase=phases.NAMES[at.phase], id=at.item_id, pid_struck=pid, why=why)
+
+    def stop(self) -> bool:
+        """End all in peace, then by force. Whether each ended in peace."""
+        for worker in self.workers:
+            worker.send_signal(signal.SIGCONT)
+            worker.send_signal(signal.SIGTERM)
+        peaceful = True
+        for worker in self.workers:
+            try:
+                peaceful = worker.wait(STOP_SECONDS) == 0 and peaceful
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait(10)
+                peaceful = False
+        self.workers = []
+        return peaceful
