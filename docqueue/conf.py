@@ -121,6 +121,7 @@ FIELDS: tuple[SettingField, ...] = _fields()
 
 
 NUMBER_MAX = 1_000_000_000
+THREADS_MAX = 100  # each takes two of the 250 descriptors that the fork server can hand to a child
 AT_LEAST_ONE = ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD_MAX_ITEMS", "RETENTION_DAYS")
 ABOVE_NOUGHT = (
     "TIMEOUT_SECONDS",
@@ -156,6 +157,8 @@ def problems(raw: Any) -> list[str]:
 def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     s = Settings(**raw)
     found = []
+    if s.THREADS > THREADS_MAX:
+        found.append(f"DOCQUEUE['THREADS'] must be at most {THREADS_MAX}.")
     if s.RETRY_FACTOR < 1:
         found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
     found += [f"DOCQUEUE[{name!r}] must be at least 1." for name in AT_LEAST_ONE if getattr(s, name) < 1]
@@ -187,9 +190,15 @@ def get_settings() -> Settings:
 
 def override(**values: Any) -> None:
     """Have these settings differ in this process from now on. Raises `ConfigurationError`."""
+    before = dict(_overrides)
     _overrides.update(values)
     get_settings.cache_clear()
-    get_settings()
+    try:
+        get_settings()
+    except ConfigurationError:
+        _overrides.clear()
+        _overrides.update(before)
+        raise
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 
 from docqueue import conf, handlers, health, stats, store
 from docqueue.service import DocumentQueueService
@@ -48,6 +48,8 @@ def examine(using: str | None = None) -> list[Finding]:
         return [_bad("settings", problem, "Correct DOCQUEUE in the settings: docs/settings.md.") for problem in wrong]
     found = [_ok("settings", "DOCQUEUE is valid")]
     alias = using or conf.get_settings().DATABASE
+    if alias not in connections:
+        return [*found, _bad("database", f"there is no database {alias!r} in the settings", "Name one of DATABASES.")]
     reason = health.not_ready()
     if reason == health.NO_DATABASE:
         return [*found, _bad("database", reason, f"Check the connection settings of the database {alias!r}.")]

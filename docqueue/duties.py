@@ -18,6 +18,7 @@ class Duty:
     name: str
     run: Callable[[str], int]
     every_seconds: float
+    paced: bool = True  # it may be put off, so that it takes a twentieth of the time at most
 
 
 _registered: dict[str, Duty] = {}

@@ -12,6 +12,7 @@ from docqueue.exceptions import IllegalTransition, InvalidOption
 from docqueue.models import HistoryItem
 from docqueue.queue_handlers import SELFTEST
 from docqueue.service import DocumentQueueService
+from docqueue.states import Status
 
 LOOK_SECONDS = 0.005
 MOST_SECONDS = 60.0
@@ -57,7 +58,9 @@ def run(using: str | None = None, *, queue: str | None = None, seconds: float = 
             return _late(service, probe.id, name, time.monotonic() - began)
         time.sleep(LOOK_SECONDS)
     ended = time.monotonic()
-    assert item.claimed_at is not None
+    if item.claimed_at is None or item.status != Status.COMPLETED:
+        why = f"The probe ended {item.status}."
+        return Probe(ok=False, item_id=probe.id, queue=name, seconds=round(ended - began, 4), why=why)
     ran_at: float = (item.result or {})["ran_at"]
     marks = {
         "enqueue": enqueued - began,

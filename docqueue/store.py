@@ -221,6 +221,7 @@ BY_INDEX_LOCALLY = "; ".join(f"set local enable_{detour} = off" for detour in _D
 OWN_SETTINGS = "; ".join(
     ["set plan_cache_mode = force_generic_plan", *(f"set enable_{detour} = off" for detour in _DETOURS)]
 )
+AS_IT_CAME = "; ".join(["reset plan_cache_mode", *(f"reset enable_{detour}" for detour in _DETOURS)])
 _own: WeakSet[Any] = WeakSet()
 
 
@@ -242,9 +243,8 @@ class Session:
         self._raw = self._wrapper.connection
         self._heard: Callable[[str], None] | None = None
         self.direct = direct(using)
+        self._tell(OWN_SETTINGS)
         if self.direct:
-            with self._wrapper.cursor() as cursor:
-                cursor.execute(OWN_SETTINGS)
             self._raw.prepare_threshold = 0
             _own.add(self._raw)
 
@@ -260,6 +260,21 @@ class Session:
             self._raw.add_notify_handler(lambda notification: heard(notification.payload))  # beside a statement
             with self._wrapper.cursor() as cursor:
                 cursor.execute(f"listen {CHANNEL}")
+
+    @contextmanager
+    def as_it_came(self) -> Iterator[None]:
+        """Plan as the server does by itself inside the block, for statements that are not ours."""
+        self._tell(AS_IT_CAME)
+        try:
+            yield
+        finally:
+            if self.fit():
+                self._tell(OWN_SETTINGS)
+
+    def _tell(self, settings: str) -> None:
+        if self.direct:
+            with self._wrapper.cursor() as cursor:
+                cursor.execute(settings)
 
     def fit(self) -> bool:
         """Whether the connection is still this one."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
+from psycopg.pq import TransactionStatus
 
 from docqueue import claiming, outcomes, settling, shift, store
 from docqueue.conf import get_settings
@@ -116,14 +118,35 @@ def _run(using: str, item: ClaimedItem, now: datetime | None) -> list[Ran]:
         return [_once(using, item, now)]
     settling.settle(using, [(item, outcomes.Released())], now)
     again = DocumentQueueService(using).mark_in_progress(item, now=now)
-    stale = run_item(item, using, _Channel(using), make_context=_Context, passes=Died)
+    stale: outcomes.Outcome | None
+    try:
+        stale = _outcome(using, item)
+    except Died:
+        stale = None
     return [Ran(item=item, outcome=stale, status=None), _once(using, again, now)]
+
+
+def _outcome(using: str, item: ClaimedItem) -> outcomes.Outcome:
+    """Run the handler. What a statement that failed did to the test's own transaction is taken back, no more."""
+    if not store.in_transaction(using):
+        return run_item(item, using, _Channel(using), make_context=_Context, passes=Died)
+    before = transaction.savepoint(using=using)
+    try:
+        return run_item(item, using, _Channel(using), make_context=_Context, passes=Died)
+    finally:
+        connection = store.connection(using)
+        aborted = connection.connection.info.transaction_status == TransactionStatus.INERROR
+        if aborted or connection.needs_rollback:
+            connection.needs_rollback = False
+            transaction.savepoint_rollback(before, using=using)
+        else:
+            transaction.savepoint_commit(before, using=using)
 
 
 def _once(using: str, item: ClaimedItem, now: datetime | None) -> Ran:
     try:
         _maybe_die("claim")
-        outcome = run_item(item, using, _Channel(using), make_context=_Context, passes=Died)
+        outcome = _outcome(using, item)
         _maybe_die("run")
     except Died:
         claiming.renew(using, item.worker_id, -1.0, now=now)  # a lease that has run out

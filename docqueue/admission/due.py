@@ -16,13 +16,13 @@ def promote_all(using: str, now: datetime | None = None) -> int:
     return _promote(using, now, None)
 
 
-def promote_just_due(using: str, now: datetime | None = None) -> int:
-    """The same for those whose time has come within the last `JUST_SECONDS`.
+def promote_just_due(using: str, now: datetime | None = None, *, seconds: float = JUST_SECONDS) -> int:
+    """The same for those whose time has come within the last `seconds`.
 
     What comes into the index behind that, committed late, is left to `promote_all`. It walks over all that was promoted
     since the oldest snapshot somebody holds, so it is run less and less often; this one takes the same time for ever.
     """
-    return _promote(using, now, JUST_SECONDS)
+    return _promote(using, now, seconds)
 
 
 def _promote(using: str, now: datetime | None, window: float | None) -> int:

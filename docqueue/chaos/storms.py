@@ -151,7 +151,7 @@ def kill(storm: Storm) -> None:
 def zombie(storm: Storm) -> None:
     """SIGSTOP to a worker with its executors for 1.5 to 3 leases, then SIGCONT: they do not know what they missed.
 
-    One worker at least is awake: nobody could take over where all sleep.
+    Half of the workers at least are awake: nobody could take over where all sleep.
     """
     sleepers: dict[int, threading.Thread] = {}
     for number in range(storm.strikes):
@@ -161,7 +161,7 @@ def zombie(storm: Storm) -> None:
         awake = [w for w in storm.fleet.workers if w.pid not in sleepers or not sleepers[w.pid].is_alive()]
         victim = storm.victim()
         worker = next((w for w in awake if victim and victim in storm.fleet.children(w)), None)
-        if worker is not None and len(awake) > 1:
+        if worker is not None and len(awake) > (storm.workers + 1) // 2:
             pids = [worker.pid, *(at.pid for at in storm.fleet.children(worker))]
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)

@@ -14,15 +14,26 @@ from docqueue.duties import Duty, registered
 from docqueue.maintenance import due, partitions, promote, prune, reap
 
 REAP = "reap"
-OURS = tuple(
+STEADY = tuple(
     Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
-    for module in (reap, due, promote, partitions, prune)
+    for module in (promote, partitions, prune)
 )
 
 
 def all_duties() -> tuple[Duty, ...]:
-    """The queue's own duties, then those that apps have registered."""
-    return OURS + registered()
+    """The queue's own duties, begun anew at each call, then those that apps have registered."""
+    return (
+        Duty(name=REAP, run=reap.run, every_seconds=reap.EVERY_SECONDS),
+        # What it costs is bounded by what it finds, and those that it finds are waiting.
+        Duty(name="due", run=due.Rounds().run, every_seconds=due.EVERY_SECONDS, paced=False),
+        *STEADY,
+        *registered(),
+    )
+
+
+def ours(duty: Duty) -> bool:
+    """Whether it is one of the queue's own."""
+    return duty not in registered()
 
 
 def perform(duty: Duty, using: str) -> None:

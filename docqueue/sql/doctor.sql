@@ -22,7 +22,8 @@ select json_build_object(
         where t.relnamespace = (select relnamespace from pg_class where oid = 'docqueue_item'::regclass)
             and t.relname like 'docqueue\_%%' and not i.indisvalid),
     'item_autovacuum', not exists (
-        select from pg_class where oid = 'docqueue_item'::regclass and 'autovacuum_enabled=false' = any(reloptions)),
+        select from pg_class, unnest(reloptions) as option
+        where oid = 'docqueue_item'::regclass and option ~* '^autovacuum_enabled=(false|off|no|f|n|0)$'),
     'dead_rows', (select n_dead_tup from pg_stat_user_tables where relid = 'docqueue_item'::regclass),
     'live_rows', (select n_live_tup from pg_stat_user_tables where relid = 'docqueue_item'::regclass),
     'wraparound_age', (select age(relfrozenxid) from pg_class where oid = 'docqueue_item'::regclass),

@@ -20,9 +20,10 @@ class Feed(Protocol):
 
 
 class Buffer:
-    """A line of items for each queue and isolation."""
+    """A line of items for each queue and, where these run `apart`, for what may run in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, apart: bool = False) -> None:
+        self.apart = apart
         self.lines: dict[tuple[str, bool], deque[ClaimedItem]] = {}
 
     def __len__(self) -> int:
@@ -37,10 +38,11 @@ class Buffer:
         When a line got nothing, it waits for a child of its own: from then on `spare` is true, so that what comes
         after it leaves the emptiest child alone.
         """
-        given, spare = 0, False
+        given = 0
+        spare = {True: False, False: False}
         for key, line in [(key, line) for key, line in self.lines.items() if line]:
-            served = feed(key[0], line, spare=spare)
-            spare = spare or not served
+            served = feed(key[0], line, spare=spare[key[1]])
+            spare[key[1]] = spare[key[1]] or not served
             if served:
                 self.lines[key] = self.lines.pop(key)
             given += served
@@ -71,4 +73,4 @@ class Buffer:
         return items
 
     def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:
-        return self.lines.setdefault((item.queue, handlers.threaded(item.operation)), deque())
+        return self.lines.setdefault((item.queue, self.apart and handlers.threaded(item.operation)), deque())

@@ -53,9 +53,12 @@ def main(ends: Sequence[End], using: str, databases: dict[str, str]) -> None:
     if len(children) == 1:
         children[0].serve()
     else:
-        threads = [threading.Thread(target=child.serve) for child in children]
-        for thread in threads:
-            thread.start()
+        threads = [threading.Thread(target=child.serve_in_company) for child in children]
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError:  # no thread can be started
+            os._exit(1)
         for thread in threads:
             thread.join()
     if threading.active_count() > 1:
@@ -126,6 +129,14 @@ class Child:
             return  # the supervisor is gone: its items will be reaped
         finally:
             connections.close_all()
+
+    def serve_in_company(self) -> None:
+        """The same in one of several threads: if it ends early, the supervisor hears that nobody is here any more."""
+        try:
+            self.serve()
+        finally:
+            if not self.stopping:
+                self.connection.close()
 
     def run(self, item: ClaimedItem) -> None:
         """Run one item and report it. `slot` says so until the report is out: a death before is this item's."""

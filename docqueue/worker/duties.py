@@ -6,11 +6,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from django.db import Error as DatabaseError
 
 from docqueue import store
-from docqueue.maintenance import REAP, all_duties, perform
+from docqueue.maintenance import REAP, all_duties, ours, perform
 from docqueue.worker.pace import Pace
 
 
@@ -37,9 +38,10 @@ class Duties(threading.Thread):
                     began = time.monotonic()
                     if pace.due(began) and not self._ended.is_set():
                         if duty.name != REAP or self.calm():
-                            perform(duty, self.using)
+                            with nullcontext() if session is None or ours(duty) else session.as_it_came():
+                                perform(duty, self.using)
                         jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
-                        pace.took(began, time.monotonic() - began, jitter)
+                        pace.took(began, time.monotonic() - began if duty.paced else 0.0, jitter)
                 self._ended.wait(max(0.05, min(pace.next for pace in due.values()) - time.monotonic()))
 
     def _prepared(self, session: store.Session | None) -> store.Session | None:

@@ -26,7 +26,7 @@ from docqueue import events, outcomes
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
 from docqueue.worker import limits, protocol
-from docqueue.worker.memory import rss_bytes
+from docqueue.worker.memory import memory_since
 from docqueue.worker.pace import jittered
 from docqueue.worker.protocol import News, ProgressReport, Report
 
@@ -92,14 +92,14 @@ class Executor:
         if running is None or now - running[1] < WATCHED_SECONDS:
             return None
         item, started = running
-        if now - self._weighed_at > WEIGH_SECONDS:
-            self._weighed_at, self._weight = now, rss_bytes(self.process.pid or 0)
+        if not self.threaded and now - self._weighed_at > WEIGH_SECONDS:
+            self._weighed_at, self._weight = now, memory_since(self.process.pid or 0, started)
         run = limits.Run(
             item=item,
             started=started,
             said_at=self._said_at,
             cancelled_at=self._told.get(item.id),
-            taken_bytes=self.watched_bytes() if self._weighed_at > started else 0,
+            taken_bytes=self._weight - int(self.slot[2]) if self._weighed_at > started else 0,
         )
         verdict = limits.judge(run, now)
         if verdict is None and self._flagged != self.slot[1] and limits.stalled(run, now):
@@ -108,19 +108,19 @@ class Executor:
             events.emit(events.EventName.ITEM_STALLED, logging.WARNING, pid=self.process.pid, **fields)
         return verdict
 
-    def watched_bytes(self) -> int:
-        """How much more memory it uses than when its item began, with what it has started."""
-        return self._weight - int(self.slot[2])
-
     def judged(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
-        """End its item by force. Returns what has not started and will not here."""
+        """End its item by force, if it is still at it. Returns what has not started and will not here."""
+        running = self.running()
+        if running is None or running[0].id != verdict.item_id:
+            return []
         back = self.take_back()
         self.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
+        self.ended_for = (verdict.item_id, verdict.outcome)
         return back
 
-    def slot_shown(self, now: float) -> dict[str, Any]:
-        """What it is at, for people."""
-        shown: dict[str, Any] = {"pid": self.process.pid, "rss_mb": rss_bytes(self.process.pid or 0) // limits.MIB}
+    def slot_shown(self, now: float, rss: int) -> dict[str, Any]:
+        """What it is at, for people; `rss`: the resident bytes of its process."""
+        shown: dict[str, Any] = {"pid": self.process.pid, "rss_mb": rss // limits.MIB}
         if self.database:
             shown["database"] = self.database
         if (running := self.running()) is not None:
@@ -133,7 +133,7 @@ class Executor:
     def worn(self, now: float) -> bool:
         """Whether it is to be replaced as soon as nothing is in its hands: for its items, its age or its growth."""
         settings = get_settings()
-        if not self._fresh and self.given >= WARM_ITEMS:  # what handlers load once is no growth
+        if not self._fresh and self.given - len(self.items) >= WARM_ITEMS:  # what handlers load once is no growth
             self._fresh = self.slot[2]
         return bool(
             self.given >= settings.CHILD_MAX_ITEMS
@@ -212,8 +212,13 @@ class Executor:
         except (EOFError, OSError):
             if not self.deaf:
                 # It is dying, or its handler closed what it talks to us with: then nobody will hear of its items.
-                self.deaf, self.kill_at = True, time.monotonic() + DEAF_SECONDS
+                self.deaf = True
+                self.gone_deaf(time.monotonic())
         return news
+
+    def gone_deaf(self, now: float) -> None:
+        """Give it a moment to die by itself, then end it."""
+        self.kill_at = now + DEAF_SECONDS
 
     def _forget(self, item: ClaimedItem, *, read: bool) -> None:
         size = self._bytes.pop(item.id)

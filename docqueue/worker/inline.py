@@ -26,6 +26,7 @@ class InlinePool:
         self.said: list[News] = []
         self.children: list[Executor] = []
         self.size = 1
+        self.threads = 0
         self.sizes: dict[str, int] = {}
 
     def start(self) -> None:

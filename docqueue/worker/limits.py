@@ -26,8 +26,9 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """End it by force, with `patience` seconds between SIGTERM and SIGKILL."""
+    """End this item by force, with `patience` seconds between SIGTERM and SIGKILL."""
 
+    item_id: int
     outcome: outcomes.Outcome
     patience: float
 
@@ -38,15 +39,15 @@ def judge(run: Run, now: float) -> Verdict | None:
     ran = now - run.started
     if ran > run.item.timeout_seconds:
         why = f"it ran longer than its timeout of {run.item.timeout_seconds:g} s"
-        return _end("timed_out", why, "timed_out")
+        return _end(run, "timed_out", why, "timed_out")
     if run.cancelled_at is not None and now - max(run.cancelled_at, run.started) > settings.CANCEL_GRACE_SECONDS:
-        return Verdict(outcome=outcomes.GivenUp(), patience=CANCEL_PATIENCE_SECONDS)
+        return Verdict(item_id=run.item.id, outcome=outcomes.GivenUp(), patience=CANCEL_PATIENCE_SECONDS)
     handler = handlers.find(run.item.operation)
     memory = settings.MEMORY_MB if handler is None or handler.memory_mb is None else handler.memory_mb
     if memory and run.taken_bytes > memory * MIB:
-        return _end("out_of_memory", f"it used more than its {memory} MiB of memory, with all that it had started")
+        return _end(run, "out_of_memory", f"it used more than its {memory} MiB of memory, with all that it had started")
     if handler is not None and handler.end_stalled and stalled(run, now):
-        return _end("stalled", f"it made no progress for {handler.stall_seconds:g} s")
+        return _end(run, "stalled", f"it made no progress for {handler.stall_seconds:g} s")
     return None
 
 
@@ -57,6 +58,6 @@ def stalled(run: Run, now: float) -> bool:
     return most is not None and now - max(run.started, run.said_at) > most
 
 
-def _end(code: str, why: str, outcome: str = "failed") -> Verdict:
+def _end(run: Run, code: str, why: str, outcome: str = "failed") -> Verdict:
     failed = outcomes.Failed(code=code, message=why, outcome=outcome)
-    return Verdict(outcome=failed, patience=KILL_AFTER_SECONDS)
+    return Verdict(item_id=run.item.id, outcome=failed, patience=KILL_AFTER_SECONDS)

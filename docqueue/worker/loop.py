@@ -53,7 +53,6 @@ class WorkLoop:
     tally: Tally = field(default_factory=Tally)
     make_talker: Callable[[Talk], Talker] = Direct
     stopping: bool = False
-    buffer: Buffer = field(default_factory=Buffer)
     speeds: Speeds = field(default_factory=Speeds)
     claimed: int = 0
     _said: dict[int, ProgressReport] = field(default_factory=dict)
@@ -66,6 +65,7 @@ class WorkLoop:
     _handed_out_at: float = 0.0
 
     def __post_init__(self) -> None:
+        self.buffer = Buffer(apart=bool(self.pool.threads))
         self.results = Results()
         self.outage = Outage(self.using)
         self.looks = Looks()

@@ -21,6 +21,7 @@ from docqueue.worker import child as child_process
 from docqueue.worker import limits
 from docqueue.worker.executor import Executor, death
 from docqueue.worker.forks import start_fork_server
+from docqueue.worker.memory import rss_bytes
 from docqueue.worker.protocol import News
 from docqueue.worker.threads import ThreadExecutor, ThreadGroup
 
@@ -201,7 +202,7 @@ class ProcessPool:
             if len(child.items) > 1 and child.stuck():
                 unstarted += child.take_back()
         for group in {child.group for child in self.children if isinstance(child, ThreadExecutor)}:
-            group.enforce(now)
+            unstarted += group.enforce(now)
         worn = {c.process for c in self.children if not c.items and c.working and c.worn(now)}
         for child in [c for c in self.children if c.process in worn]:
             unstarted += child.retire()
@@ -227,7 +228,8 @@ class ProcessPool:
 
     def slots(self, now: float) -> list[dict[str, Any]]:
         """What each child is at, for people: pid, memory, the item that runs and for how long (`now` is monotonic)."""
-        return [child.slot_shown(now) for child in self.children]
+        rss = {pid: rss_bytes(pid) for pid in {child.process.pid or 0 for child in self.children}}
+        return [child.slot_shown(now, rss[child.process.pid or 0]) for child in self.children]
 
     def stop(self) -> list[ClaimedItem]:
         """Tell all children to end after their running item. Returns what has not started."""

@@ -23,6 +23,7 @@ class StopSignals:
     def __init__(self, grace_seconds: float = 0.0) -> None:
         self.count = 0
         self.more = 0  # processes asked for, less those given up
+        self.resized = False
         self.grace_seconds = grace_seconds
         self.fd, self._write = os.pipe()
         os.set_blocking(self.fd, False)
@@ -37,6 +38,7 @@ class StopSignals:
 
     def _resize(self, number: int, frame: FrameType | None) -> None:
         self.more += 1 if number == signal.SIGTTIN else -1
+        self.resized = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._write, b"!")
 

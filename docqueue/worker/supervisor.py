@@ -179,9 +179,10 @@ class Supervisor:
 
     def _look_around(self, loop: WorkLoop, lease: Lease, signals: StopSignals) -> None:
         """Take in a change of the number of processes, and have the lease tell what each of them is at."""
-        if signals.more:
-            more, signals.more = signals.more, 0
+        if signals.resized:
+            signals.resized = False
             signals.drain()
+            more, signals.more = signals.more, 0
             loop.buffer.put_back(loop.pool.resize(loop.pool.size + more))
             events.emit(events.EventName.WORKER_RESIZED, worker_id=loop.worker, processes=loop.pool.size)
         now = time.monotonic()

@@ -13,7 +13,7 @@ from docqueue import outcomes
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
 from docqueue.worker import limits
-from docqueue.worker.executor import Executor, death
+from docqueue.worker.executor import DEAF_SECONDS, Executor, death
 
 NEIGHBOUR = outcomes.Interrupted(
     code="neighbour_ended", message="it shared its process with an item that had to be ended by force"
@@ -36,14 +36,25 @@ class ThreadGroup:
             self.doomed, self.force_at = True, now + get_settings().GRACE_SECONDS
         return [item for thread in self.threads for item in thread.take_back()]
 
-    def enforce(self, now: float) -> None:
-        """End the process once nobody runs in it but those that have to be ended, or the neighbours' time is over."""
+    def enforce(self, now: float) -> list[ClaimedItem]:
+        """End the process once nobody runs in it but those that have to be ended, or the neighbours' time is over.
+
+        One that can not be heard any more, while the process lives on, is reason enough. Returns what has not started.
+        """
+        back = []
+        for thread in self.threads:
+            if thread.ended_for is None and now >= thread.gone_at:
+                running = thread.running()
+                why = "its thread ended, or closed what it talks to its worker with"
+                thread.ended_for = (running[0].id if running else None, _crashed(why))
+                back += self.doom(now)
         innocent = any(t.running() is not None and t.ended_for is None for t in self.threads)
         if self.doomed and not self.forced and (not innocent or now >= self.force_at):
             self.forced = True
             patience = max((t.patience for t in self.threads), default=0.0)
             self.threads[0].kill_at = now + patience
             self.threads[0].signal(signal.SIGTERM)
+        return back
 
 
 @dataclass(kw_only=True, eq=False)
@@ -52,20 +63,23 @@ class ThreadExecutor(Executor):
 
     group: ThreadGroup
     patience: float = 0.0
+    gone_at: float = float("inf")  # when it counts as gone, since it can not be heard
     threaded: bool = True
 
     def room(self, window: int) -> int:
         """As an executor's; none while its process is to end."""
         return 0 if self.group.doomed else super().room(window)
 
-    def watched_bytes(self) -> int:
-        """Whose memory it is can not be told in a process that several share."""
-        return 0
+    def gone_deaf(self, now: float) -> None:
+        """If its process does not end by that, it alone is charged, and its neighbours have their time."""
+        self.gone_at = now + DEAF_SECONDS
 
     def judged(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
-        """End its item: with its whole process, when the neighbours are done."""
+        """End its item, if it is still at it: with its whole process, when the neighbours are done."""
         running = self.running()
-        self.ended_for = (running[0].id if running else None, verdict.outcome)
+        if running is None or running[0].id != verdict.item_id:
+            return []
+        self.ended_for = (verdict.item_id, verdict.outcome)
         self.patience = verdict.patience
         return self.group.doom(now)
 
@@ -93,7 +107,11 @@ class ThreadExecutor(Executor):
         if self.group.at_death is None:
             self.group.at_death = sum(t.running() is not None for t in self.group.threads)
         if self.group.at_death == 1:
-            return outcomes.Crashed(code="crashed", message=death(self.process.exitcode))
+            return _crashed(death(self.process.exitcode))
         # Nobody knows whose fault it was: none is charged, and each runs alone from now on.
         why = f"{death(self.process.exitcode)}, with {self.group.at_death} items in it"
         return outcomes.Released(cause=outcomes.Interrupted(code="shared_process_died", message=why), suspect=True)
+
+
+def _crashed(why: str) -> outcomes.Crashed:
+    return outcomes.Crashed(code="crashed", message=why)

@@ -48,6 +48,15 @@ class KitInTestCase(TestCase):
         assert testing.run_one(item).status is Status.COMPLETED
         assert Effect.objects.get().item_id == item.id
 
+    def test_a_statement_that_fails_is_its_items_outcome_and_harms_no_one_else(self):
+        service = DocumentQueueService()
+        service.enqueue(None, "test.duplicate", max_attempts=1)
+        service.enqueue(None, "test.effect")
+        ran = testing.drain()
+        assert [r.status for r in ran] == [Status.DEAD, Status.COMPLETED]
+        assert ran[0].outcome.code == "exception"
+        assert Effect.objects.count() == 1
+
     def test_the_tests_own_connection_is_left_open(self):
         DocumentQueueService().enqueue(None, "test.fail", max_attempts=1)
         testing.drain()
@@ -216,6 +225,16 @@ class TestDuplicateDelivery:
         assert [r.status for r in ran] == [None, Status.COMPLETED]
         assert Effect.objects.count() == 1
         assert outside == [f"docqueue-{item.id}"] * 2, "the outside world sees one key"
+
+    def test_the_one_that_lost_its_claim_may_die_too(self, service, operation):
+        def work(ctx):
+            with ctx.complete():
+                Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+
+        service.enqueue(None, operation(work))
+        with testing.duplicate_delivery(), testing.die_after("complete"):
+            testing.drain()
+        assert Effect.objects.count() == 1
 
 
 def test_the_plugins_fixture_is_the_kit(docqueue, service):

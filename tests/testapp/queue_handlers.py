@@ -307,3 +307,31 @@ def steps(ctx):
         Effect.objects.create(item_id=ctx.id, attempt=3)
         reached("complete")
     reached("end")
+
+
+@handler("test.duplicate", retry=Fixed(0))
+def duplicate(ctx):
+    """Break a constraint of the database."""
+    Effect.objects.create(id=1, item_id=ctx.id, attempt=1)
+    Effect.objects.create(id=1, item_id=ctx.id, attempt=1)
+
+
+@handler("test.wait_and_leave", isolation="thread", retry=Fixed(0))
+def wait_and_leave(ctx):
+    """End the thread that it runs in: close what it talks to its supervisor with."""
+    _mark(ctx, "start")
+    ctx._channel.connection.close()
+
+
+@handler("test.keep_a_server", memory_mb=400)
+def keep_a_server(ctx):
+    """Start a large program and leave it running for the next items."""
+    text = "import time; x = b'x' * (200 << 20); print('up', flush=True); time.sleep(60)"
+    server = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE)
+    server.stdout.readline()
+
+
+@handler("test.modest", memory_mb=100, max_attempts=1)
+def modest(ctx):
+    """Long enough to be watched, and small."""
+    time.sleep(0.8)

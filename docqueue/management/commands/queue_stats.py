@@ -58,6 +58,7 @@ def draw(rows: Sequence[Sequence[str]]) -> bool:
     """Print a table with rich (the extra `cli`). False: it is not installed."""
     try:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
     except ImportError:
         return False
@@ -65,6 +66,6 @@ def draw(rows: Sequence[Sequence[str]]) -> bool:
     for column in COLUMNS:
         table.add_column(column, justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
     return True

@@ -50,13 +50,15 @@ class Command(BaseCommand):
 def picture(using: str) -> Any:
     """What there is to see now, for rich."""
     from rich.console import Group
+    from rich.text import Text
 
     found = DocumentQueueService(using).get_queue_stats()
     hints = found.as_dict()["hints"]
-    return Group(_queues(found), _workers(using), *hints)
+    return Group(_queues(found), _workers(using), *map(Text, hints))
 
 
 def _queues(found: stats.QueueStats) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("queue", title=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
@@ -64,7 +66,7 @@ def _queues(found: stats.QueueStats) -> Any:
         table.add_column(column.replace("_", " "), justify="right")
     for name, counts in found.queues.items():
         oldest = "–" if counts.oldest_due_seconds is None else stats.in_words(counts.oldest_due_seconds)
-        table.add_row(name, *(f"{getattr(counts, column):,}" for column in QUEUE_COLUMNS), oldest)
+        table.add_row(escape(name), *(f"{getattr(counts, column):,}" for column in QUEUE_COLUMNS), oldest)
     return table
 
 

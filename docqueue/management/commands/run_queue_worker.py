@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -48,14 +49,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["processes"] < 1:
             raise CommandError("--processes must be at least 1.")
-        if options["threads"] < 0:
-            raise CommandError("--threads must not be negative.")
-        if options["reload"]:
+        if options["reload"] and not os.environ.get(reload.CHILD):
             if not django_settings.DEBUG:
                 raise CommandError("--reload is for development: it needs DEBUG = True.")
-            sys.exit(reload.run([arg for arg in sys.argv if arg != "--reload"]))
+            sys.exit(reload.run())
         show_events()
-        told = {"PREFETCH": options["prefetch"], "POLL_SECONDS": options["poll_seconds"]}
+        told = {
+            "PREFETCH": options["prefetch"],
+            "POLL_SECONDS": options["poll_seconds"],
+            "GRACE_SECONDS": options["grace_seconds"],
+            "THREADS": options["threads"],
+        }
         try:
             with conf.overridden(**told):
                 self.work(options)

@@ -41,7 +41,7 @@ def test_the_grace_of_a_cancel_begins_when_it_was_asked_for_or_when_the_run_bega
     settings.DOCQUEUE = {"CANCEL_GRACE_SECONDS": 10}
     assert limits.judge(a_run(cancelled_at=1020.0), 1029.9) is None
     verdict = limits.judge(a_run(cancelled_at=1020.0), 1030.1)
-    assert verdict == limits.Verdict(outcome=outcomes.GivenUp(), patience=limits.CANCEL_PATIENCE_SECONDS)
+    assert (verdict.outcome, verdict.patience) == (outcomes.GivenUp(), limits.CANCEL_PATIENCE_SECONDS)
     assert limits.judge(a_run(cancelled_at=900.0), 1009.9) is None
 
 
@@ -127,6 +127,24 @@ def test_memory_is_watched_with_all_that_a_handler_has_started(make_pool: MakePo
     assert report.outcome.code == "out_of_memory"
     assert not psutil.pid_exists(child)
     assert run(pool, [work("test.echo")])
+
+
+def test_what_an_earlier_item_left_running_is_not_the_next_ones_memory(make_pool: MakePool) -> None:
+    pool = make_pool(1)
+    server, modest = work("test.keep_a_server"), work("test.modest")
+    found = run(pool, [server, modest])
+    assert found == {server.id: outcomes.Completed(), modest.id: outcomes.Completed()}
+
+
+def test_a_verdict_on_an_item_that_has_ended_meanwhile_is_dropped(make_pool: MakePool, tmp_path: Path) -> None:
+    pool = make_pool(1)
+    file = tmp_path / "marks"
+    item = slow(file, 60)
+    pool.feed(deque([item]), 1)
+    until(lambda: bool(marks(file)))
+    late = limits.Verdict(item_id=item.id + 1, outcome=outcomes.GivenUp(), patience=0.0)
+    assert pool.children[0].judged(late, time.monotonic()) == []
+    assert pool.children[0].ended_for is None
 
 
 def test_resident_memory_counts_descendants_and_is_nought_for_one_that_is_gone() -> None:

@@ -148,3 +148,17 @@ def test_ttin_and_ttou_change_the_number_of_processes_while_it_works(
     worker.signal(signal.SIGTTOU)
     until(lambda: worker.said("worker_resized")[-1]["processes"] == 2)
     assert not Attempt.objects.exists(), "whatever runs may end"
+
+
+def test_one_process_more_and_one_fewer_at_once_is_none_and_no_busy_loop(
+    manage: Manage, service: DocumentQueueService
+) -> None:
+    worker = manage.worker("--processes", 1)
+    for _ in range(20):
+        worker.signal(signal.SIGTTIN)
+        worker.signal(signal.SIGTTOU)
+    threading.Event().wait(1)
+    before = worker.process.cpu_times()
+    threading.Event().wait(2)
+    after = worker.process.cpu_times()
+    assert after.user + after.system - before.user - before.system < 0.3

@@ -13,6 +13,7 @@ from docqueue import outcomes
 from docqueue.models import Attempt, HistoryItem
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.worker import limits
+from docqueue.worker.buffer import Buffer
 from docqueue.worker.pool import ProcessPool
 from docqueue.worker.threads import NEIGHBOUR
 from tests.docqueue.helpers import past, until
@@ -178,3 +179,30 @@ def test_a_killer_among_threads_ends_dead_and_its_neighbours_complete_uncharged(
     causes = set(Attempt.objects.filter(item_id__in=ids).values_list("outcome", "code"))
     assert causes <= {("interrupted", "shared_process_died")}
     assert all(past(i) for i in ids)
+
+
+def test_one_whose_thread_has_ended_is_charged_and_its_neighbours_finish(make_threads, tmp_path: Path) -> None:
+    pool = make_threads(3)
+    file = tmp_path / "marks"
+    leaver, neighbour = work("test.wait_and_leave", {"file": str(file)}), wait(file, 1.0)
+    pool.feed(deque([neighbour, leaver]), 1)
+    reports = {r.item.id: r.outcome for r in news_of(pool, 2)}
+    assert isinstance(reports[neighbour.id], outcomes.Completed)
+    assert isinstance(reports[leaver.id], outcomes.Crashed)
+    assert run(pool, [wait(file, 0)])
+
+
+def test_what_waits_for_a_thread_does_not_keep_a_process_idle(make_threads, tmp_path: Path) -> None:
+    pool = make_threads(1)
+    buffer = Buffer(apart=True)
+    busy, waiting = wait(tmp_path / "marks", 60), wait(tmp_path / "marks", 60)
+    plain = [work("test.look") for _ in range(3)]
+    buffer.append([busy, waiting, *plain])
+    ended = []
+    deadline = time.monotonic() + 10
+    while len(ended) < 3:
+        assert time.monotonic() < deadline
+        buffer.hand_out(lambda queue, line, *, spare: pool.feed(line, 1, spare=spare))
+        ended += pool.collect(0.05)[0]
+    assert {report.item.id for report in ended} == {item.id for item in plain}
+    assert len(buffer) == 1
