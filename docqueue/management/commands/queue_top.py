@@ -62,9 +62,9 @@ def _queues(found: stats.QueueStats) -> Any:
     from rich.table import Table
 
     table = Table("queue", title=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
-    table.columns[0].overflow = "fold"
-    for column in (*QUEUE_COLUMNS, "oldest due"):
-        table.add_column({"in_progress": "running"}.get(column, column), justify="right", no_wrap=True)
+    table.columns[0].min_width = 12
+    for column in ("pending", "running", "waiting", "retry", "failed", "workers", "oldest"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, counts in found.queues.items():
         oldest = "–" if counts.oldest_due_seconds is None else stats.in_words(counts.oldest_due_seconds)
         table.add_row(escape(name), *(f"{getattr(counts, column):,}" for column in QUEUE_COLUMNS), oldest)
