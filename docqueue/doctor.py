@@ -50,7 +50,7 @@ def examine(using: str | None = None) -> list[Finding]:
     alias = using or conf.get_settings().DATABASE
     if alias not in connections:
         return [*found, _bad("database", f"there is no database {alias!r} in the settings", "Name one of DATABASES.")]
-    reason = health.not_ready()
+    reason = health.not_ready(alias)
     if reason == health.NO_DATABASE:
         return [*found, _bad("database", reason, f"Check the connection settings of the database {alias!r}.")]
     if reason:

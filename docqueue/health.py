@@ -57,17 +57,18 @@ def healthz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - Django pass
     return JsonResponse(found, status=200 if found["healthy"] else 503)
 
 
-def not_ready() -> str:
-    """Why requests can not be served yet; empty when they can."""
+def not_ready(using: str | None = None) -> str:
+    """Why requests can not be served yet; empty when they can. `using`: the queue's database, if it is another."""
+    queue = using or get_settings().DATABASE
     try:
-        for alias in dict.fromkeys((get_settings().DATABASE, DEFAULT_DB_ALIAS)):
+        for alias in dict.fromkeys((queue, DEFAULT_DB_ALIAS)):
             if alias in _migrated:
                 continue
             missing = _missing_migrations(alias)
             if missing:
                 return f"{missing} migrations are not applied: run manage.py migrate."
             _migrated.add(alias)
-        Worker.objects.using(get_settings().DATABASE).exists()
+        Worker.objects.using(queue).exists()
     except (DatabaseError, InterfaceError):
         return NO_DATABASE
     return ""

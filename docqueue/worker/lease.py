@@ -46,8 +46,8 @@ class Lease(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Renew every `heartbeat_seconds`; after a failure every second."""
-        pause = self.heartbeat_seconds
+        """Renew every `heartbeat_seconds`; at first, and after a failure, after a second."""
+        pause = min(RETRY_SECONDS, self.heartbeat_seconds)  # the first soon, with what there is to tell
         self._touch()  # the lease that the row was made with
         with store.own_connection(self.using):
             while not self._ended.wait(pause):

@@ -124,7 +124,7 @@ def test_wrong_settings_are_all_it_can_tell_of(settings):
 
 @pytest.mark.parametrize("reason", [health.NO_DATABASE, "2 migrations are not applied: run manage.py migrate."])
 def test_a_database_that_can_not_be_used_ends_the_examination_with_what_to_do(monkeypatch, reason):
-    monkeypatch.setattr(health, "not_ready", lambda: reason)
+    monkeypatch.setattr(health, "not_ready", lambda using: reason)
     last = doctor.examine()[-1]
     assert (last.level, last.said, bool(last.hint)) == (Level.ERROR, reason, True)
 
