@@ -37,7 +37,8 @@ def check_alias(**_kwargs: Any) -> list[CheckMessage]:
         return []
     alias = conf.get_settings().DATABASE
     if alias not in connections:
-        return [Error(f"DOCQUEUE['DATABASE'] names no database: {alias!r}.", id="docqueue.E001")]
+        hint = f"Name one of DATABASES: {', '.join(connections)}."
+        return [Error(f"DOCQUEUE['DATABASE'] names no database: {alias!r}.", hint=hint, id="docqueue.E001")]
     if connections[alias].vendor != "postgresql":
         return [
             Error(

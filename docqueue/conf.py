@@ -40,6 +40,12 @@ class Settings:
     LISTEN: bool = True
     POLL_SECONDS: float = 0.085
     GRACE_SECONDS: float = 30.0
+    MAX_ITEMS: int = 0
+    DRAIN: bool = False
+    IN_PROCESS: bool = False
+    RELOAD: bool = False
+    HEARTBEAT_FILE: str = ""
+    WORKER_NAME: str = ""
     CANCEL_GRACE_SECONDS: float = 10.0
     BATCH_SIZE: int = 1000
     PREFETCH: int = 2000
@@ -87,6 +93,12 @@ HELP: dict[str, str] = {
     "LISTEN": "Tell idle workers at once by LISTEN/NOTIFY. Off: they poll, as behind a pooler in transaction mode.",
     "POLL_SECONDS": "Wait of an idle worker between looks at the queue, where it is not told by LISTEN/NOTIFY.",
     "GRACE_SECONDS": "How long a stopping worker lets running handlers finish.",
+    "MAX_ITEMS": "A worker ends after so many items; 0: never.",
+    "DRAIN": "A worker ends when nothing is left to claim.",
+    "IN_PROCESS": "A worker runs handlers in its own process: no limits, no isolation, development only.",
+    "RELOAD": "A worker starts anew when code changes; only with DEBUG.",
+    "HEARTBEAT_FILE": "File that a worker touches whenever its lease was renewed, for probes; empty: none.",
+    "WORKER_NAME": "Name of a worker in the admin; empty: host:pid.",
     "CANCEL_GRACE_SECONDS": "How long a running handler may go on after a cancel before its process is ended.",
     "BATCH_SIZE": "Most items that one claim takes.",
     "PREFETCH": "Most items fetched ahead for each executor process; fewer, where they are not quick.",

@@ -103,11 +103,11 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description=_("executor processes at the last heartbeat"))
     def slots(self, worker: Worker) -> Display:
         rows = (
-            (slot.get("pid"), slot.get("rss_mb"), *self._at_work(slot))
+            (slot.get("pid"), slot.get("rss_mb"), slot.get("database", gettext("closed")), *self._at_work(slot))
             for slot in worker.info.get("slots", ())
             if isinstance(slot, dict)
         )
-        return format_html_join("\n", "<div>pid {}, {} MiB: {} {} {}</div>", rows) or columns.NOTHING
+        return format_html_join("\n", "<div>pid {}, {} MiB, connection {}: {} {} {}</div>", rows) or columns.NOTHING
 
     @staticmethod
     def _at_work(slot: dict[str, Any]) -> tuple[Display, Display, Display]:

@@ -24,10 +24,12 @@ from docqueue.items import ClaimedItem
 from docqueue.worker import protocol
 from docqueue.worker.forks import STOP_SIGNALS
 from docqueue.worker.outage import be_impatient
+from docqueue.worker.pace import jittered
 from docqueue.worker.running import memory_now, run_item
 
 PR_SET_PDEATHSIG = 1
-CHECK_SECONDS = 30  # how often an idle child looks whether its connection still works
+CHECK_SECONDS = 30.0  # how often a child looks, between two items, whether its connection still works
+RECHECK_SECONDS = 1.0  # the same, while it does not
 
 
 End = tuple[Any, Any, Any]
@@ -110,6 +112,7 @@ class Child:
         self.cancelled: set[int] = set()
         self.stopping = False
         self.database = ""
+        self.look_at = time.monotonic() + CHECK_SECONDS
         self.process = os.getpid()
         self._message_there = select.poll()
         self._message_there.register(connection.fileno(), select.POLLIN)
@@ -165,17 +168,20 @@ class Child:
             self.listen()
             if self.stopping:
                 return False
+            if time.monotonic() >= self.look_at:
+                self.look_at_database()
             try:
                 return os.read(self.tickets.fileno(), 1) != b""
             except BlockingIOError:
-                if not self._anything_there.poll(CHECK_SECONDS * 1000):
-                    self.look_at_database()
+                self._anything_there.poll(max(0.0, self.look_at - time.monotonic()) * 1000)
 
     def look_at_database(self) -> None:
         """See whether the connection still works, if there is one; one that did not is tried until it does."""
         if store.connected(self.using) or self.database not in ("", "ok"):
             self.database = store.state(self.using)
             self.tell(protocol.Connected(self.database))
+        well = self.database in ("", "ok")
+        self.look_at = time.monotonic() + jittered(CHECK_SECONDS if well else RECHECK_SECONDS)
 
     def listen(self, *, block: bool = False) -> None:
         """Take in what the supervisor sent."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from docqueue.worker.scribe import Scribe
 from docqueue.worker.talk import Answer, Request
 from docqueue.worker.talker import Talker
 
@@ -30,13 +31,12 @@ class Conversation:
 
 
 class Conversations:
-    """The claimer's, in which everything is said, and one more from when it is first needed: the scribe only writes."""
+    """The claimer's, in which everything is said, and the scribe's, where there is one: it only writes."""
 
-    def __init__(self, make: Callable[[bool], Talker]) -> None:
-        """`make(listens)` makes a talker."""
-        self._make = make
-        self.claimer = Conversation(make(True))
-        self._scribe: Conversation | None = None
+    def __init__(self, claimer: Talker, scribe: Scribe | None) -> None:
+        self.claimer = Conversation(claimer)
+        self._free = scribe.reserve if scribe else None
+        self._scribe = Conversation(scribe) if scribe else None
 
     def __iter__(self) -> Iterator[Conversation]:
         yield self.claimer
@@ -54,9 +54,9 @@ class Conversations:
         return self.claimer.talker.listening
 
     def free_scribe(self) -> Conversation | None:
-        """The scribe, unless it is busy."""
-        self._scribe = self._scribe or Conversation(self._make(False))
-        return self._scribe if self._scribe.under_way is None else None
+        """The scribe, unless it is busy. If it is free, it must be asked."""
+        scribe = self._scribe
+        return scribe if scribe and self._free and scribe.under_way is None and self._free() else None
 
     def wake(self) -> list[int]:
         """Descriptors that become readable when there is an answer or a notification."""

@@ -1,4 +1,7 @@
-"""The duties in one worker: a thread and a connection of their own, so that none queues behind items."""
+"""The duties in one worker: a thread and a connection of their own, so that none queues behind items.
+
+Between two duties the thread may be lent for a statement (scribe.py).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from contextlib import nullcontext
 from django.db import Error as DatabaseError
 
 from docqueue import store
+from docqueue.duties import Duty
 from docqueue.maintenance import REAP, all_duties, ours, perform
 from docqueue.worker.pace import Pace
 
@@ -25,24 +29,48 @@ class Duties(threading.Thread):
         super().__init__(name="docqueue-duties", daemon=True)
         self.using = using
         self.calm = calm
-        self._ended = threading.Event()
+        self._ended = False
+        self._due: dict[Duty, Pace] = {}
+        self._free = threading.Lock()
+        self._lent: Callable[[], None] | None = None
+        self._awake = threading.Event()
 
     def run(self) -> None:
         """Until stopped."""
-        due = {duty: Pace(duty.every_seconds) for duty in all_duties()}
+        self._due = {duty: Pace(duty.every_seconds) for duty in all_duties()}
         session: store.Session | None = None
         with store.own_connection(self.using):
-            while not self._ended.is_set():
-                session = self._prepared(session)
-                for duty, pace in due.items():
-                    began = time.monotonic()
-                    if pace.due(began) and not self._ended.is_set():
-                        if duty.name != REAP or self.calm():
-                            with nullcontext() if session is None or ours(duty) else session.as_it_came():
-                                perform(duty, self.using)
-                        jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
-                        pace.took(began, time.monotonic() - began if duty.paced else 0.0, jitter)
-                self._ended.wait(max(0.05, min(pace.next for pace in due.values()) - time.monotonic()))
+            while not self._ended:
+                lent, self._lent = self._lent, None
+                if lent is not None or self._free.acquire(blocking=False):  # else it is reserved, and comes at once
+                    try:
+                        session = self._prepared(session)
+                        if lent is not None:
+                            lent()
+                        self._perform(session)
+                    finally:
+                        self._free.release()
+                self._awake.wait(max(0.05, min(pace.next for pace in self._due.values()) - time.monotonic()))
+                self._awake.clear()
+
+    def reserve(self) -> bool:
+        """`Lender`: no, while a duty is under way."""
+        return self.is_alive() and not self._ended and self._free.acquire(blocking=False)
+
+    def lend(self, work: Callable[[], None]) -> None:
+        """`Lender`."""
+        self._lent = work
+        self._awake.set()
+
+    def _perform(self, session: store.Session | None) -> None:
+        for duty, pace in self._due.items():
+            began = time.monotonic()
+            if pace.due(began) and not self._ended:
+                if duty.name != REAP or self.calm():
+                    with nullcontext() if session is None or ours(duty) else session.as_it_came():
+                        perform(duty, self.using)
+                jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+                pace.took(began, time.monotonic() - began if duty.paced else 0.0, jitter)
 
     def _prepared(self, session: store.Session | None) -> store.Session | None:
         """This thread's connection as a session of our own, in which what is asked every second is prepared."""
@@ -56,5 +84,6 @@ class Duties(threading.Thread):
 
     def stop(self) -> None:
         """End the thread after the duty it is at."""
-        self._ended.set()
+        self._ended = True
+        self._awake.set()
         self.join(5)

@@ -1,7 +1,7 @@
 """The work loop: claim, hand out, collect, settle. It decides how much to claim and when; SQL is below it.
 
 A round never waits for the database: talks with it go on beside the handlers (talker.py). One claims and writes what
-ended; while it is under way and a whole batch more has ended, a second, the scribe, does so, if no other worker lives.
+ended; while it is under way and a whole batch more has ended, a second does so (scribe.py), if no other worker lives.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from docqueue.worker.outage import Outage
 from docqueue.worker.pool import ProcessPool
 from docqueue.worker.protocol import News, ProgressReport, Report
 from docqueue.worker.results import Results
+from docqueue.worker.scribe import Lender, Scribe
 from docqueue.worker.speeds import Speeds
 from docqueue.worker.talk import Answer, Appetite, Request, Talk
 from docqueue.worker.talker import Direct, Talker
@@ -52,6 +53,7 @@ class WorkLoop:
     wake: Sequence[int] = ()
     tally: Tally = field(default_factory=Tally)
     make_talker: Callable[[Talk], Talker] = Direct
+    lender: Lender | None = None
     stopping: bool = False
     speeds: Speeds = field(default_factory=Speeds)
     claimed: int = 0
@@ -69,12 +71,12 @@ class WorkLoop:
         self.results = Results()
         self.outage = Outage(self.using)
         self.looks = Looks()
-        self.talks = Conversations(self._talker)
+        scribe = Scribe(self._new_talk(), self.lender) if self.lender else None
+        self.talks = Conversations(self.make_talker(self._new_talk()), scribe)
         self._uncounted: list[tuple[Report, Status | None]] = []
 
-    def _talker(self, listens: bool) -> Talker:
-        lanes = Lanes(self.using, self.serve, self.exclude)
-        return self.make_talker(Talk(self.using, self.worker, lanes, listens=listens))
+    def _new_talk(self) -> Talk:
+        return Talk(self.using, self.worker, Lanes(self.using, self.serve, self.exclude))
 
     def in_hand(self) -> int:
         """Items claimed and not yet settled."""
@@ -90,8 +92,6 @@ class WorkLoop:
             self._talk(now)
         self._hand_out(now)
         self._count()  # last: the database is at work meanwhile
-
-    # -- talking to the database -----------------------------------------------------------------------------
 
     def _talk(self, now: float) -> None:
         if self.talks.claimer.under_way is not None:
@@ -215,8 +215,6 @@ class WorkLoop:
             self.claimed += len(items)
             self._handed_out_at = now
             events.emit(events.EventName.ITEMS_CLAIMED, logging.DEBUG, worker_id=self.worker, count=len(items))
-
-    # -- handlers --------------------------------------------------------------------------------------------
 
     def _patience(self, now: float) -> float:
         """How long `collect` may wait."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 from collections.abc import Iterator
 from types import FrameType
+
+from docqueue.worker.bell import Bell
 
 HANGING_SECONDS = 15.0
 NOW_SECONDS = 8.0
@@ -25,27 +26,23 @@ class StopSignals:
         self.more = 0  # processes asked for, less those given up
         self.resized = False
         self.grace_seconds = grace_seconds
-        self.fd, self._write = os.pipe()
-        os.set_blocking(self.fd, False)
-        os.set_blocking(self._write, False)
+        self._bell = Bell()
+        self.fd = self._bell.fd
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
         limit = self.grace_seconds + HANGING_SECONDS if self.count == 1 else NOW_SECONDS
         signal.setitimer(signal.ITIMER_REAL, limit)
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._write, b"!")
+        self._bell.ring()
 
     def _resize(self, number: int, frame: FrameType | None) -> None:
         self.more += 1 if number == signal.SIGTTIN else -1
         self.resized = True
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._write, b"!")
+        self._bell.ring()
 
     def drain(self) -> None:
         """Make `fd` unreadable again."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self.fd, 1024)
+        self._bell.hush()
 
     def wait(self, seconds: float) -> None:
         """Wait for a signal, so many seconds at most."""
@@ -64,5 +61,4 @@ class StopSignals:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number, old in before.items():
                 signal.signal(number, old)
-            os.close(self.fd)
-            os.close(self._write)
+            self._bell.close()

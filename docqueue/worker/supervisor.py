@@ -156,6 +156,7 @@ class Supervisor:
             wake=[signals.fd],
             tally=self.tally,
             make_talker=talker.start,
+            lender=duties,
         )
         try:
             while not signals.count and not self._done(loop):

@@ -104,10 +104,8 @@ class Answer:
 class Talk:
     """The worker's side of the conversation; one at a time."""
 
-    def __init__(self, using: str, worker: int, lanes: Lanes, *, listens: bool = True) -> None:
-        """`listens`: whoever holds it is to hear of new items, where the session allows it."""
+    def __init__(self, using: str, worker: int, lanes: Lanes) -> None:
         self.using = using
-        self.listens = listens
         self.worker = worker
         self.lanes = lanes
         self._turn = 0

@@ -6,8 +6,6 @@ tells the loop at once when an enqueue notified the worker, where nothing but Po
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -17,6 +15,7 @@ from django.db import Error as DatabaseError
 
 from docqueue import store
 from docqueue.conf import get_settings
+from docqueue.worker.bell import Bell
 from docqueue.worker.pace import jittered
 from docqueue.worker.readable import readable
 from docqueue.worker.talk import Answer, Request, Talk
@@ -100,11 +99,8 @@ class Thread(threading.Thread):
         self._ended = False
         self._broken: DatabaseError | None = None
         self._session: store.Session | None = None
-        self._asked, self._ask = os.pipe()
-        self._told, self._tell = os.pipe()
-        for fd in (self._asked, self._told, self._tell):
-            os.set_blocking(fd, False)
-        self.wake = [self._told]
+        self._asked, self._told = Bell(), Bell()
+        self.wake = [self._told.fd]
 
     @property
     def listening(self) -> bool:
@@ -114,12 +110,11 @@ class Thread(threading.Thread):
     def submit(self, request: Request) -> None:
         """`Talker`."""
         self._request = request
-        os.write(self._ask, b"?")
+        self._asked.ring()
 
     def take(self) -> Answer | None:
         """`Talker`."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._told, 4096)
+        self._told.hush()
         answer, self._answer = self._answer, None
         if answer is None and not self._ended and not self.is_alive():
             raise RuntimeError("the talker's thread has ended: nothing more would be claimed or written")
@@ -137,32 +132,32 @@ class Thread(threading.Thread):
     def hurry(self) -> None:
         """`Talker`."""
         if not self._ended:
-            os.write(self._ask, b"!")
+            self._asked.ring()
 
     def close(self) -> None:
         """`Talker`."""
         if self._ended:
             return
         self._ended = True
-        os.write(self._ask, b".")
+        self._asked.ring()
         self.join()
-        for fd in (self._asked, self._ask, self._told, self._tell):
-            os.close(fd)
+        self._asked.close()
+        self._told.close()
 
     def run(self) -> None:
         """Until closed."""
         with store.own_connection(self._talk.using):
             while not self._ended:
                 ears = self._listen()
-                ready = readable([self._asked] if ears is None else [self._asked, ears])
+                ready = readable([self._asked.fd] if ears is None else [self._asked.fd, ears])
                 if ears in ready:
                     self._hear()
-                if self._asked in ready:
-                    os.read(self._asked, 4096)
+                if self._asked.fd in ready:
+                    self._asked.hush()
                     request, self._request = self._request, None
                     if request is not None:
                         self._answer = self._watch(request)
-                        self._wake()
+                        self._told.ring()
 
     def _watch(self, request: Request) -> Answer:
         """Talk; where it is asked for, again and again, so that an idle worker has one thread that wakes, not two."""
@@ -171,12 +166,8 @@ class Thread(threading.Thread):
             answer = self._talk(request)
             if not request.every or not answer.vain or answer.error is not None or time.monotonic() > until:
                 return answer
-            if readable([self._asked], jittered(request.every)):
+            if readable([self._asked.fd], jittered(request.every)):
                 return answer  # it is to hurry or to end
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._tell, b"!")
 
     def _listen(self) -> int | None:
         """The descriptor to wait on for notifications. Each new connection is made a session of our own first."""
@@ -185,7 +176,7 @@ class Thread(threading.Thread):
                 self._session = None
                 if store.connected(self._talk.using):
                     session = store.Session(self._talk.using)
-                    if get_settings().LISTEN and self._talk.listens:
+                    if get_settings().LISTEN:
                         session.listen(self._note)
                     self._session = session
             return self._session.fileno() if self._session is not None and self._session.listening else None
@@ -201,11 +192,11 @@ class Thread(threading.Thread):
         except DatabaseError as error:
             store.close(self._talk.using)
             self._session, self._broken = None, error
-            self._wake()
+            self._told.ring()
 
     def _note(self, queue: str) -> None:
         self._heard.append(queue)
-        self._wake()
+        self._told.ring()
 
 
 def start(talk: Talk) -> Talker:

@@ -13,7 +13,8 @@ from docqueue import correlation, events, outcomes
 from docqueue.states import Status
 from docqueue.worker.protocol import Report
 
-LINES_A_SECOND = 20
+QUICK_SECONDS = 0.010
+QUICK_LINES_A_SECOND = 20
 
 
 @dataclass(kw_only=True)
@@ -34,17 +35,18 @@ class Tally:
 
     def count(self, settled: Sequence[tuple[Report, Status | None]]) -> None:
         """Add ended runs, each with what the database made of it: None when the claim was no longer ours."""
+        self._turn_page()
         if not settled:
             return
         runs: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
         every = events.heard(events.EventName.ITEM_FINISHED, logging.DEBUG)
-        self._turn_page()
         for report, status in settled:
             item, word = report.item, self._word(report.outcome, status)
             runs[item.queue, item.operation, word].append(report.seconds)
             if word in ("completed", "cancelled"):
-                if self._lines < LINES_A_SECOND:
-                    self._lines += 1
+                quick = report.seconds < QUICK_SECONDS
+                if not quick or self._lines < QUICK_LINES_A_SECOND:
+                    self._lines += quick
                     self._tell(report, word, logging.INFO)
                     continue
                 self._unsaid += 1
@@ -89,7 +91,7 @@ class Tally:
             events.emit(events.EventName.ITEM_FINISHED, level, **fields)
 
     def _turn_page(self) -> None:
-        """Each second has its lines about good ends; the rest of a busy one is summed up in one."""
+        """Each second has some lines about quick items that ended well; the rest of a busy one is summed up in one."""
         second = int(time.monotonic())
         if second != self._window:
             self.sum_up()

@@ -57,6 +57,7 @@ def test_an_alias_that_does_not_exist_is_e001(settings):
     [error] = checks.check_alias()
     assert error.id == "docqueue.E001"
     assert "'nowhere'" in error.msg
+    assert "default" in error.hint
 
 
 def test_an_sqlite_alias_is_e001_with_what_to_do(settings, aliases):

@@ -18,6 +18,8 @@ from django.db import connections, transaction
 from docqueue.exceptions import Cancelled, DeadLetter, Retry, Snooze
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
+from tests.testapp import limited_handlers  # noqa: F401 - they register themselves
+from tests.testapp.marks import mark_line
 from tests.testapp.models import Effect
 
 
@@ -29,6 +31,12 @@ def noop(ctx):
 @handler("test.echo")
 def echo(ctx):
     return {"payload": ctx.payload, "document": ctx.document_id, "attempt": ctx.attempt}
+
+
+@handler("test.select")
+def select(ctx):
+    """Use the database."""
+    return Effect.objects.exists()
 
 
 @handler("test.effect")
@@ -103,19 +111,14 @@ def memory(ctx):
     return len(bytearray(1024 * 1024 * 1024))
 
 
-def _mark(ctx, what):
-    with Path(ctx.payload["file"]).open("a") as out:
-        out.write(f"{ctx.id} {what} {os.getpid()} {time.time()}\n")
-
-
 @handler("test.linger", retry=Fixed(0))
 def linger(ctx):
     """Mark the start; stay `seconds` the first time, be quick the second time; mark the end."""
     file = Path(ctx.payload["file"])
     again = file.exists() and any(line.startswith(f"{ctx.id} start ") for line in file.read_text().splitlines())
-    _mark(ctx, "start")
+    mark_line(ctx, "start")
     time.sleep(ctx.payload.get("again", 0) if again else ctx.payload.get("seconds", 60))
-    _mark(ctx, "end")
+    mark_line(ctx, "end")
 
 
 @handler("test.linger_in_complete", retry=Fixed(0))
@@ -132,7 +135,7 @@ def parent(ctx):
     if ctx.payload.get("deaf"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     program = subprocess.Popen(["sleep", "300"])
-    _mark(ctx, program.pid)
+    mark_line(ctx, program.pid)
     time.sleep(ctx.payload.get("seconds", 60))
 
 
@@ -184,7 +187,7 @@ def crash_once(ctx):
     """Die of SIGKILL the first `times` times."""
     file = Path(ctx.payload["file"])
     before = file.read_text().count("\n") if file.exists() else 0
-    _mark(ctx, "start")
+    mark_line(ctx, "start")
     if before < ctx.payload.get("times", 1):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -212,73 +215,6 @@ def surroundings(ctx):
     }
 
 
-@handler("test.stalling", stall_seconds=0.3, max_attempts=1)
-def stalling(ctx):
-    """Say something, then nothing more."""
-    ctx.progress(1)
-    time.sleep(ctx.payload.get("seconds", 60))
-
-
-@handler("test.stalling_ends", stall_seconds=0.3, end_stalled=True, max_attempts=1)
-def stalling_ends(ctx):
-    stalling(ctx)
-
-
-@handler("test.chatty", stall_seconds=0.5, end_stalled=True, max_attempts=1)
-def chatty(ctx):
-    """Go on for longer than a stall, and say so all the time."""
-    for n in range(12):
-        ctx.progress(n, stage=str(n))
-        time.sleep(0.1)
-
-
-@handler("test.three_helpers", memory_mb=128, max_attempts=1)
-def three_helpers(ctx):
-    """Three programs, each within the limit, together beyond it."""
-    text = "import time; x = b'x' * (60 << 20); time.sleep(60)"
-    for program in [subprocess.Popen([sys.executable, "-c", text]) for _ in range(3)]:
-        program.wait()
-
-
-_leak: list[bytes] = []
-
-
-@handler("test.grow")
-def grow(ctx):
-    """Keep what it has made for good: a leak."""
-    _leak.append(b"x" * (ctx.payload["mb"] << 20))
-    return os.getpid()
-
-
-@handler("test.idle_in_complete", max_attempts=1)
-def idle_in_complete(ctx):
-    """Write, then think for too long."""
-    with ctx.complete():
-        Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
-        time.sleep(7)
-
-
-@handler("test.wait", isolation="thread", retry=Fixed(0))
-def wait(ctx):
-    """Wait for somebody else, as a request would; say which process and thread it is."""
-    _mark(ctx, "start")
-    time.sleep(ctx.payload.get("seconds", 0))
-    if ctx.payload.get("effect"):
-        with ctx.complete(result=[os.getpid(), threading.get_ident()]):
-            Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
-    _mark(ctx, "end")
-    return [os.getpid(), threading.get_ident()]
-
-
-@handler("test.wait_and_die", isolation="thread", retry=Fixed(0))
-def wait_and_die(ctx):
-    """Kill the process, once the marks say that so many have started."""
-    _mark(ctx, "start")
-    while Path(ctx.payload["file"]).read_text().count("start") < ctx.payload["count"]:
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 @handler("test.steps", retry=Fixed(0))
 def steps(ctx):
     """Three durable steps, each marked when it runs; die of SIGKILL at `die` the first time it is reached."""
@@ -286,12 +222,12 @@ def steps(ctx):
 
     def reached(place):
         first = not file.exists() or f"at-{place}" not in file.read_text()
-        _mark(ctx, f"at-{place}")
+        mark_line(ctx, f"at-{place}")
         if first and place in ctx.payload["die"]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def one():
-        _mark(ctx, "one")
+        mark_line(ctx, "one")
         reached("inside")
         return {"pages": 3}
 
@@ -314,24 +250,3 @@ def duplicate(ctx):
     """Break a constraint of the database."""
     Effect.objects.create(id=1, item_id=ctx.id, attempt=1)
     Effect.objects.create(id=1, item_id=ctx.id, attempt=1)
-
-
-@handler("test.wait_and_leave", isolation="thread", retry=Fixed(0))
-def wait_and_leave(ctx):
-    """End the thread that it runs in: close what it talks to its supervisor with."""
-    _mark(ctx, "start")
-    ctx._channel.connection.close()
-
-
-@handler("test.keep_a_server", memory_mb=400)
-def keep_a_server(ctx):
-    """Start a large program and leave it running for the next items."""
-    text = "import time; x = b'x' * (200 << 20); print('up', flush=True); time.sleep(60)"
-    server = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE)
-    server.stdout.readline()
-
-
-@handler("test.modest", memory_mb=100, max_attempts=1)
-def modest(ctx):
-    """Long enough to be watched, and small."""
-    time.sleep(0.8)

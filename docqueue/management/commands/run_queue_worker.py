@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,23 @@ from docqueue.management import terminal
 from docqueue.worker import reload
 from docqueue.worker.supervisor import Options, Supervisor
 
+FLAGS = {
+    "QUEUES": "--queue",
+    "EXCLUDE_QUEUES": "--exclude-queue",
+    "PROCESSES": "--processes",
+    "THREADS": "--threads",
+    "PREFETCH": "--prefetch",
+    "POLL_SECONDS": "--poll-seconds",
+    "GRACE_SECONDS": "--grace-seconds",
+    "MAX_ITEMS": "--max-items",
+    "DRAIN": "--drain",
+    "IN_PROCESS": "--in-process",
+    "RELOAD": "--reload",
+    "HEARTBEAT_FILE": "--heartbeat-file",
+    "WORKER_NAME": "--name",
+}
+"""The flags, each by the setting that it stands for."""
+
 
 class Command(BaseCommand):
     """Run a worker: a supervisor and its executor processes."""
@@ -29,63 +46,60 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         settings = get_settings()
-        parser.add_argument("--queue", action="append", default=[], help="serve only this queue (repeatable)")
-        parser.add_argument("--exclude-queue", action="append", default=[], help="do not serve this queue (repeatable)")
-        parser.add_argument("--processes", type=int, default=settings.PROCESSES, help="executor processes")
-        parser.add_argument("--threads", type=int, default=settings.THREADS, help=conf.HELP["THREADS"])
-        parser.add_argument("--prefetch", type=int, default=settings.PREFETCH, help=conf.HELP["PREFETCH"])
-        parser.add_argument("--poll-seconds", type=float, default=settings.POLL_SECONDS, help=conf.HELP["POLL_SECONDS"])
-        parser.add_argument(
-            "--grace-seconds", type=float, default=settings.GRACE_SECONDS, help=conf.HELP["GRACE_SECONDS"]
-        )
-        parser.add_argument("--max-items", type=int, default=None, help="end after so many items")
-        parser.add_argument("--drain", action="store_true", help="end when nothing is left to claim")
-        parser.add_argument("--in-process", action="store_true", help="no executor processes (development only)")
-        parser.add_argument("--reload", action="store_true", help="start anew when code changes (only with DEBUG)")
-        parser.add_argument("--heartbeat-file", type=Path, help="touched whenever the lease was renewed, for probes")
-        parser.add_argument("--name", default="", help="shown in the admin; default host:pid")
-        parser.add_argument("--database", default=settings.DATABASE, help="alias of the queue's database")
+        for field in (field for field in conf.FIELDS if field.name in FLAGS):
+            kinds: dict[type, dict[str, Any]] = {bool: {"action": BooleanOptionalAction}, tuple: {"action": "append"}}
+            kind = kinds.get(field.type, {"type": field.type})
+            parser.add_argument(FLAGS[field.name], **kind, help=_help(field, getattr(settings, field.name)))
+        parser.add_argument("--database", default=settings.DATABASE, help=conf.HELP["DATABASE"])
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["processes"] < 1:
-            raise CommandError("--processes must be at least 1.")
-        if options["reload"] and not os.environ.get(reload.CHILD):
-            if not django_settings.DEBUG:
-                raise CommandError("--reload is for development: it needs DEBUG = True.")
-            sys.exit(reload.run())
-        show_events()
-        told = {
-            "PREFETCH": options["prefetch"],
-            "POLL_SECONDS": options["poll_seconds"],
-            "GRACE_SECONDS": options["grace_seconds"],
-            "THREADS": options["threads"],
-        }
+        given = {name: options[flag.removeprefix("--").replace("-", "_")] for name, flag in FLAGS.items()}
+        told = {name: value for name, value in given.items() if value is not None}
         try:
             with conf.overridden(**told):
-                self.work(options)
+                if get_settings().RELOAD and not os.environ.get(reload.CHILD):
+                    if not django_settings.DEBUG:
+                        raise CommandError("--reload is for development: it needs DEBUG = True.")
+                    sys.exit(reload.run())
+                show_events()
+                self.work(options["database"])
         except ConfigurationError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(_by_flag(str(error))) from error
 
-    def work(self, options: dict[str, Any]) -> None:
+    def work(self, using: str) -> None:
         """Until it has been told to stop."""
         settings = get_settings()
         supervisor = Supervisor(
             options=Options(
-                using=options["database"],
-                queues=tuple(options["queue"]) or settings.QUEUES,
-                exclude=tuple(options["exclude_queue"]) or settings.EXCLUDE_QUEUES,
-                processes=options["processes"],
-                threads=options["threads"],
-                in_process=options["in_process"],
-                grace_seconds=options["grace_seconds"],
-                max_items=options["max_items"],
-                drain=options["drain"],
-                name=options["name"],
-                heartbeat_file=options["heartbeat_file"],
+                using=using,
+                queues=settings.QUEUES,
+                exclude=settings.EXCLUDE_QUEUES,
+                processes=settings.PROCESSES,
+                threads=settings.THREADS,
+                in_process=settings.IN_PROCESS,
+                grace_seconds=settings.GRACE_SECONDS,
+                max_items=settings.MAX_ITEMS or None,
+                drain=settings.DRAIN,
+                name=settings.WORKER_NAME,
+                heartbeat_file=Path(settings.HEARTBEAT_FILE) if settings.HEARTBEAT_FILE else None,
             )
         )
         with terminal.live(supervisor):
             supervisor.run()
+
+
+def _help(field: conf.SettingField, value: Any) -> str:
+    """What a flag does, with the value in force where it is not given."""
+    if field.type is tuple:
+        return f"{field.help} Repeatable. Default: {','.join(value) or 'empty'}."
+    return f"{field.help} Default: {('off', 'on')[value] if field.type is bool else value if value != '' else 'empty'}."
+
+
+def _by_flag(problem: str) -> str:
+    """The same sentence about a flag."""
+    for name, flag in FLAGS.items():
+        problem = problem.replace(f"DOCQUEUE[{name!r}]", flag)
+    return problem
 
 
 def show_events() -> None:

@@ -216,10 +216,13 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
     item = service.mark_in_progress(service.enqueue("d", operation))
     slot = {"pid": 4711, "rss_mb": 57, "item_id": item.id, "operation": HOSTILE, "since": "2026-01-01T00:00:00+00:00"}
     worker = Worker.objects.get()
-    worker.info = {"processes": 2, "slots": [slot | {"stalled": True}, {"pid": 4712, "rss_mb": 31}, "odd", {}]}
+    worker.info = {
+        "processes": 2,
+        "slots": [slot | {"stalled": True}, {"pid": 4712, "rss_mb": 31, "database": "read-only"}, "odd", {}],
+    }
     worker.save()
     shown = page(ann, "worker", worker.pk)
-    assert "pid 4711, 57 MiB" in shown
+    assert "pid 4711, 57 MiB, connection closed" in shown
     assert "stalled" in shown
-    assert "pid 4712, 31 MiB: idle" in shown
+    assert "pid 4712, 31 MiB, connection read-only: idle" in shown
     assert "<script>alert" not in shown

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 
+from docqueue import conf
+from docqueue.management.commands.run_queue_worker import FLAGS, Command
 from docqueue.models import HistoryItem, Queue, QueueItem
 from docqueue.service import DocumentQueueService, NewItem
 from tests.docqueue.helpers import row, rows, until
@@ -162,6 +164,26 @@ def test_the_heartbeat_file_is_touched_with_the_lease_and_a_worker_of_a_lost_one
 def test_a_flag_that_makes_no_sense_is_refused_in_words(flag: str, value: str) -> None:
     with pytest.raises(CommandError, match=flag.strip("-").partition("-")[0].upper() + "|" + flag):
         call_command("run_queue_worker", flag, value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_flag_is_a_setting_too(manage: Manage, service: DocumentQueueService, tmp_path: Path) -> None:
+    told = Command().create_parser("manage.py", "run_queue_worker")
+    own = {s for action in told._actions for s in action.option_strings} - set(FLAGS.values())
+    django = {s for action in BaseCommand().create_parser("", "")._actions for s in action.option_strings}
+    assert {s for s in own - django if not s.startswith("--no-")} == {"--database"}, "which DOCQUEUE_DATABASE is"
+    assert set(FLAGS) <= {field.name for field in conf.FIELDS}
+
+    service.enqueue_many([NewItem(operation="test.look", queue=queue) for queue in ("a", "b") for _ in range(4)])
+    file = tmp_path / "heartbeat"
+    told = {"QUEUES": "a", "DRAIN": 1, "IN_PROCESS": 1, "HEARTBEAT_FILE": file, "WORKER_NAME": "ward", "MAX_ITEMS": 3}
+    worker = manage("run_queue_worker", **{f"DOCQUEUE_{name}": value for name, value in told.items()})
+    assert worker.wait(30) == 0
+    assert list(HistoryItem.objects.values_list("queue", "result")) == [("a", worker.pid)] * 3
+    assert worker_row(worker).name == "ward"
+    assert file.exists()
+    assert manage("run_queue_worker", "--no-drain", "--max-items", 1, DOCQUEUE_DRAIN=1).wait(30) == 0
+    assert completed() == 4
 
 
 def test_reload_is_for_development_only() -> None:

@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from docqueue.models import Attempt, QueueItem, Worker
-from docqueue.service import DocumentQueueService
+from docqueue.models import Attempt, HistoryItem, QueueItem, Worker
+from docqueue.service import DocumentQueueService, NewItem
 from tests.docqueue.helpers import past, row, until
-from tests.docqueue.worker.processes import Manage, Running, gone, marks, worker_row
+from tests.docqueue.worker.processes import Manage, Running, completed, gone, marks, worker_row
 
 
 def linger(service: DocumentQueueService, file: Path, seconds: float) -> int:
@@ -54,6 +55,21 @@ def test_one_signal_lets_the_running_finish_and_hands_the_rest_back_at_once(
     assert worker_row(worker).stopped_at is not None
     until(lambda: gone(family), 3)
     assert "Traceback" not in worker.log.read_text()
+
+
+def test_what_one_worker_hands_back_another_takes_at_once(manage: Manage, service: DocumentQueueService) -> None:
+    service.enqueue_many([NewItem(operation="test.sleep", payload={"seconds": 0.02}) for _ in range(400)])
+    first = manage.worker("--processes", 1)
+    until(lambda: completed() >= 50)  # it knows by now how quick they are, and holds some ahead
+    second = manage.worker("--processes", 1)
+    first.signal(signal.SIGTERM)
+    assert first.wait(10) == 0
+    until(lambda: completed() == 400)
+    other, stopped = worker_row(second).pk, worker_row(first).stopped_at
+    taken = HistoryItem.objects.filter(worker_id=other, claim_no__gt=1).values_list("claimed_at", flat=True)
+    assert len(taken) > 5
+    assert max(taken) < stopped + timedelta(seconds=1)
+    assert not Attempt.objects.exists()
 
 
 def test_two_signals_end_it_now_and_release_what_ran_uncharged(

@@ -157,7 +157,7 @@ def test_a_connection_that_was_lost_at_the_end_of_a_talk_does_not_end_the_talker
         talker._talk = real
         return answer
 
-    talk.using, talk.listens = real.using, True  # type: ignore[attr-defined]
+    talk.using = real.using  # type: ignore[attr-defined]
     talker._talk = talk  # type: ignore[assignment]
     assert ask(talker).error is None
     item = service.enqueue(None, "test.noop").id
@@ -176,14 +176,3 @@ def test_a_talker_that_has_died_is_not_waited_for() -> None:
     thread = Thread(Talk("default", worker(None), Lanes("default")))
     with pytest.raises(RuntimeError, match="has ended"):
         thread.take()
-
-
-def test_a_scribe_hears_nothing() -> None:
-    thread = Thread(Talk("default", worker(None), Lanes("default"), listens=False))
-    thread.start()
-    try:
-        ask(thread)
-        assert ask(thread).vain
-        assert not thread.listening
-    finally:
-        thread.close()
