@@ -106,8 +106,7 @@ def apart(using: str, work: Callable[[], None]) -> None:
 
 def clock(using: str) -> datetime:
     """What time it is for the database."""
-    moment: datetime = run(using, "clock", {})[0][0]
-    return moment
+    return run(using, "clock", {})[0][0]  # type: ignore[no-any-return]
 
 
 def new_token() -> int:
@@ -205,7 +204,7 @@ def close(using: str) -> None:
 
 
 def connection(using: str) -> BaseDatabaseWrapper:
-    """This thread's connection, for checks of its vendor and version."""
+    """This thread's connection, for checks."""
     return connections[using]
 
 
@@ -227,9 +226,12 @@ _own: WeakSet[Any] = WeakSet()
 
 def direct(using: str) -> bool:
     """Whether this thread's connection leads to PostgreSQL itself: behind a pooler the backend has another number."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("select pg_backend_pid()")
-        return bool(cursor.fetchone() == (connections[using].connection.info.backend_pid,))
+    return backend(using) == connections[using].connection.info.backend_pid  # type: ignore[no-any-return]
+
+
+def backend(using: str) -> int:
+    """The process on the server that serves this thread's connection."""
+    return int(run(using, "backend", {})[0][0])
 
 
 class Session:

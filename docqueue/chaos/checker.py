@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from docqueue.chaos.ledger import Entry
+from docqueue.chaos.poisons import CODES
+from docqueue.chaos.story import Item, Story, tell
 
 RECOVERY_SLACK_SECONDS = 5.0  # beyond the lease
+RESUME_SECONDS = 5.0
 EARLY_SLACK_SECONDS = 0.05
 SHOWN = 20
 FINISHED = ("completed", "cancelled", "dead")
-
-
-@dataclass(kw_only=True)
-class Item:
-    """What the ledger tells of one item."""
-
-    acknowledged: bool = False
-    due: float | None = None
-    starts: list[Entry] = field(default_factory=list)
-    ends: list[Entry] = field(default_factory=list)
-    refused: int = 0
-    final: Entry | None = None
-
-    def note(self, event: str, entry: Entry) -> None:
-        """Take in one line about it."""
-        match event:
-            case "enqueued":
-                self.acknowledged, self.due = True, entry.get("due")
-            case "start":
-                self.starts.append(entry)
-            case "end":
-                self.ends.append(entry)
-            case "refused":
-                self.refused += 1
-            case "final":
-                self.final = entry
+OWN_FAULT = ("crashed", "timed_out", "out_of_memory")
+Wrong = Iterator[tuple[str, str]]
+"""Kinds of violations, each with its sentence."""
 
 
 @dataclass(kw_only=True)
 class Verdict:
-    """What the checker found. `violations`: by kind, one line each; `recoveries`: seconds until an item ran again."""
+    """What the checker found. `violations`: by kind, one line each; `recoveries`: seconds until an item ran again.
+
+    `forgotten`: runs whose claims a crash took back before a flush that nobody waited for; `resumed`: seconds from the
+    return of the database until work went on.
+    """
 
     items: int = 0
     runs: int = 0
     repeats: int = 0
     refused: int = 0
+    rolled_back: int = 0
+    forgotten: int = 0
     strikes: Counter[str] = field(default_factory=Counter)
+    resumed: list[float] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
     violations: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -65,47 +53,66 @@ class Verdict:
 
 def check(entries: Iterable[Entry]) -> Verdict:
     """Judge a whole ledger."""
-    items: defaultdict[int, Item] = defaultdict(Item)
-    strikes: list[Entry] = []
-    lease = 30.0
-    for entry in entries:
-        event = entry["e"]
-        if event == "storm":
-            lease = entry["lease_seconds"]
-        elif event in ("kill", "stop"):
-            strikes.append(entry)
-        elif "id" in entry:
-            items[entry["id"]].note(event, entry)
-    verdict = Verdict(items=len(items), strikes=Counter(s["phase"] for s in strikes))
-    for item_id, item in items.items():
-        verdict.runs += len(item.starts)
-        verdict.repeats += max(0, len(item.starts) - 1)
+    story = tell(entries)
+    verdict = Verdict(items=len(story.items), strikes=Counter(s["phase"] for s in story.strikes))
+    for item in story.items.values():
+        verdict.runs += len(item.starts) + item.forgotten
+        verdict.repeats += max(0, len(item.starts) + item.forgotten - 1)
         verdict.refused += item.refused
-        for kind, said in _wrong(item):
-            verdict.violations[kind].append(f"item {item_id}: {said}")
-    for strike in strikes:
-        _recovery(strike, items, lease, verdict)
-    for said in _overlaps(items, strikes):
-        verdict.violations["overlap in an ordering key"].append(said)
+        verdict.rolled_back += item.undone
+        verdict.forgotten += item.forgotten
+    verdict.recoveries, verdict.resumed = list(_recoveries(story)), list(_resumptions(story))
+    for kind, said in _everything(story):
+        verdict.violations[kind].append(said)
     return verdict
 
 
-def _wrong(item: Item) -> Iterator[tuple[str, str]]:
-    """What is wrong with one item: kinds and words."""
+def _everything(story: Story) -> Wrong:
+    for item_id, item in story.items.items():
+        for kind, said in _wrong(item, story):
+            yield kind, f"item {item_id}: {said}"
+    for took in _recoveries(story):
+        if took > story.lease + RECOVERY_SLACK_SECONDS:
+            yield "late recovery", f"an item ran again {took:.1f} s after its process was struck"
+    for took in _resumptions(story):
+        if took > RESUME_SECONDS:
+            yield "late resumption", f"the database was back, and work went on {took:.1f} s later"
+    yield from _keys(story)
+    yield from _doubles(story)
+    for entry in story.exited:
+        yield "worker exited", f"worker {entry['pid_struck']} ended by itself, with {entry['code']}"
+    if not story.peaceful:
+        yield "worker hung", "a worker did not end in good order when it was told to"
+    if story.storm is None:
+        yield "no storm", "the ledger does not begin with one"
+    elif story.storm["name"] in ("kill", "zombie", "pooler") and not story.strikes:
+        yield "no storm", "nobody was struck"
+
+
+def _wrong(item: Item, story: Story) -> Wrong:
+    """What is wrong with one item."""
+    if item.undone and not item.starts and item.final is None:
+        return
     if not item.acknowledged:
-        yield "phantom", "it ran, or is there, and nobody has enqueued it"
-    if item.due is not None and any(start["wall"] < item.due - EARLY_SLACK_SECONDS for start in item.starts):
+        yield "phantom", "it ran, or is there, and nobody has enqueued it, or it was rolled back"
+    if item.due is not None and any(start["t"] < item.due - EARLY_SLACK_SECONDS for start in item.starts):
         yield "early run", "it ran before its time"
     if item.final is None:
         yield "lost", "it is neither in the queue nor in the history"
         return
-    if item.final["status"] not in FINISHED:
-        yield "stuck", f"it is still {item.final['status']} at the end"
+    status = item.final["status"]
+    if status not in FINISHED:
+        yield "stuck", f"it is still {status} at the end"
+    if status == "cancelled":
+        yield "illegal transition", "it is cancelled, and nobody has asked for that"
     yield from _effects(item.final)
     yield from _repeats(item, item.final)
+    yield from _charges(item, item.final, story)
+    if not story.crashes:
+        yield from _steps(item)
 
 
-def _effects(final: Entry) -> Iterator[tuple[str, str]]:
+def _effects(final: Entry) -> Wrong:
     """Of an item that is completed, its database effect happened once, by the claim that completed it; else never."""
     effects, done = final["effects"], final["status"] == "completed"
     if len(effects) > 1:
@@ -118,9 +125,9 @@ def _effects(final: Entry) -> Iterator[tuple[str, str]]:
         yield "stale effect", f"its effect is of claim {effects}, its end of claim {final['claim']}"
 
 
-def _repeats(item: Item, final: Entry) -> Iterator[tuple[str, str]]:
+def _repeats(item: Item, final: Entry) -> Wrong:
     """Every run but that of the last claim has left an attempt that says how it ended."""
-    causes = {claim for claim, _, _ in final["attempts"]}
+    causes = {claim for claim, *_ in final["attempts"]}
     for claim, count in Counter(start["claim"] for start in item.starts).items():
         if count > 1:
             yield "unexplained repeat", f"claim {claim} ran {count} times"
@@ -130,42 +137,87 @@ def _repeats(item: Item, final: Entry) -> Iterator[tuple[str, str]]:
             yield "unexplained repeat", f"claim {claim} ran, ended without an attempt, and claim {final['claim']} came"
 
 
-def _recovery(strike: Entry, items: dict[int, Item], lease: float, verdict: Verdict) -> None:
-    """How long an item that was struck needed to run again; nothing when it had just ended."""
-    item_id = strike.get("id")
-    if not item_id or item_id not in items:
+def _charges(item: Item, final: Entry, story: Story) -> Wrong:
+    """A poisonous item dies of what it did; nobody else is dead, or charged for what did not happen to it."""
+    codes = [code for _, _, code, *_ in final["attempts"]]
+    if item.poison is not None:
+        if final["status"] != "dead" or not set(codes) & set(CODES[item.poison]):
+            yield "poison survived", f"it did {item.poison}, and is {final['status']} with {codes}"
         return
-    item = items[item_id]
-    struck = max((s["claim"] for s in item.starts if s["t"] <= strike["t"]), default=0)
-    if item.final is not None and item.final["claim"] == struck:
-        return  # its completion was committed
-    again = [s["t"] for s in item.starts if s["claim"] > struck]
-    if not again:
-        return  # it is lost or stuck, which is told
-    took = min(again) - strike["t"]
-    verdict.recoveries.append(took)
-    if took > lease + RECOVERY_SLACK_SECONDS:
-        verdict.violations["late recovery"].append(
-            f"item {item_id} ran again {took:.1f} s after its process was struck"
-        )
+    if final["status"] == "dead":
+        yield "false charge", f"it is dead, with {codes}, and harmless"
+    if story.cuts:
+        return  # a lease that is lost with the database while its item runs alone counts as a crash
+    pids = {start["claim"]: start["pid"] for start in item.starts}
+    struck = story.struck()
+    for claim, _, code, *_ in final["attempts"]:
+        if code in OWN_FAULT and claim in pids and (code != "crashed" or pids[claim] not in struck):
+            yield "false charge", f"claim {claim} is {code}, and nobody has struck its process"
 
 
-def _overlaps(items: dict[int, Item], strikes: list[Entry]) -> Iterator[str]:
-    """Items of one key that ran at once: both between a start and its end, in processes that were not struck."""
-    struck = {(s["id"], s["pid_struck"]): s["t"] for s in strikes if s.get("id")}
+def _steps(item: Item) -> Wrong:
+    """A step that was stored is not run again: an outside effect comes behind it. And the idempotency key stays."""
+    stored = min((entry["claim"] for entry in item.outside), default=None)
+    if stored is not None and any(step["claim"] > stored for step in item.steps):
+        yield "step repeated", f"its step was stored by claim {stored}, and ran again"
+    if len({entry.get("key") for entry in item.outside}) > 1:
+        yield "key changed", "its idempotency key was another at each run"
+
+
+def _recoveries(story: Story) -> Iterator[float]:
+    """How long each item that was struck needed to run again; nothing of one that had just ended, or is not back."""
+    for strike in story.strikes:
+        item = story.items.get(strike.get("id") or 0)
+        if item is None:
+            continue
+        struck = max((s["claim"] for s in item.starts if s["t"] <= strike["t"]), default=0)
+        if item.final is not None and item.final["claim"] == struck:
+            continue  # its completion was committed
+        if again := [s["t"] for s in item.starts if s["claim"] > struck]:
+            yield min(again) - strike["t"]
+
+
+def _resumptions(story: Story) -> Iterator[float]:
+    """How soon work went on once the database was back, where something was left to do."""
+    starts = sorted(start["t"] for item in story.items.values() for start in item.starts)
+    for moment in story.back:
+        if (place := bisect(starts, moment)) < len(starts):
+            yield starts[place] - moment
+
+
+def _keys(story: Story) -> Wrong:
+    """Items of one key that ran at once (from a start to its end, or the strike at its process), or out of turn."""
+    struck = story.struck()
     runs: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
-    for item_id, item in items.items():
+    turns: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+    for item_id, item in story.items.items():
         ends = {end["claim"]: end["t"] for end in item.ends}
         for start in item.starts:
-            key = start.get("key")
-            until = ends.get(start["claim"], struck.get((item_id, start["pid"])))
-            if key is not None and until is not None:
+            killed = [s["t"] for s in struck.get(start["pid"], ()) if s["t"] >= start["t"]]
+            until = ends.get(start["claim"], min(killed, default=None))
+            if (key := start.get("key")) is not None and until is not None:
                 runs[key].append((start["t"], until, item_id))
+        if item.starts and item.due is None and (key := item.starts[0].get("key")) is not None:
+            turns[key].append((item_id, item.starts[0]["t"]))
     for key, found in runs.items():
-        found.sort()
-        for (_, before, first), (after, _, second) in pairwise(found):
+        for (_, before, first), (after, _, second) in pairwise(sorted(found)):
             if after < before and first != second:
-                yield f"items {first} and {second} of key {key!r} ran at once"
+                yield "overlap in an ordering key", f"items {first} and {second} of key {key!r} ran at once"
+    for key, firsts in turns.items():
+        for (one, before), (other, after) in pairwise(sorted(firsts)):
+            if after < before:
+                yield "out of turn", f"item {other} of key {key!r} ran before item {one}"
+
+
+def _doubles(story: Story) -> Wrong:
+    """Keys that a client used for one item, and of which the database has several."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for item_id, item in story.items.items():
+        if item.final is not None and (key := item.final.get("unique")):
+            found[key].append(item_id)
+    for key, ids in found.items():
+        if len(ids) > 1:
+            yield "duplicate key", f"items {ids} have the key {key!r}"
 
 
 def report(verdict: Verdict) -> list[str]:
@@ -175,13 +227,21 @@ def report(verdict: Verdict) -> list[str]:
     lines = [
         f"{verdict.items:,} items, {verdict.runs:,} runs, {verdict.repeats:,} repeats",
         f"{verdict.refused:,} late writes refused",
-        f"{verdict.strikes.total():,} strikes, in a handler {handler:.0%}, inside ctx.complete() {complete:.0%}",
     ]
+    if verdict.strikes:
+        share = f"in a handler {handler:.0%}, inside ctx.complete() {complete:.0%}"
+        lines.append(f"{verdict.strikes.total():,} strikes, {share}")
     if recoveries:
         median = recoveries[len(recoveries) // 2]
         lines.append(
             f"ran again after {median:.2f} s (median of {len(recoveries):,}), {recoveries[-1]:.2f} s (slowest)"
         )
+    if verdict.resumed:
+        lines.append(f"work went on within {max(verdict.resumed):.2f} s of the database's return")
+    if verdict.forgotten:
+        lines.append(f"{verdict.forgotten:,} runs of claims that a crash took back before their flush")
+    if verdict.rolled_back:
+        lines.append(f"{verdict.rolled_back:,} enqueues rolled back")
     for kind, found in sorted(verdict.violations.items()):
         lines += [f"{kind}: {said}" for said in found[:SHOWN]]
         if len(found) > SHOWN:

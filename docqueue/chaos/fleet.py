@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from docqueue.chaos import phases
 from docqueue.chaos.handlers import FOLDER, SETTINGS
@@ -25,7 +28,8 @@ class Fleet:
     ledger: Ledger
     size: int
     processes: int
-    lease_seconds: float
+    settings: Mapping[str, Any]
+    environment: Callable[[int], Mapping[str, str]]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     started: int = 0
 
@@ -35,23 +39,28 @@ class Fleet:
         return self.folder / "phases"
 
     def start(self) -> None:
-        """Bring the workers up to their number."""
-        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        """Bring the workers up to their number; those that ended by themselves are noted."""
+        for worker in self.workers:
+            if (code := worker.poll()) is not None:
+                self.ledger.write("exited", pid_struck=worker.pid, code=code)
+        self.workers = [worker for worker in self.workers if worker.returncode is None]
         while len(self.workers) < self.size:
             self.workers.append(self._start())
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.started += 1
         command = [sys.executable, sys.argv[0], "run_queue_worker", "--processes", str(self.processes)]
-        env = os.environ | {FOLDER: str(self.folder), SETTINGS: json.dumps({"LEASE_SECONDS": self.lease_seconds})}
+        env = os.environ | {FOLDER: str(self.folder), SETTINGS: json.dumps(self.settings)}
+        env |= self.environment(self.started)
         with (self.folder / f"worker-{self.started}.log").open("ab") as log:
             return subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
     def executors(self) -> list[phases.At]:
-        """What the executors that live are at."""
-        return phases.living(self.pages)
+        """What the executors of our workers are at."""
+        ours = {worker.pid for worker in self.workers}
+        return [at for at in phases.living(self.pages) if phases.parent(phases.parent(at.pid)) in ours]
 
     def children(self, worker: subprocess.Popen[bytes]) -> list[phases.At]:
         """The executors of one worker: the grandchildren of its process."""
@@ -70,7 +79,11 @@ class Fleet:
         children = self.children(worker)
         worker.kill()
         worker.wait(10)
+        self.workers.remove(worker)
         for child in children:
+            deadline = time.monotonic() + 5  # it dies with its supervisor, and may get on with its items until then
+            while phases.parent(child.pid) and time.monotonic() < deadline:
+                time.sleep(0.001)
             self.note("kill", child.pid, "supervisor")
         if not children:
             self.ledger.write("kill", phase="idle", id=0, pid_struck=worker.pid, why="supervisor")

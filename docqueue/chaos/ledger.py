@@ -16,6 +16,11 @@ from typing import Any
 Entry = dict[str, Any]
 
 
+def now() -> float:
+    """Seconds of a clock that all processes of a machine share."""
+    return time.monotonic()
+
+
 class Ledger:
     """Appends to the file at `path`. Any number of processes may."""
 
@@ -24,15 +29,15 @@ class Ledger:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def write(self, event: str, **fields: Any) -> None:
-        """One line. `t` is the machine's monotonic clock in seconds, the same for all its processes."""
-        line = json.dumps({"e": event, "t": time.monotonic(), "pid": os.getpid(), **fields})
+        """One line. `t` is `now()`."""
+        line = json.dumps({"e": event, "t": now(), "pid": os.getpid(), **fields})
         os.write(self._fd, f"{line}\n".encode())
         os.fdatasync(self._fd)
 
     def write_many(self, event: str, entries: list[Entry]) -> None:
         """Many lines, flushed once."""
-        now, pid = time.monotonic(), os.getpid()
-        lines = "".join(json.dumps({"e": event, "t": now, "pid": pid, **entry}) + "\n" for entry in entries)
+        about = {"e": event, "t": now(), "pid": os.getpid()}
+        lines = "".join(json.dumps({**about, **entry}) + "\n" for entry in entries)
         with os.fdopen(os.dup(self._fd), "ab") as out:
             out.write(lines.encode())
         os.fdatasync(self._fd)

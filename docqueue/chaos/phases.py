@@ -44,18 +44,19 @@ def look(folder: Path, pid: int) -> At:
 
 
 def living(folder: Path) -> list[At]:
-    """All processes with a page that are alive."""
+    """All processes with a page that are alive (a corpse is not); also a stranger that got the number of one."""
     found = []
     for path in folder.iterdir():
-        if Path(f"/proc/{path.name}/stat").exists():
+        if parent(int(path.name)):
             with suppress(OSError, struct.error):
                 found.append(look(folder, int(path.name)))
     return found
 
 
 def parent(pid: int) -> int:
-    """The parent of a process; 0 when it is gone."""
+    """The parent of a process; 0 when it is gone, or dead and only not yet buried."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        state, ppid = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+        return 0 if state in "ZX" else int(ppid)
     except (OSError, IndexError, ValueError):
         return 0

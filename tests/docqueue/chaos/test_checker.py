@@ -13,17 +13,17 @@ from docqueue.chaos.ledger import Ledger, read
 def story(**changed):
     """A short ledger in which all is well: item 1 was killed once, item 2 completed at once, item 3 failed once."""
     entries = {
-        "storm": {"e": "storm", "t": 0.0, "lease_seconds": 2.0},
+        "storm": {"e": "storm", "t": 0.0, "name": "kill", "lease_seconds": 2.0},
         **{f"enqueued {n}": {"e": "enqueued", "t": 0.1, "id": n} for n in (1, 2, 3)},
-        "start 1.1": {"e": "start", "t": 1.0, "id": 1, "claim": 1, "pid": 11, "wall": 101.0, "key": "k"},
+        "start 1.1": {"e": "start", "t": 1.0, "id": 1, "claim": 1, "pid": 11, "held": 0.01, "key": "k"},
         "kill": {"e": "kill", "t": 1.5, "id": 1, "phase": "handler", "pid_struck": 11, "why": "child"},
-        "start 1.2": {"e": "start", "t": 3.0, "id": 1, "claim": 2, "pid": 12, "wall": 103.0, "key": "k"},
+        "start 1.2": {"e": "start", "t": 3.0, "id": 1, "claim": 2, "pid": 12, "held": 0.01, "key": "k"},
         "end 1.2": {"e": "end", "t": 3.5, "id": 1, "claim": 2},
-        "start 2.1": {"e": "start", "t": 4.0, "id": 2, "claim": 1, "pid": 12, "wall": 104.0, "key": "k"},
+        "start 2.1": {"e": "start", "t": 4.0, "id": 2, "claim": 1, "pid": 12, "held": 0.01, "key": "k"},
         "end 2.1": {"e": "end", "t": 4.5, "id": 2, "claim": 1},
-        "start 3.1": {"e": "start", "t": 5.0, "id": 3, "claim": 1, "pid": 12, "wall": 105.0, "key": None},
+        "start 3.1": {"e": "start", "t": 5.0, "id": 3, "claim": 1, "pid": 12, "held": 0.01, "key": None},
         "end 3.1": {"e": "end", "t": 5.5, "id": 3, "claim": 1},
-        "start 3.2": {"e": "start", "t": 6.0, "id": 3, "claim": 2, "pid": 12, "wall": 106.0, "key": None},
+        "start 3.2": {"e": "start", "t": 6.0, "id": 3, "claim": 2, "pid": 12, "held": 0.01, "key": None},
         "end 3.2": {"e": "end", "t": 6.5, "id": 3, "claim": 2},
         "final 1": final(1, 2, [(1, "crashed", "crashed")]),
         "final 2": final(2, 1, []),
@@ -37,6 +37,18 @@ def story(**changed):
 def final(item_id, claim, attempts, status="completed"):
     effects = [claim] if status == "completed" else []
     return {"e": "final", "id": item_id, "status": status, "claim": claim, "effects": effects, "attempts": attempts}
+
+
+def outside(item_id, claim, key="k"):
+    return {"e": "outside", "t": 5.0 + claim, "id": item_id, "claim": claim, "key": key}
+
+
+def crash(t):
+    return {"e": "crash", "t": t, "lossy": True}
+
+
+def poisoned(code):
+    return {"status": "dead", "effects": [], "attempts": [(1, "crashed", code)]}
 
 
 def kinds(**changed):
@@ -69,9 +81,25 @@ def test_a_story_in_which_everything_is_explained_has_no_violation():
         ({"final 3": {"attempts": [(2, "failed", "retry")]}}, "unexplained repeat"),
         ({"start 3.2": {"claim": 1}}, "unexplained repeat"),
         ({"start 1.2": {"claim": 3}}, "illegal transition"),
-        ({"enqueued 2": {"due": 104.2}}, "early run"),
+        ({"enqueued 2": {"due": 4.2}}, "early run"),
         ({"start 1.2": {"t": 1.5 + 2.0 + 5.1}, "end 1.2": {"t": 9.0}, "start 2.1": {"t": 9.5}}, "late recovery"),
         ({"start 2.1": {"t": 3.2}}, "overlap in an ordering key"),
+        ({"start 2.1": {"t": 0.5}, "end 2.1": {"t": 0.6}}, "out of turn"),
+        ({"final 2": {"status": "cancelled", "effects": []}}, "illegal transition"),
+        ({"final 2": {"status": "dead", "effects": []}}, "false charge"),
+        ({"final 3": {"attempts": [(1, "crashed", "crashed")]}}, "false charge"),
+        ({"final 3": {"attempts": [(1, "failed", "timed_out")]}}, "false charge"),
+        ({"kill": {"pid_struck": 99}}, "false charge"),
+        ({"final 1": {"unique": "u"}, "final 2": {"unique": "u"}}, "duplicate key"),
+        ({"rolled back 2": {"e": "rolled_back", "t": 0.2, "id": 2}, "enqueued 2": None}, "phantom"),
+        ({"enqueued 2": {"poison": "segfault"}}, "poison survived"),
+        ({"exited": {"e": "exited", "t": 2.0, "pid_struck": 9, "code": 1}}, "worker exited"),
+        ({"stopped": {"e": "stopped", "t": 9.0, "peaceful": False}}, "worker hung"),
+        ({"storm": None}, "no storm"),
+        ({"kill": None}, "no storm"),
+        ({"back": {"e": "back", "t": 6.1}, "start 3.2": {"t": 11.2}}, "late resumption"),
+        ({"one": outside(3, 1), "two": {"e": "step", "t": 6.1, "id": 3, "claim": 2}}, "step repeated"),
+        ({"one": outside(3, 1), "two": outside(3, 2, key="other")}, "key changed"),
     ],
 )
 def test_what_is_wrong_is_found(changed, kind):
@@ -81,11 +109,21 @@ def test_what_is_wrong_is_found(changed, kind):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"enqueued 2": {"due": 103.9}},
+        {"enqueued 2": {"due": 3.9}},
         {"start 1.2": {"t": 1.5 + 2.0 + 4.9}, "end 1.2": {"t": 8.5}, "start 2.1": {"t": 9.0}, "end 2.1": {"t": 9.5}},
         {"start 2.1": {"t": 3.5}},  # right behind the one before it
-        {"final 2": {"status": "dead", "effects": []}},
-        {"kill": {"t": 3.6, "pid_struck": 12}},  # after its commit: nothing had to run again
+        {"rolled back 9": {"e": "rolled_back", "t": 0.2, "id": 9}},
+        {"enqueued 2": {"poison": "segfault"}, "final 2": poisoned("crashed")},
+        {"back": {"e": "back", "t": 0.2}},
+        {"one": outside(3, 1), "two": outside(3, 2)},
+        # a crash of the database takes a claim back, or the end of a run, where nobody waits for the flush
+        {"crash": crash(5.6), "final 3": {"attempts": []}},
+        {"crash": crash(5.6), "start 3.2": {"claim": 1}, "final 3": {"claim": 1, "effects": [1], "attempts": []}},
+        {"crash": crash(4.9), "start 3.1": {"held": 0.2}, "final 3": {"attempts": []}},
+        {
+            "kill": {"t": 3.6, "pid_struck": 12},
+            "final 1": {"attempts": [(1, "failed", "retry")]},
+        },  # after its commit: nothing had to run again
     ],
 )
 def test_what_is_allowed_is_not_taken_for_wrong(changed):

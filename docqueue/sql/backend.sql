@@ -1,0 +1,2 @@
+-- The process that serves this session.
+select pg_backend_pid()
