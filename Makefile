@@ -1,6 +1,6 @@
 # docqueue. `make` alone says what there is. Everything happens in .venv/ and var/; nothing else is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo reset test test-slow chaos check coverage bench bench-quick format lock docs
+.PHONY: help setup run demo reset test test-slow chaos mutants check coverage bench bench-quick format lock docs
 SHELL := /bin/sh
 export PORT ?= 8000
 export VENV ?= .venv
@@ -39,6 +39,9 @@ test-slow: setup  ## the slow tests
 
 chaos: setup  ## storms on real workers, judged by a ledger (ARGS="--seeds '1 2 3' --items 2000 --strikes 40")
 	@$(PY) -m config.chaos $(ARGS)
+
+mutants: setup  ## break each guarantee on purpose: a test must fail (ARGS="--only NAME …" or --list; about 12 minutes)
+	@$(PY) -m scripts.mutants $(ARGS)
 
 check: setup  ## ruff, mypy, missing migrations, Django's checks, also those for production, generated files
 	$(PY) -m ruff check .

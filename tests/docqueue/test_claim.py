@@ -28,6 +28,11 @@ def test_higher_priority_first_then_in_order_of_arrival(service):
     assert [c.id for c in service.claim(10, now=T0)] == [high, high_too, normal, low]
 
 
+def test_a_claim_of_less_than_there_is_takes_the_highest_priorities(service):
+    low, high, normal, high_too = enqueue(service, -50, 50, 0, 50)
+    assert [[c.id for c in service.claim(2, now=T0)] for _ in range(2)] == [[high, high_too], [normal, low]]
+
+
 def test_no_more_than_the_limit_is_claimed(service):
     ids = enqueue(service, *[0] * 10)
     assert [c.id for c in service.claim(3, now=T0)] == ids[:3]

@@ -242,6 +242,22 @@ def test_what_a_lost_event_left_in_line_is_found_by_the_promoter(service):
     assert {key: states(found) for key, found in ids.items()} == {key: ["pending", "waiting"] for key in "abc"}
 
 
+def test_a_newcomer_does_not_pass_those_who_stand_in_line_for_a_key_that_nobody_holds(service):
+    ids = left_in_line(service, "k")
+    newcomer = service.enqueue("k", OPERATION)
+    assert (newcomer.status, newcomer.wait_reason) == (Status.WAITING, "ordering")
+    promote.run("default")
+    assert states([*ids, newcomer.id]) == ["pending", "waiting", "waiting"]
+
+
+def test_whoever_was_promoted_holds_the_key(service):
+    ids = line(service)
+    service.mark_completed(take(service), now=T0)
+    for _ in range(2):
+        assert promote.run("default", T0) == 0
+        assert [row(i)["holds_key"] for i in ids[1:]] == [True, False]
+
+
 def test_a_promoter_that_comes_second_changes_nothing(service):
     """Between its look and its lock another one promoted the head, which ended, and so on with the next."""
     ids = left_in_line(service, "k", 3)

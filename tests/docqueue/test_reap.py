@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from docqueue import claiming, history, store
-from docqueue.maintenance import reap
+from docqueue.maintenance import prune, reap
 from docqueue.models import Attempt, Worker
 from docqueue.states import Status
 from tests.docqueue.helpers import (
@@ -19,6 +19,7 @@ from tests.docqueue.helpers import (
     past,
     row,
     rows,
+    somebody_else,
     stopped_at_gate,
     worker,
 )
@@ -284,3 +285,55 @@ def test_while_all_workers_are_well_a_round_asks_one_question(service, django_as
     held_item(service)
     with django_assert_num_queries(1):
         assert reap.run("default", later(30)) == 0
+
+
+# -- workers that need not be looked at any more -----------------------------------------------------------------
+
+
+def swept_at(claim):
+    return Worker.objects.get(pk=claim.worker_id).swept_at
+
+
+def test_a_worker_that_ended_is_looked_at_for_a_minute_and_never_again(service, django_assert_num_queries):
+    """For a minute, since a claim of its own may still be under way when it is called lost."""
+    claim = held_item(service)
+    for seconds in (31, 40, 91):
+        reap.run("default", later(seconds))
+        assert swept_at(claim) is None
+    reap.run("default", later(91.1))
+    assert swept_at(claim) == later(91.1)
+    with django_assert_num_queries(1):
+        reap.run("default", later(92))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_item_somebody_has_locked_is_looked_at_until_it_holds_nothing(service):
+    claim = held_item(service)
+    with somebody_else() as other:
+        other.execute("select from docqueue_item where id = %s for update", [claim.id])
+        assert reap.run("default", later(31)) == 0
+        assert reap.run("default", later(200)) == 0
+        assert swept_at(claim) is None
+    assert reap.run("default", later(201)) == 1
+
+
+def test_what_a_worker_claimed_that_nobody_looks_at_any_more_is_found_by_the_slow_duty(service):
+    """Its last claim took more than a minute to commit. The reaper must not walk over all that it ever claimed."""
+    other = held_item(service, 300)
+    claim = held_item(service)
+    Worker.objects.filter(pk=claim.worker_id).update(lost_at=later(31), swept_at=later(100))
+    assert reap.run("default", later(301)) == 1
+    assert (row(other.id)["status"], row(claim.id)["status"]) == ("pending", "in_progress")
+    prune.run("default", later(302))
+    assert reap.run("default", later(303)) == 1
+    assert row(claim.id)["status"] == "pending"
+
+
+def test_the_row_of_a_worker_that_holds_something_is_kept_however_old_it_is(service):
+    claim, done = held_item(service), held_item(service)
+    service.mark_completed(done, now=T0)
+    for each in (claim, done):
+        claiming.stop("default", each.worker_id, T0)
+    prune.run("default", later(days=30))
+    assert list(Worker.objects.values_list("pk", flat=True)) == [claim.worker_id]
+    assert reap.run("default", later(days=30)) == 1

@@ -11,13 +11,14 @@ from docqueue.exceptions import InvalidOption, PayloadNotJson
 from docqueue.handlers import on_dead
 from docqueue.maintenance import promote
 from docqueue.models import Attempt, HistoryItem
-from docqueue.outcomes import Completed, Crashed, Failed, Released, Snoozed
+from docqueue.outcomes import Completed, Crashed, Failed, Interrupted, Released, Snoozed
 from docqueue.retry import Fixed
 from docqueue.service import NewItem
 from docqueue.states import Status
 from tests.docqueue.helpers import OPERATION, T0, NewItemFactory, in_state, later, past, row, worker
 
 pytestmark = pytest.mark.django_db
+CAUSE = Interrupted(code="worker_stopped", message="its worker was stopped")
 
 
 def claimed(service, **options):
@@ -157,6 +158,21 @@ def test_a_released_item_is_pending_in_its_old_place(service):
     item = row(claim.id)
     assert (item["position"], item["returned"], item["attempt"]) == (claim.position, True, 0)
     assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("exit_", [Released(cause=CAUSE), Snoozed(seconds=2, cause=CAUSE)], ids=["release", "snooze"])
+def test_an_interruption_stands_with_the_attempts_and_is_no_error_of_the_item(service, exit_):
+    claim = claimed(service)
+    service.mark_failed(claim, "page 3 is torn", code="torn_page", retry_after=0, now=T0)
+    promote.run("default", T0)
+    again = service.mark_in_progress(claim.id, now=T0)
+    said = ("error_code", "error_message", "fingerprint", "attempt")
+    before = [row(claim.id)[name] for name in said]
+    settling.settle("default", [(again, exit_)], T0)
+    assert [row(claim.id)[name] for name in said] == [*before[:3], 1], "nor does it cost an attempt"
+    assert before[:2] == ["torn_page", "page 3 is torn"]
+    noted = Attempt.objects.filter(item_id=claim.id).order_by("id").values_list("outcome", "code")
+    assert list(noted) == [("failed", "torn_page"), ("interrupted", "worker_stopped")]
 
 
 @pytest.mark.parametrize("exit_", ["mark_failed", "move_to_dead", "snooze", "release"])

@@ -70,6 +70,13 @@ def test_a_worker_whose_lease_is_gone_claims_nothing_but_may_complete(service: D
     assert QueueItem.objects.get().status == "pending"
 
 
+def test_a_suspect_is_left_to_be_claimed_alone(service: DocumentQueueService):
+    ids = service.enqueue_many([NewItem(operation=OPERATION) for _ in range(3)])
+    QueueItem.objects.filter(id__in=ids[:2]).update(returned=True)
+    QueueItem.objects.filter(id=ids[0]).update(suspect=True)
+    assert [i.id for i in step(worker(None)).claimed] == ids[1:]
+
+
 def test_nothing_to_do_does_nothing(service: DocumentQueueService):
     item = service.enqueue(None, OPERATION).id
     found = settling.step("default", worker(None), [])

@@ -156,6 +156,10 @@ def raise_(ctx):
         case "nested":
             with transaction.atomic(), ctx.complete():
                 Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+        case "completed":
+            with ctx.complete():
+                Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
+            raise ValueError("after all was done")
         case "open":
             transaction.set_autocommit(False)
             Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)

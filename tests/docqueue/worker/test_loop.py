@@ -143,6 +143,15 @@ def test_a_handler_that_cancels_its_item_unasked_is_not_run_for_ever(service: Do
     assert service.enqueue("d", "test.noop", unique_key="u").created
 
 
+def test_a_handler_that_raises_after_its_completion_has_completed(service: DocumentQueueService) -> None:
+    item = service.enqueue(None, "test.raise", payload={"what": "completed"}).id
+    loop = make_loop()
+    drain(loop)
+    assert past(item)["status"] == "completed"
+    assert not Attempt.objects.exists()
+    assert {k: v for k, v in loop.tally.as_dict().items() if v} == {"completed": 1}
+
+
 def test_a_transaction_that_a_handler_left_open_does_not_swallow_the_next_item(service: DocumentQueueService) -> None:
     service.enqueue(None, "test.raise", payload={"what": "open"})
     after = service.enqueue(None, "test.effect").id
@@ -256,6 +265,21 @@ def test_a_suspect_runs_alone_and_the_rest_after_it(
     assert completed() == 4
 
 
+def test_while_a_suspect_runs_nothing_else_is_claimed_however_often_the_loop_looks(
+    service: DocumentQueueService, make_pool: MakePool, tmp_path: Path
+) -> None:
+    file = tmp_path / "marks"
+    suspect, other = linger(service, file, 60), linger(service, file, 60)
+    QueueItem.objects.filter(id=suspect).update(suspect=True, returned=True)
+    loop = make_loop(make_pool(2))
+    drive(loop, lambda: bool(marks(file)))
+    for _ in range(10):
+        loop.looks.look.soon()
+        loop.tick()
+    assert row(other)["status"] == "pending"
+    loop.cut_off()
+
+
 def test_the_loop_sleeps_while_there_is_nothing_to_do_but_wait(
     service: DocumentQueueService, make_pool: MakePool, tmp_path: Path
 ) -> None:
@@ -294,6 +318,19 @@ def test_a_worker_whose_executors_do_not_start_takes_no_items(
     assert row(item)["claim_no"] == 0
     pool._start_at = 0.0
     drive(loop, lambda: completed() == 1)
+
+
+def test_a_worker_takes_nothing_while_no_lease_stands(service: DocumentQueueService) -> None:
+    item = service.enqueue(None, "test.noop").id
+    lease = Standing(standing=False)
+    loop = make_loop(lease=lease)
+    for _ in range(5):
+        loop.looks.look.soon()
+        loop.tick()
+    assert row(item)["claim_no"] == 0
+    lease.standing = True
+    drain(loop)
+    assert past(item)["status"] == "completed"
 
 
 def test_limit_counts_what_was_run_and_not_what_was_handed_back(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from docqueue.models import HistoryItem, QueueItem
@@ -53,6 +54,29 @@ def test_after_kill_9_of_a_supervisor_another_worker_finishes_everything_once(
     runs = sorted((float(line[3]), line[0], line[1]) for line in [*marks(plain), *marks(inside)])
     again = [(item, what) for _, item, what in runs][2:]
     assert [what for _, what in again] == ["start", "end", "start", "end"], "suspects must run one by one"
+
+
+def test_what_a_handler_has_started_ends_with_its_supervisor(
+    manage: Manage, service: DocumentQueueService, tmp_path: Path
+) -> None:
+    file = tmp_path / "marks"
+    service.enqueue(None, "test.parent", payload={"file": str(file)}, timeout_seconds=60)
+    worker = manage.worker("--processes", 1)
+    until(lambda: bool(marks(file)))
+    program = psutil.Process(int(marks(file)[0][1]))
+    worker.kill()
+    until(lambda: gone([program]), 2)
+
+
+def test_the_child_of_a_bounded_run_ends_with_it(manage: Manage, service: DocumentQueueService, tmp_path: Path) -> None:
+    """No fork server stands between the two that could end it."""
+    file = tmp_path / "marks"
+    service.enqueue(None, "test.linger", payload={"file": str(file), "seconds": 60})
+    run = manage("process_document_queue")
+    until(lambda: bool(marks(file)))
+    child = psutil.Process(int(marks(file)[0][2]))
+    run.kill()
+    until(lambda: gone([child]), 2)
 
 
 @pytest.mark.slow
