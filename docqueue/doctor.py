@@ -131,6 +131,9 @@ def _vacuum(facts: Facts) -> Iterator[Finding]:
 
 
 def _snapshots(facts: Facts) -> Iterator[Finding]:
+    if not facts["sees_others"]:
+        hint = "As a superuser: grant pg_read_all_stats to the role of this connection."
+        yield _warn("snapshots", "the transactions of other roles can not be seen", hint)
     age = facts["oldest_snapshot_seconds"] or 0.0
     if age > SNAPSHOT_SECONDS:
         hint = (

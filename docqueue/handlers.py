@@ -98,6 +98,12 @@ def handler(
             payload=payload,
             isolation=isolation,
         )
+        if payload is not None:
+            try:
+                inspect.signature(payload)
+            except (TypeError, ValueError) as error:
+                why = f"payload={payload!r} of {operation!r} can not be compared with anything: {error}."
+                raise ConfigurationError(why, hint="Give a dataclass, or a function with named parameters.") from error
         known = _registry.get(operation)
         if known is not None and known.where != new.where:
             raise ConfigurationError(

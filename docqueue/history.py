@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, IntegrityError, OperationalError
 
-from docqueue import store
+from docqueue import shift, store
 
 WEEKS_AHEAD = 4
 TRIES = 40
@@ -42,6 +42,7 @@ def ensure(using: str, now: datetime | None = None, weeks: int = 1) -> None:
     transaction to end, nor its rollback take them away.
     """
     known = _known.setdefault(using, set())
+    now = shift.bound({"now": now})["now"]
     # This machine's clock is but a hint that saves asking: which week it is, the database says.
     if now is None and weeks == 1 and week(datetime.now(UTC))[0] in known:
         return

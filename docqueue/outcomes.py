@@ -196,7 +196,10 @@ def bare_row(item_id: int, token: int, outcome: Released | Snoozed) -> dict[str,
 
 
 def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: int) -> dict[str, Any]:
-    """The row of settle.sql that `outcome` becomes. Not for `Completed` and `Lost`."""
+    """The row of settle.sql that `outcome` becomes. Not for `Completed`.
+
+    `Lost` is written as a failure: its fence refuses that, unless the claim that was lost was not this item's own.
+    """
     fields = BARE | {"id": item.id, "token": item.claim_token}
     match outcome:
         case Released() | Snoozed():
@@ -211,6 +214,8 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
             # It runs alone from now on, so that a long wait would protect nobody; a short one, the rest of the machine.
             delay = min(CRASH_BACKOFF.delay_seconds(item.crashes + 1), _delay_seconds(policy, item.crashes + 1))
             return fields | _next(final, delay)
+        case Lost():
+            return row(item, Failed(code=LeaseLost.code, message=outcome.message), policy, max_crashes)
         case Failed():
             final = not outcome.retryable or item.attempt >= item.max_attempts
             after = outcome.retry_after

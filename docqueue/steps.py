@@ -53,6 +53,7 @@ class Steps:
     def _store(self, name: str, result: Any) -> Any:
         text = result_text(result, what=f"The result of step {name!r}")
         params = {"item_id": self.item.id, "token": self.item.claim_token, "name": name, "result": text}
-        if not store.run(self.using, "checkpoint", params):
+        rows = store.run(self.using, "checkpoint", params)
+        if not rows:
             raise LeaseLost(f"Item {self.item.id} is in other hands; its step {name!r} was not stored.")
-        return None if text is None else json.loads(text)
+        return None if rows[0][0] is None else json.loads(rows[0][0])  # as jsonb has it: later attempts get the same

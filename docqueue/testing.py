@@ -158,8 +158,6 @@ def _once(using: str, item: ClaimedItem, now: datetime | None) -> Ran:
 def _settled(using: str, item: ClaimedItem, outcome: outcomes.Outcome, now: datetime | None) -> Status | None:
     try:
         match outcome:
-            case outcomes.Lost():
-                return None
             case outcomes.Completed(settled=True):
                 return Status.COMPLETED
             case outcomes.Completed():

@@ -259,8 +259,8 @@ MUTANTS = [
     Mutant(
         "step-ignores-the-lease",
         "docqueue/steps.py",
-        'if not store.run(self.using, "checkpoint", params):',
-        'if store.run(self.using, "checkpoint", params) is None:',
+        "        if not rows:\n            raise LeaseLost(",
+        "        if rows is None:\n            raise LeaseLost(",
         "tests/docqueue/test_steps.py -k atomic_steps",
         "A run that lost its lease must stop at its next step, and take that one's writes back.",
     ),

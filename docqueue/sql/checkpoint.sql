@@ -5,4 +5,4 @@ with mine as materialized (
 )
 insert into docqueue_checkpoint (item_id, name, result, created_at)
 select id, %(name)s, %(result)s::jsonb, coalesce(%(now)s::timestamptz, clock_timestamp()) from mine
-returning item_id
+returning result::text

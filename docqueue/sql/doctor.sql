@@ -10,11 +10,14 @@ select json_build_object(
     'autovacuum', current_setting('autovacuum'),
     'track_counts', current_setting('track_counts'),
     'now', extract(epoch from clock_timestamp()),
-    'connections', (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+    'connections', (select count(*) from pg_stat_activity where datname is not null),
+    'sees_others', pg_has_role(current_user, 'pg_read_all_stats', 'usage') or not exists (
+        select from pg_stat_activity where datname = current_database() and usename <> current_user),
     'max_connections', current_setting('max_connections')::int,
     'oldest_snapshot_seconds', (
         select extract(epoch from max(clock_timestamp() - xact_start)) from pg_stat_activity
-        where backend_xmin is not null and pid <> pg_backend_pid() and backend_type = 'client backend'),
+        where backend_xmin is not null and pid <> pg_backend_pid() and backend_type = 'client backend'
+            and datname = current_database()),
     'prepared_transactions', (select count(*) from pg_prepared_xacts),
     'invalid_indexes', (
         select coalesce(json_agg(c.relname order by c.relname), '[]') from pg_index i

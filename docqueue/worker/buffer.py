@@ -25,6 +25,7 @@ class Buffer:
     def __init__(self, *, apart: bool = False) -> None:
         self.apart = apart
         self.lines: dict[tuple[str, bool], deque[ClaimedItem]] = {}
+        self._served: dict[tuple[str, bool], float] = {}  # when something of it was handed out, or first offered
 
     def __len__(self) -> int:
         return sum(map(len, self.lines.values()))
@@ -32,21 +33,30 @@ class Buffer:
     def __iter__(self) -> Iterator[ClaimedItem]:
         return (item for line in self.lines.values() for item in line)
 
-    def hand_out(self, feed: Feed) -> int:
-        """Offer each line to `feed`, that which was served longest ago first. Returns how many items it took.
+    def hand_out(self, feed: Feed, now: float = 0.0) -> None:
+        """Offer each line to `feed`, that which was served longest ago first. `now` is monotonic.
 
         When a line got nothing, it waits for a child of its own: from then on `spare` is true, so that what comes
         after it leaves the emptiest child alone.
         """
-        given = 0
         spare = {True: False, False: False}
         for key, line in [(key, line) for key, line in self.lines.items() if line]:
             served = feed(key[0], line, spare=spare[key[1]])
             spare[key[1]] = spare[key[1]] or not served
             if served:
                 self.lines[key] = self.lines.pop(key)
-            given += served
-        return given
+                self._served[key] = now
+            else:
+                self._served.setdefault(key, now)
+            if not line:
+                self._served.pop(key, None)
+
+    def overdue(self, moment: float) -> list[ClaimedItem]:
+        """Take out the lines of which nothing was handed out since `moment` (monotonic)."""
+        late = [key for key, served in self._served.items() if served < moment]
+        for key in late:
+            del self._served[key]
+        return [item for key in late for item in self.lines.pop(key, ())]
 
     def append(self, items: Iterable[ClaimedItem]) -> None:
         """To the ends of their lines."""
@@ -70,6 +80,7 @@ class Buffer:
         """Take all out."""
         items = list(self)
         self.lines.clear()
+        self._served.clear()
         return items
 
     def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:

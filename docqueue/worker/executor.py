@@ -57,6 +57,7 @@ class Executor:
     ended_for: tuple[int | None, outcomes.Outcome] | None = None
     kill_at: float | None = None
     threaded: bool = False
+    orphans: int = 0  # how many items ran in all when the fork server died, which took this one along
     database: str = ""  # how its connection was, as it said last
     _bytes: dict[int, int] = field(default_factory=dict)
     _unread_bytes: int = 0
@@ -114,6 +115,9 @@ class Executor:
         if running is None or running[0].id != verdict.item_id:
             return []
         back = self.take_back()
+        running = self.running()  # it may have ended meanwhile, and the next one have begun
+        if running is None or running[0].id != verdict.item_id:
+            return back
         self.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
         self.ended_for = (verdict.item_id, verdict.outcome)
         return back
@@ -288,6 +292,9 @@ class Executor:
 
     def fate(self, item: ClaimedItem) -> outcomes.Outcome | None:
         """What becomes of the item that ran when it ended."""
+        if self.ended_for is None and self.orphans > 1:
+            why = f"the process died that all executors come from, with {self.orphans} items in them"
+            return outcomes.Released(cause=outcomes.Interrupted(code="fork_server_died", message=why), suspect=True)
         if self.ended_for is None:
             return outcomes.Crashed(code="crashed", message=death(self.process.exitcode))
         # None: we ended it for an item that was done just then, and this one was next in line

@@ -6,9 +6,21 @@ import os
 import signal
 import sys
 from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
 
 PRELOAD = ["docqueue.worker.preload"]
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def fork_server_lives() -> bool:
+    """Whether it runs; a corpse does not."""
+    server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way
+    try:
+        stat = Path(f"/proc/{server._forkserver_pid}/stat").read_text()  # noqa: SLF001
+    except OSError:
+        return not Path("/proc/self/stat").exists()  # where nobody can tell, nobody is excused
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def start_fork_server() -> None:

@@ -64,7 +64,6 @@ class WorkLoop:
     _last: Answer = field(default_factory=Answer)
     _vain: bool = False
     _eager: bool = False
-    _handed_out_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.buffer = Buffer(apart=bool(self.pool.threads))
@@ -213,7 +212,6 @@ class WorkLoop:
             self.buffer.append(items)
             self._held.update(item.queue for item in items)
             self.claimed += len(items)
-            self._handed_out_at = now
             events.emit(events.EventName.ITEMS_CLAIMED, logging.DEBUG, worker_id=self.worker, count=len(items))
 
     def _patience(self, now: float) -> float:
@@ -258,14 +256,14 @@ class WorkLoop:
         def feed(queue: str, line: deque[ClaimedItem], *, spare: bool) -> int:
             return self.pool.feed(line, 1 if self._alone else self.speeds.window(queue), spare=spare)
 
-        if self.buffer.hand_out(feed) or not self.buffer:
-            self._handed_out_at = now
-        elif now - self._handed_out_at > HOLD_SECONDS:
-            self.hand_back()
+        self.buffer.hand_out(feed, now)
+        self._release(self.buffer.overdue(now - HOLD_SECONDS))
 
     def hand_back(self) -> None:
         """Release what has not been handed to a child: its place in the lane is kept, the attempt given back."""
-        items = self.buffer.clear()
+        self._release(self.buffer.clear())
+
+    def _release(self, items: Sequence[ClaimedItem]) -> None:
         self.claimed -= len(items)
         for item in items:
             self._end(Report(item=item, outcome=outcomes.Released(), seconds=0.0))

@@ -63,7 +63,7 @@ def process_document_queue(
     for duty in registered():
         perform(duty, alias)
     # With nothing to do no process is started: a cron call each minute costs a few reads.
-    loop = _drain(alias, most, deadline) if claiming.lanes(alias, settings.QUEUES) else None
+    loop = _drain(alias, most, deadline) if claiming.lanes(alias, settings.QUEUES, settings.EXCLUDE_QUEUES) else None
     counts = loop.tally.as_dict() if loop else dict.fromkeys(ProcessResult.__dataclass_fields__, 0)
     counts = {k: v for k, v in counts.items() if k not in ("processed", "seconds")}
     ended = sum(counts[k] for k in ("completed", "retried", "dead", "cancelled", "snoozed"))
@@ -77,7 +77,15 @@ def _drain(using: str, limit: int, deadline: float) -> WorkLoop:
         using, Worker.Kind.CRON, lease_seconds=settings.LEASE_SECONDS, queues=settings.QUEUES, processes=1
     )
     lease = Lease(using, worker, settings.LEASE_SECONDS, settings.heartbeat_seconds)
-    loop = WorkLoop(using=using, worker=worker, pool=pool, lease=lease, serve=settings.QUEUES, limit=limit)
+    loop = WorkLoop(
+        using=using,
+        worker=worker,
+        pool=pool,
+        lease=lease,
+        serve=settings.QUEUES,
+        exclude=settings.EXCLUDE_QUEUES,
+        limit=limit,
+    )
     lease.start()
     try:
         pool.start()

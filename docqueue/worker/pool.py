@@ -20,7 +20,7 @@ from docqueue.items import ClaimedItem
 from docqueue.worker import child as child_process
 from docqueue.worker import limits
 from docqueue.worker.executor import Executor, death
-from docqueue.worker.forks import start_fork_server
+from docqueue.worker.forks import fork_server_lives, start_fork_server
 from docqueue.worker.memory import rss_bytes
 from docqueue.worker.protocol import News
 from docqueue.worker.threads import ThreadExecutor, ThreadGroup
@@ -28,6 +28,7 @@ from docqueue.worker.threads import ThreadExecutor, ThreadGroup
 START_PAUSE_SECONDS = 0.2
 START_PAUSE_MAX_SECONDS = 5.0
 CUT_OFF = outcomes.Interrupted(code="worker_stopped", message="its worker was stopped and could not wait for it")
+LOST_PARENT = 255  # what multiprocessing says of a child whose fork server can not say more
 CHILD_EXIT_SECONDS = 1.0  # for a child that has nothing more to do
 
 
@@ -175,6 +176,7 @@ class ProcessPool:
         process = children[0].process
         news = [one for child in children for one in child.read()]  # what it said before it died
         unused = not news and all(c.given == len(c.items) and c.running() is None for c in children)
+        self._orphan(process)
         failed = unused and not any(child.expected for child in children)
         for child in children:
             unstarted += child.bury(news)
@@ -183,6 +185,13 @@ class ProcessPool:
             self._start_failed(death(process.exitcode))
         process.close()
         return news
+
+    def _orphan(self, process: BaseProcess) -> None:
+        """When the fork server has died all its children die with it: nobody knows whose fault that was."""
+        if process.exitcode == LOST_PARENT and self._method == "forkserver" and not fork_server_lives():
+            running = sum(child.running() is not None for child in self.children)
+            for child in self.children:
+                child.orphans = child.orphans or running
 
     def enforce(self, now: float) -> list[ClaimedItem]:
         """End children whose item goes beyond its limits (`now` is monotonic): SIGTERM, then SIGKILL.

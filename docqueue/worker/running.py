@@ -28,6 +28,7 @@ SETTLED = outcomes.Completed(settled=True)
 PAGE = resource.getpagesize()
 STATM_FIELDS = 7
 UNWELL_PAUSE_SECONDS = 2.0
+OWN_LIMITS = ("53400",)  # what a statement meets that asks for more than it may have, as temp_file_limit
 UNKNOWN_OPERATION_PAUSE_SECONDS = 30.0
 
 
@@ -105,9 +106,15 @@ def unwell(error: BaseException, using: str, before: object) -> bool:
     """
     if not isinstance(error, DatabaseError) or not store.is_unwell(error):
         return False
-    if store.sqlstate(error):
-        return True
     ours = connections[using]
+    elsewhere = any(c.errors_occurred for c in _connections().values() if c.alias != using)
+    if elsewhere and not ours.errors_occurred and ours.connection is before:
+        return False
+    state = store.sqlstate(error)
+    if state == store.READ_ONLY_SQLSTATE:
+        return store.state(using) != "ok"  # or the handler has made its own transaction read-only
+    if state:
+        return state not in OWN_LIMITS
     if ours.connection is None and len(list(connections)) > 1:  # it may have been another database's
         try:
             ours.ensure_connection()

@@ -222,7 +222,6 @@ class Talk:
             self.lanes.claimed(queue, step.claimed, wanted, step.returned)
 
     def _settle(self, reports: Sequence[Report], answer: Answer) -> None:
-        """Write every exit but completed. (A lost claim has nothing to write.)"""
-        ours = [(r.item, r.outcome) for r in reports if not isinstance(r.outcome, outcomes.Lost)]
-        statuses = settling.settle(self.using, ours)
+        """Write every exit but completed."""
+        statuses = settling.settle(self.using, [(r.item, r.outcome) for r in reports])
         answer.settled += [(r, statuses.get(r.item.id)) for r in reports]

@@ -42,12 +42,14 @@ class ThreadGroup:
         One that can not be heard any more, while the process lives on, is reason enough. Returns what has not started.
         """
         back = []
-        for thread in self.threads:
-            if thread.ended_for is None and now >= thread.gone_at:
-                running = thread.running()
-                why = "its thread ended, or closed what it talks to its worker with"
-                thread.ended_for = (running[0].id if running else None, _crashed(why))
-                back += self.doom(now)
+        gone = [thread for thread in self.threads if thread.ended_for is None and now >= thread.gone_at]
+        why = "its thread ended, or closed what it talks to its worker with"
+        for thread in gone:
+            running = thread.running()
+            # Where several went at once, one has closed what belongs to all, and nobody knows which.
+            outcome = _crashed(why) if len(gone) == 1 else _shared(f"{why}, as {len(gone)} did at once")
+            thread.ended_for = (running[0].id if running else None, outcome)
+            back += self.doom(now)
         innocent = any(t.running() is not None and t.ended_for is None for t in self.threads)
         if self.doomed and not self.forced and (not innocent or now >= self.force_at):
             self.forced = True
@@ -79,9 +81,13 @@ class ThreadExecutor(Executor):
         running = self.running()
         if running is None or running[0].id != verdict.item_id:
             return []
+        back = self.take_back()
+        running = self.running()  # it may have ended meanwhile, and the next one have begun
+        if running is None or running[0].id != verdict.item_id:
+            return back
         self.ended_for = (verdict.item_id, verdict.outcome)
         self.patience = verdict.patience
-        return self.group.doom(now)
+        return back + self.group.doom(now)
 
     @property
     def working(self) -> bool:
@@ -110,7 +116,11 @@ class ThreadExecutor(Executor):
             return _crashed(death(self.process.exitcode))
         # Nobody knows whose fault it was: none is charged, and each runs alone from now on.
         why = f"{death(self.process.exitcode)}, with {self.group.at_death} items in it"
-        return outcomes.Released(cause=outcomes.Interrupted(code="shared_process_died", message=why), suspect=True)
+        return _shared(why)
+
+
+def _shared(why: str) -> outcomes.Released:
+    return outcomes.Released(cause=outcomes.Interrupted(code="shared_process_died", message=why), suspect=True)
 
 
 def _crashed(why: str) -> outcomes.Crashed:

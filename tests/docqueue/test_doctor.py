@@ -63,6 +63,7 @@ def test_a_well_queue_has_nothing_but_ok(service):
         (doctor._vacuum, {"dead_rows": 5_000_000, "live_rows": 100}, Level.WARNING, "5,000,000"),
         (doctor._vacuum, {"wraparound_age": 1_500_000_000}, Level.ERROR, "wraparound"),
         (doctor._snapshots, {"oldest_snapshot_seconds": 7200.0}, Level.WARNING, "2 h"),
+        (doctor._snapshots, {"sees_others": False}, Level.WARNING, "other roles"),
         (doctor._snapshots, {"prepared_transactions": 2}, Level.WARNING, "2 prepared"),
         (doctor._indexes, {"invalid_indexes": ["docqueue_item_lane"]}, Level.ERROR, "docqueue_item_lane"),
         (doctor._indexes, {"partitions_ahead": 0}, Level.WARNING, "partition"),

@@ -74,3 +74,8 @@ def test_a_hook_for_the_dead_is_found_by_its_operation(register):
     handlers.forget("mine")
     assert handlers.find("mine") is None
     assert handlers.dead_hook("mine") is None
+
+
+def test_a_payload_that_can_not_be_compared_is_refused_at_registration():
+    with pytest.raises(ConfigurationError, match="payload=<class 'dict'> of 'test.any'"):
+        handlers.handler("test.any", payload=dict)(lambda ctx: None)

@@ -192,7 +192,11 @@ def test_a_release_goes_back_to_the_lane_and_a_snooze_waits_both_without_charge(
     assert [row(o)["outcome"] for o in (Released(), Snoozed(seconds=1))] == [None, None], "no attempt is noted"
 
 
-@pytest.mark.parametrize("outcome", [Completed(), Lost()])
-def test_a_completion_and_a_lost_claim_have_no_row(outcome):
+def test_a_completion_has_no_row():
     with pytest.raises(AssertionError):
-        outcomes.row(item(), outcome, Fixed(1), 3)
+        outcomes.row(item(), Completed(), Fixed(1), 3)
+
+
+def test_a_lost_claim_is_a_failure_which_its_fence_refuses():
+    found = row(Lost(message="in other hands"))
+    assert (found["outcome"], found["code"], found["message"]) == ("failed", "lease_lost", "in other hands")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.db import connection, transaction
 
@@ -51,6 +53,11 @@ def test_a_step_runs_once_however_often_the_handler_runs(run):
     assert first == {"text": "page 3!", "sizes": [1, 2]}, "the first run sees what every later one will see"
     assert run().step("read", read, 3, end="!") == first
     assert calls == [3]
+
+
+def test_the_first_run_gets_what_later_ones_get(run):
+    first, second = (json.dumps(run().step("a", lambda: {"bb": 1, "a": 1e30, "ccc": -0.0})) for _ in range(2))
+    assert first == second, "the order of keys and the kinds of numbers, too"
 
 
 def test_nothing_is_a_result_too(run):

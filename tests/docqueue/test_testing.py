@@ -131,6 +131,13 @@ class TestTravel:
         with testing.travel(3601):
             assert len(testing.drain()) == 1
 
+    @pytest.mark.parametrize("days", [40, 400])
+    def test_what_ends_far_ahead_has_a_place_in_the_history(self, service, days):
+        for name in ("test.noop", "test.effect"):
+            service.enqueue(None, name)
+        with testing.travel(days * 86_400):
+            assert {ran.status for ran in testing.drain()} == {Status.COMPLETED}
+
     def test_one_travels_to_a_moment_and_what_is_enqueued_there_carries_it(self, service):
         moment = timezone.now() + timedelta(days=30)
         with testing.travel(to=moment):

@@ -90,6 +90,16 @@ def wait_and_leave(ctx):
     ctx._channel.connection.close()
 
 
+@handler("test.wait_and_close", isolation="thread", retry=Fixed(0))
+def wait_and_close(ctx):
+    """Close every descriptor, as what makes itself a daemon does: nobody in the process can be heard any more."""
+    mark_line(ctx, "start")
+    while Path(ctx.payload["file"]).read_text().count("start") < ctx.payload["count"]:
+        time.sleep(0.01)
+    os.closerange(3, 500)
+    time.sleep(60)
+
+
 @handler("test.keep_a_server", memory_mb=400)
 def keep_a_server(ctx):
     """Start a large program and leave it running for the next items."""

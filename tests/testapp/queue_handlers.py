@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.db import connections, transaction
 
-from docqueue.exceptions import Cancelled, DeadLetter, Retry, Snooze
+from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
 from tests.testapp import limited_handlers  # noqa: F401 - they register themselves
@@ -145,6 +145,8 @@ def raise_(ctx):
     match ctx.payload["what"]:
         case "exit":
             sys.exit(3)
+        case "another_lease":
+            raise LeaseLost("of a claim that is not this item's")
         case "unprintable":
             raise Unprintable
         case "cancelled":

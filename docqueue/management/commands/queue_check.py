@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from docqueue import handlers
 from docqueue.conf import get_settings
 from docqueue.models import QueueItem
+from docqueue.states import Status
 
 SLICE = 1000
 EXAMPLES = 3
@@ -50,7 +51,8 @@ class Command(BaseCommand):
         wrong: dict[str, tuple[int, list[int]]] = {}
         after = 0
         while True:
-            rows = QueueItem.objects.using(using).filter(pk__gt=after).order_by("pk")
+            # Dead letters are left out: nobody runs them, unless somebody requeues them, which is then looked at.
+            rows = QueueItem.objects.using(using).filter(pk__gt=after).exclude(status=Status.DEAD).order_by("pk")
             some = list(rows.values_list("pk", "operation", "payload")[:SLICE])
             for item_id, operation, payload in some:
                 looked[operation] += 1

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from docqueue import outcomes
+from docqueue.items import ClaimedItem
 from docqueue.worker import limits
 from docqueue.worker.protocol import ProgressReport, Report
 from tests.docqueue.helpers import rows, until
@@ -201,6 +202,43 @@ def test_a_child_looks_between_items_whether_its_connection_works_and_says_so(
     until(lambda: seen("ok"))
     assert child.items, "between two items, not only when it is idle"
     assert time.monotonic() - began < 1.0
+
+
+def test_when_the_fork_server_dies_nobody_is_charged_and_each_that_ran_is_suspected(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    pool = make_pool(3)
+    file = tmp_path / "marks"
+    items = [slow(file, 60) for _ in range(3)]
+    pool.feed(deque(items), 1)
+    until(lambda: len(marks(file)) == 3)
+    os.kill(psutil.Process(pool.children[0].process.pid).ppid(), signal.SIGKILL)
+    found = [report.outcome for report in news_of(pool, 3)]
+    assert [(type(o), o.suspect, o.cause.code) for o in found] == [(outcomes.Released, True, "fork_server_died")] * 3
+    pool.start()
+    assert run(pool, [work("test.noop")])
+
+
+def test_a_verdict_about_an_item_that_ends_just_then_does_not_hit_the_next(
+    make_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(1)
+    file = tmp_path / "marks"
+    first, second = slow(file, 0.2), slow(file, 0.5)
+    child = pool.children[0]
+    child.give([first, second])
+    until(lambda: child.running() is not None and child.running()[0] is first)
+
+    def take_back() -> list[ClaimedItem]:
+        """The first ends, and the second begins, just before the tickets are taken."""
+        until(lambda: child.running() is not None and child.running()[0] is second)
+        return []
+
+    monkeypatch.setattr(child, "take_back", take_back)
+    verdict = limits.Verdict(item_id=first.id, outcome=outcomes.Failed(code="timed_out", message=""), patience=1.0)
+    assert child.judged(verdict, time.monotonic()) == []
+    assert child.ended_for is None
+    assert {type(report.outcome) for report in news_of(pool, 2)} == {outcomes.Completed}
 
 
 def test_the_first_item_of_a_fresh_child_does_not_wait_for_django(make_pool: MakePool) -> None:

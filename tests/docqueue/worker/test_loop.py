@@ -132,6 +132,13 @@ def test_ctx_complete_refuses_to_run_inside_a_transaction_that_could_undo_it(ser
     assert not Effect.objects.exists()
 
 
+def test_the_loss_of_another_claim_is_a_failure_like_any_other(service: DocumentQueueService) -> None:
+    item = service.enqueue(None, "test.raise", payload={"what": "another_lease"}).id
+    drain(make_loop())
+    assert (row(item)["status"], row(item)["error_code"]) == ("dead", "lease_lost")
+    assert Attempt.objects.get().code == "lease_lost"
+
+
 def test_a_handler_that_cancels_its_item_unasked_is_not_run_for_ever(service: DocumentQueueService) -> None:
     item = service.enqueue("d", "test.raise", payload={"what": "cancelled"}, unique_key="u").id
     after = service.enqueue("d", "test.noop").id

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from docqueue import outcomes
+from docqueue.items import ClaimedItem
 from docqueue.models import Attempt, HistoryItem
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.worker import limits
@@ -179,6 +180,32 @@ def test_a_killer_among_threads_ends_dead_and_its_neighbours_complete_uncharged(
     causes = set(Attempt.objects.filter(item_id__in=ids).values_list("outcome", "code"))
     assert causes <= {("interrupted", "shared_process_died")}
     assert all(past(i) for i in ids)
+
+
+def test_where_all_fall_silent_at_once_nobody_is_charged_and_each_is_suspected(make_threads, tmp_path: Path) -> None:
+    pool = make_threads(3)
+    file = tmp_path / "marks"
+    closer, *others = work("test.wait_and_close", {"file": str(file), "count": 3}), wait(file, 60), wait(file, 60)
+    pool.feed(deque([*others, closer]), 1)
+    found = [r.outcome for r in news_of(pool, 3)]
+    assert [(type(o), o.suspect, o.cause.code) for o in found] == [(outcomes.Released, True, "shared_process_died")] * 3
+
+
+def test_a_line_that_is_not_served_is_handed_back_though_others_are(make_threads, tmp_path: Path) -> None:
+    buffer = Buffer(apart=True)
+    stuck, quick = wait(tmp_path / "marks", 60), [work("test.look") for _ in range(3)]
+    buffer.append([stuck, *quick])
+
+    def feed(queue: str, line: deque[ClaimedItem], *, spare: bool) -> int:
+        return 0 if line[0] is stuck else bool(line.popleft())
+
+    for now in (10.0, 10.6, 11.2):
+        buffer.hand_out(feed, now)
+        assert buffer.overdue(now - 1.0) == ([stuck] if now > 11 else [])
+    assert len(buffer) == 0
+    buffer.append([stuck])
+    buffer.hand_out(feed, 99.0)
+    assert buffer.overdue(98.0) == [], "its time begins anew"
 
 
 def test_one_whose_thread_has_ended_is_charged_and_its_neighbours_finish(make_threads, tmp_path: Path) -> None:
