@@ -17,7 +17,7 @@ from config.postgres_place import locate, programs
 from docqueue.chaos import cluster
 
 DATABASE = "docqueue_chaos"
-SCENARIOS = "kill zombie restart unflushed poison rollback pooler network failover asynchronous"
+SCENARIOS = "kill zombie restart unflushed poison rollback clock pooler network failover asynchronous"
 LOSES = "asynchronous"  # by its nature: there the checker has to find what is lost
 
 

@@ -85,7 +85,7 @@ def _everything(story: Story) -> Wrong:
         yield "worker hung", "a worker did not end in good order when it was told to"
     if story.storm is None:
         yield "no storm", "the ledger does not begin with one"
-    elif story.storm["name"] in ("kill", "zombie", "pooler") and not story.strikes:
+    elif story.storm["name"] in ("kill", "zombie", "clock", "pooler") and not story.strikes:
         yield "no storm", "nobody was struck"
 
 

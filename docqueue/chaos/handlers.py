@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -44,7 +45,7 @@ def chaos(ctx: Context) -> dict[str, int]:
     try:
         ledger.write("start", **me, key=ctx.item.ordering_key, held=time.time() - ctx.item.claimed_epoch)
         stepped = ctx.step("step", _step, ledger, me)
-        time.sleep(ctx.payload["seconds"])
+        _wait(ctx.payload["seconds"])
         ledger.write("outside", **me, key=ctx.idempotency_key)
         if ctx.attempt <= ctx.payload.get("fails", 0):
             ledger.write("end", **me)
@@ -54,7 +55,7 @@ def chaos(ctx: Context) -> dict[str, int]:
             AuditEntry.objects.using(ctx.using).create(
                 action=EFFECT, item_id=ctx.id, actor=str(ctx.item.claim_no), at=ctx.item.claimed_at
             )
-            time.sleep(ctx.payload["complete_seconds"])
+            _wait(ctx.payload["complete_seconds"])
             ledger.write("end", **me)  # before the commit: after it, the next item of its key may start at once
         return {}
     except LeaseLost:
@@ -62,6 +63,11 @@ def chaos(ctx: Context) -> dict[str, int]:
         raise
     finally:
         own.enter(phases.IDLE)
+
+
+def _wait(seconds: float) -> None:
+    """As `time.sleep`, which libfaketime breaks where the time of day is wrong and the monotonic clock is not."""
+    threading.Event().wait(seconds)
 
 
 def poison(ctx: Context) -> None:

@@ -77,5 +77,5 @@ def test_a_hook_for_the_dead_is_found_by_its_operation(register):
 
 
 def test_a_payload_that_can_not_be_compared_is_refused_at_registration():
-    with pytest.raises(ConfigurationError, match="of 'test.any' can not be compared"):
+    with pytest.raises(ConfigurationError, match=r"of 'test.any' can not be compared"):
         handlers.handler("test.any", payload=dict)(lambda ctx: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from docqueue.chaos.scenarios.clock import Clock
 from docqueue.chaos.scenarios.failover import Asynchronous, Failover
 from docqueue.chaos.scenarios.kill import Kill
 from docqueue.chaos.scenarios.network import Network
@@ -14,5 +15,5 @@ from docqueue.chaos.storm import Storm
 
 SCENARIOS: dict[str, type[Storm]] = {
     scenario.__name__.lower(): scenario
-    for scenario in (Kill, Zombie, Restart, Unflushed, Poison, Rollback, Pooler, Network, Failover, Asynchronous)
+    for scenario in (Kill, Zombie, Restart, Unflushed, Poison, Rollback, Clock, Pooler, Network, Failover, Asynchronous)
 }

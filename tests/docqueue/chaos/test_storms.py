@@ -59,6 +59,7 @@ def test_zombies_change_nothing_and_their_items_run_elsewhere(manage: Manage, tm
         ("unflushed", ["--items", 800, "--strikes", 2]),
         ("poison", ["--items", 300, "--strikes", 5]),
         ("rollback", ["--items", 600]),
+        ("clock", ["--items", 300, "--strikes", 8]),
         ("pooler", ["--items", 300, "--strikes", 8]),
         ("failover", ["--items", 500, "--strikes", 2]),
         ("asynchronous", ["--items", 600, "--strikes", 1]),
