@@ -149,7 +149,7 @@ def _charges(item: Item, final: Entry, story: Story) -> Wrong:
     if story.cuts:
         return  # a lease that is lost with the database while its item runs alone counts as a crash
     pids = {start["claim"]: start["pid"] for start in item.starts}
-    struck = story.struck()
+    struck = story.struck
     for claim, _, code, *_ in final["attempts"]:
         if code in OWN_FAULT and claim in pids and (code != "crashed" or pids[claim] not in struck):
             yield "false charge", f"claim {claim} is {code}, and nobody has struck its process"
@@ -187,7 +187,7 @@ def _resumptions(story: Story) -> Iterator[float]:
 
 def _keys(story: Story) -> Wrong:
     """Items of one key that ran at once (from a start to its end, or the strike at its process), or out of turn."""
-    struck = story.struck()
+    struck = story.struck
     runs: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
     turns: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     for item_id, item in story.items.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from docqueue.chaos.ledger import Entry
 
@@ -76,6 +77,7 @@ class Story:
         """The workers' lease in seconds."""
         return float(self.storm["lease_seconds"]) if self.storm else 30.0
 
+    @cached_property
     def struck(self) -> dict[int, list[Entry]]:
         """The strikes by the process that they hit."""
         found: defaultdict[int, list[Entry]] = defaultdict(list)

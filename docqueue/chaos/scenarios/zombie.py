@@ -8,6 +8,9 @@ import threading
 import time
 
 from docqueue.chaos.storm import Storm
+from docqueue.exceptions import ConfigurationError
+
+WORKERS_LEAST = 2
 
 
 class Zombie(Storm):
@@ -21,10 +24,11 @@ class Zombie(Storm):
     def strike(self) -> None:
         """`Storm`."""
         self.await_work()
+        if self.workers < WORKERS_LEAST:
+            raise ConfigurationError(f"This storm needs {WORKERS_LEAST} workers: while one sleeps another takes over.")
         sleepers: dict[int, threading.Thread] = {}
-        for number in range(self.strikes):
-            if self.over(number):
-                break
+        done = 0
+        while done < self.strikes and not self.over(done):
             awake = [w for w in self.fleet.workers if w.pid not in sleepers or not sleepers[w.pid].is_alive()]
             victim = self.victim()
             worker = next((w for w in awake if victim and victim in self.fleet.children(w)), None)
@@ -37,6 +41,7 @@ class Zombie(Storm):
                 seconds = self.lease_seconds * self.dice.uniform(1.5, 3.0)
                 sleepers[worker.pid] = threading.Thread(target=_wake, args=(pids, seconds))
                 sleepers[worker.pid].start()
+                done += 1
             time.sleep(self.lease_seconds * self.dice.uniform(0.3, 0.8))
         for sleeper in sleepers.values():
             sleeper.join()
