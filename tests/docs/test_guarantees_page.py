@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from docqueue.chaos.scenarios import SCENARIOS
+
 COMMAND = re.compile(r"`(tests/[\w/]+\.py)(?: -k (\w+))?`")
 
 
 def test_every_row_names_tests_that_exist(root: Path) -> None:
-    page = (root / "docs/guarantees.md").read_text()
+    page, _, storms = (root / "docs/guarantees.md").read_text().partition("## Storms")
+    assert set(re.findall(r"^\| `(\w+)`", storms, flags=re.MULTILINE)) <= set(SCENARIOS)
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
     assert len(rows) > 20
     for row in rows:
