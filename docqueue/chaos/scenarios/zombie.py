@@ -11,6 +11,7 @@ from docqueue.chaos.storm import Storm
 from docqueue.exceptions import ConfigurationError
 
 WORKERS_LEAST = 2
+AHEAD_SECONDS = 0.1
 
 
 class Zombie(Storm):
@@ -49,7 +50,9 @@ class Zombie(Storm):
 
 def _wake(pids: list[int], seconds: float) -> None:
     time.sleep(seconds)
-    for pid in pids:
+    for pid in reversed(pids):
+        if pid == pids[0]:
+            time.sleep(AHEAD_SECONDS)  # the worker last: it would end its executors before they write anything
         try:
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
