@@ -55,6 +55,6 @@ CODES: dict[str, tuple[str, ...]] = {
     "exit": ("crashed",),
     "memory": ("out_of_memory",),
     "loop": ("timed_out",),
-    "recursion": ("crashed", "out_of_memory"),
+    "recursion": ("crashed", "out_of_memory", "exception"),  # Python 3.12 has a limit of its own for this
 }
 """The codes of which an item that did this is to die."""
