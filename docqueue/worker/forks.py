@@ -5,16 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 PRELOAD = ["docqueue.worker.preload"]
+DYING_SECONDS = 0.2
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def fork_server_lives() -> bool:
-    """Whether it runs; a corpse does not."""
+    """Whether it runs, after a moment in which it may be dying: its pipes close before it is a corpse."""
+    deadline = time.monotonic() + DYING_SECONDS
+    while _lives():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def _lives() -> bool:
     server: Any = forkserver._forkserver  # noqa: SLF001 - there is no other way
     try:
         stat = Path(f"/proc/{server._forkserver_pid}/stat").read_text()  # noqa: SLF001
