@@ -33,8 +33,7 @@ from docqueue.worker.protocol import News, ProgressReport, Report
 # Sent to a child that may be long at an item: far below what its socket takes. A supervisor that waited in a write
 # would enforce no timeout, not even that of the item it waits for.
 UNREAD_MAX_BYTES = 98_304
-STUCK_SECONDS = 0.25  # an item that runs so long holds up what was given to its child behind it
-DEAF_SECONDS = 1.0
+STUCK_SECONDS, DEAF_SECONDS = 0.25, 1.0  # an item that runs so long holds up what was given to its child behind it
 WATCHED_SECONDS = 0.05  # a run that is younger is within its limits
 WARM_ITEMS = 20
 WEIGH_SECONDS = 0.25  # how often the memory of one that is older is looked at
@@ -118,9 +117,13 @@ class Executor:
         running = self.running()  # it may have ended meanwhile, and the next one have begun
         if running is None or running[0].id != verdict.item_id:
             return back
+        return back + self.condemn(verdict, now)
+
+    def condemn(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
+        """Have its process ended for the item that it is at. Returns what else will not start for that."""
         self.end(verdict.outcome, signal.SIGTERM, now + verdict.patience)
         self.ended_for = (verdict.item_id, verdict.outcome)
-        return back
+        return []
 
     def slot_shown(self, now: float, rss: int) -> dict[str, Any]:
         """What it is at, for people; `rss`: the resident bytes of its process."""
@@ -293,7 +296,7 @@ class Executor:
     def fate(self, item: ClaimedItem) -> outcomes.Outcome | None:
         """What becomes of the item that ran when it ended."""
         if self.ended_for is None and self.orphans > 1:
-            why = f"the process died that all executors come from, with {self.orphans} items in them"
+            why = f"the fork server died, with {self.orphans} items in its children"
             return outcomes.Released(cause=outcomes.Interrupted(code="fork_server_died", message=why), suspect=True)
         if self.ended_for is None:
             return outcomes.Crashed(code="crashed", message=death(self.process.exitcode))

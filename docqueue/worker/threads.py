@@ -76,18 +76,11 @@ class ThreadExecutor(Executor):
         """If its process does not end by that, it alone is charged, and its neighbours have their time."""
         self.gone_at = now + DEAF_SECONDS
 
-    def judged(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
-        """End its item, if it is still at it: with its whole process, when the neighbours are done."""
-        running = self.running()
-        if running is None or running[0].id != verdict.item_id:
-            return []
-        back = self.take_back()
-        running = self.running()  # it may have ended meanwhile, and the next one have begun
-        if running is None or running[0].id != verdict.item_id:
-            return back
+    def condemn(self, verdict: limits.Verdict, now: float) -> list[ClaimedItem]:
+        """As an executor's; its process ends when the neighbours are done."""
         self.ended_for = (verdict.item_id, verdict.outcome)
         self.patience = verdict.patience
-        return back + self.group.doom(now)
+        return self.group.doom(now)
 
     @property
     def working(self) -> bool:

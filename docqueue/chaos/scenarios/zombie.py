@@ -24,9 +24,9 @@ class Zombie(Storm):
 
     def strike(self) -> None:
         """`Storm`."""
-        self.await_work()
         if self.workers < WORKERS_LEAST:
             raise ConfigurationError(f"This storm needs {WORKERS_LEAST} workers: while one sleeps another takes over.")
+        self.await_work()
         sleepers: dict[int, threading.Thread] = {}
         done = 0
         while done < self.strikes and not self.over(done):
