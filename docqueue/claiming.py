@@ -33,14 +33,16 @@ def lanes(using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) ->
 class Sight:
     """What look.sql saw. `first`: by lane (queue, priority) the first position behind the floor asked for.
 
-    `workers` that live are counted to two; `drawn` is the newest position; `oldest` and `next` are the oldest running
-    transaction and the one to come.
+    `suspects`: by queue, how many wait there, and `ahead` of us how many workers live that serve it. `workers` that
+    live are counted to two; `drawn` is the newest position; `oldest` and `next` are the oldest running transaction and
+    the one to come.
     """
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
     new: list[tuple[str, int]] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
-    suspects: list[str] = field(default_factory=list)
+    suspects: dict[str, int] = field(default_factory=dict)
+    ahead: dict[str, int] = field(default_factory=dict)
     paused: list[str] = field(default_factory=list)
     workers: int = 0
     drawn: int = 0
@@ -48,9 +50,14 @@ class Sight:
     next: int = 0
 
 
-def look(using: str, known: Sequence[tuple[str, int]], floors: Sequence[int]) -> Sight:
+def look(using: str, worker: int, known: Sequence[tuple[str, int]], floors: Sequence[int]) -> Sight:
     """Look at the `known` lanes (queue, priority) behind their floors, and for lanes that are not known."""
-    params = {"queues": [q for q, _ in known], "priorities": [p for _, p in known], "floors": list(floors)}
+    params = {
+        "worker_id": worker,
+        "queues": [q for q, _ in known],
+        "priorities": [p for _, p in known],
+        "floors": list(floors),
+    }
     seen = Sight()
     for kind, queue, priority, number in store.run(using, "look", params):
         match kind:
@@ -61,7 +68,9 @@ def look(using: str, known: Sequence[tuple[str, int]], floors: Sequence[int]) ->
             case "returned":
                 seen.returned.append(queue)
             case "suspect":
-                seen.suspects.append(queue)
+                seen.suspects[queue] = number
+            case "ahead":
+                seen.ahead[queue] = number
             case "paused":
                 seen.paused.append(queue)
             case _:  # workers, drawn, oldest, next
@@ -76,6 +85,7 @@ def register(
     lease_seconds: float,
     name: str = "",
     queues: Sequence[str] = (),
+    excluded: Sequence[str] = (),
     processes: int = 0,
     info: str = "{}",
     now: datetime | None = None,
@@ -88,6 +98,7 @@ def register(
         "hostname": host,
         "pid": os.getpid(),
         "queues": list(queues),
+        "excluded": list(excluded),
         "processes": processes,
         "lease_seconds": lease_seconds,
         "info": info,

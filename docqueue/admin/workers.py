@@ -65,7 +65,13 @@ class WorkerAdmin(ReadOnlyAdmin):
     def serves(self, worker: Worker) -> Display:
         if worker.kind == Worker.Kind.CALLER:
             return columns.NOTHING
-        return columns.text(", ".join(worker.queues)) if worker.queues else gettext("all")
+        served = ", ".join(worker.queues) if worker.queues else gettext("all")
+        if worker.excluded:
+            served = gettext("%(queues)s but %(excluded)s") % {
+                "queues": served,
+                "excluded": ", ".join(worker.excluded),
+            }
+        return columns.text(served)
 
     @admin.display(description=_("holds"))
     def holds(self, worker: Worker) -> Display:

@@ -159,6 +159,14 @@ class Storm:
         self.say(f"the backlog was gone after {number} strikes: give it more --items")
         return True
 
+    def await_share(self, share: float) -> None:
+        """Until so much of the backlog is done, or nothing of it is for a minute."""
+        least, deadline = self.items, time.monotonic() + START_SECONDS
+        while (left := self.left()) > self.items * (1 - share) and time.monotonic() < deadline:
+            if left < least:
+                least, deadline = left, time.monotonic() + START_SECONDS
+            time.sleep(0.02)
+
     def await_work(self) -> None:
         """Until every worker is at work, or has had a minute for it."""
         deadline = time.monotonic() + START_SECONDS

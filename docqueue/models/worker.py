@@ -21,6 +21,7 @@ class Worker(models.Model):
     hostname = models.CharField(_("host"), max_length=255)
     pid = models.IntegerField(_("process id"))
     queues = ArrayField(models.CharField(max_length=64), verbose_name=_("queues (none: all)"), default=list)
+    excluded = ArrayField(models.CharField(max_length=64), verbose_name=_("but not"), default=list, db_default=[])
     processes = models.IntegerField(_("processes"), default=0)
     started_at = models.DateTimeField(_("started"))
     heartbeat_at = models.DateTimeField(_("last heartbeat"))

@@ -1,6 +1,7 @@
 -- What a worker must know before it claims, each row of one kind with what it tells:
 -- lane: a known lane's first item behind the worker's floor; new: a lane that the worker does not know yet (the first in
--- each gap between those it knows); returned, suspect: queues to which something came back; paused: queues;
+-- each gap between those it knows); returned: queues to which something came back; suspect: queues with so many suspects;
+-- ahead: how many workers with smaller numbers live that serve such a queue; paused: queues;
 -- workers: how many live, counted to two; drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
 -- before: while somebody holds a snapshot its index entries stay, and there may be millions.
 with known as materialized (
@@ -13,6 +14,8 @@ with known as materialized (
 ), queues as materialized (
     select queue as after, lead(queue) over (order by queue) as before
     from (select distinct queue from known union select '') q
+), suspects as materialized (
+    select queue, count(*) as number from docqueue_item where status = 'pending' and returned and suspect group by queue
 )
 select 'lane' as kind, l.queue, l.priority, f.position as number
 from known l cross join lateral (
@@ -45,8 +48,16 @@ from queues q cross join lateral (
 ) f
 where q.before is null
 union all
-select distinct case when suspect then 'suspect' else 'returned' end, queue, null::smallint, null::bigint
-from docqueue_item where status = 'pending' and returned
+select distinct 'returned', queue, null::smallint, null::bigint
+from docqueue_item where status = 'pending' and returned and not suspect
+union all
+select 'suspect', queue, null, number from suspects
+union all
+select 'ahead', s.queue, null, (
+    select count(*) from docqueue_worker w
+    where w.lost_at is null and w.stopped_at is null and w.kind = 'worker' and w.id < %(worker_id)s
+        and (w.queues = '{}' or s.queue = any(w.queues)) and s.queue <> all(w.excluded))
+from suspects s
 union all
 select 'paused', name, null, null from docqueue_queue where paused_at is not null
 union all

@@ -11,6 +11,9 @@ that still runs has been committed or never will be. The hint of a transaction t
 its position is why even the floor is not trusted for ever: every minute one look starts at the very front.
 
 While a lane is deep its workers share a front, so that each starts behind what the others are just claiming.
+
+Suspects are claimed by a worker that has nothing else in hand. Not every worker empties its hands for them: the one
+with the smallest number does, the next ones as far as there are many, or when they have waited for a while.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from docqueue.worker.pace import Pace
 FROM_THE_FRONT_SECONDS = 60.0
 FRONTS, TAGS = 16, 1 << 20  # sequences that lanes share, and how their numbers are told apart: see sql/step.sql
 DEEP = 100
+SUSPECTS_EACH = 8  # so many are no reason yet for one more worker to empty its hands
+SUSPECTS_SECONDS = 2.0  # until the second worker does, thrice as long until the third, and so on
+MANY = 20
 SAMPLE_SECONDS = 0.5
 
 
@@ -51,12 +57,15 @@ class Lane:
 class Lanes:
     """The lanes of the queues that a worker serves (`serve` empty: all but those in `exclude`)."""
 
-    def __init__(self, using: str, serve: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+    def __init__(self, using: str, serve: Sequence[str] = (), exclude: Sequence[str] = (), worker: int = 0) -> None:
         self.using = using
+        self.worker = worker
         self.serve = serve
         self.exclude = exclude
         self.known: dict[tuple[str, int], Lane] = {}
         self.suspects: list[str] = []
+        self.draining = False  # whether it is on us to claim nothing else until we have nothing in hand
+        self._suspects_since: float | None = None
         self.sole = False  # whether no other worker lives
         self._returned: set[str] = set()
         self._paused: set[str] = set()
@@ -131,7 +140,7 @@ class Lanes:
     def _look(self, now: float, *, whole: bool) -> bool:
         keys = list(self.known)
         floors = [0 if whole else self.known[key].floor for key in keys]
-        seen = claiming.look(self.using, keys, floors)
+        seen = claiming.look(self.using, self.worker, keys, floors)
         settled = self._horizon(now, seen)
         for key in keys:
             lane, first = self.known[key], seen.first.get(key)
@@ -147,8 +156,25 @@ class Lanes:
             self.known[key] = Lane()
         self.sole = seen.workers < 2
         self._returned, self._paused = set(seen.returned), set(seen.paused)
-        self.suspects = sorted(queue for queue in seen.suspects if self.served(queue))
+        self._note_suspects(seen, now)
         return bool(seen.new)
+
+    def _note_suspects(self, seen: claiming.Sight, now: float) -> None:
+        self.suspects = sorted(queue for queue in seen.suspects if self.served(queue))
+        if not self.suspects:
+            self._suspects_since = None
+        elif self._suspects_since is None:
+            self._suspects_since = now
+        waited = now - (now if self._suspects_since is None else self._suspects_since)
+        self.draining = any(
+            seen.ahead[queue] * SUSPECTS_EACH < seen.suspects[queue]
+            or waited >= SUSPECTS_SECONDS * (2 ** min(seen.ahead[queue], MANY) - 1)
+            for queue in self.suspects
+        )
+
+    def no_suspects(self) -> None:
+        """What there was of them somebody else has."""
+        self.suspects, self.draining, self._suspects_since = [], False, None
 
     def _horizon(self, now: float, seen: claiming.Sight) -> int:
         """The position up to which everything is committed or rolled back.

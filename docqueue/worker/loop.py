@@ -75,7 +75,7 @@ class WorkLoop:
         self._uncounted: list[tuple[Report, Status | None]] = []
 
     def _new_talk(self) -> Talk:
-        return Talk(self.using, self.worker, Lanes(self.using, self.serve, self.exclude))
+        return Talk(self.using, self.worker, Lanes(self.using, self.serve, self.exclude, self.worker))
 
     def in_hand(self) -> int:
         """Items claimed and not yet settled."""
@@ -135,7 +135,7 @@ class WorkLoop:
         """Whether something may be claimed, there may be something to claim, and enough of it is wanted."""
         if not self._may_claim():
             return False
-        if self._last.suspects:
+        if self._last.suspects and (idle or self._last.draining):
             return idle  # the suspects first, and each must run alone
         if look or self._heard:
             return True

@@ -74,7 +74,12 @@ def _drain(using: str, limit: int, deadline: float) -> WorkLoop:
     settings = get_settings()
     pool = ProcessPool(using, 1, method="spawn")
     worker = claiming.register(
-        using, Worker.Kind.CRON, lease_seconds=settings.LEASE_SECONDS, queues=settings.QUEUES, processes=1
+        using,
+        Worker.Kind.CRON,
+        lease_seconds=settings.LEASE_SECONDS,
+        queues=settings.QUEUES,
+        excluded=settings.EXCLUDE_QUEUES,
+        processes=1,
     )
     lease = Lease(using, worker, settings.LEASE_SECONDS, settings.heartbeat_seconds)
     loop = WorkLoop(

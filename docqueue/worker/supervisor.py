@@ -124,6 +124,7 @@ class Supervisor:
                     lease_seconds=get_settings().LEASE_SECONDS,
                     name=options.name,
                     queues=options.queues,
+                    excluded=options.exclude,
                     processes=1 if options.in_process else options.processes + options.threads,
                 )
             except DatabaseError as error:

@@ -81,8 +81,8 @@ class Answer:
 
     `cancelled`: items that somebody asked to cancel, and how many seconds ago; `asked`: it tried to claim; `alone`:
     what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
-    looked and found nothing; `open`, `suspects`: there may be more to claim;
-    `sole`: no other worker lives.
+    looked and found nothing; `open`, `suspects`: there may be more to claim; `draining`: it is on us to run the
+    suspects, so nothing else is to be claimed; `sole`: no other worker lives.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -94,6 +94,7 @@ class Answer:
     followed: bool = False
     open: list[str] = field(default_factory=list)
     suspects: bool = False
+    draining: bool = False
     sole: bool = False
     vain: bool = False
     look_seconds: float = 0.0
@@ -123,6 +124,7 @@ class Talk:
                 store.close(self.using)
                 self.lanes.forget()  # the server that comes back may be one that is behind
         answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
+        answer.draining = self.lanes.draining
         return answer
 
     def _report(self, request: Request, answer: Answer) -> None:
@@ -153,19 +155,23 @@ class Talk:
     def _step(self, request: Request, answer: Answer) -> None:
         """Completions go along with the first claim."""
         done = [r for r in request.ended if isinstance(r.outcome, outcomes.Completed)]
-        if request.appetite is not None and not self.lanes.suspects:
+        if request.appetite is not None and request.appetite.alone and self.lanes.suspects:
+            self._claim_suspect(answer)
+        if request.appetite is not None and not (self.lanes.draining or answer.alone):
             for queue, wanted in self._portions(request.appetite, answer):
                 answer.asked = True
                 self._carefully(done, answer, partial(self._claim, queue=queue, wanted=wanted))
                 done = []
         if done:
             self._carefully(done, answer, self._claim)
-        if request.appetite is not None and request.appetite.alone and self.lanes.suspects:
-            item = claiming.claim_suspect(self.using, self.worker, self.lanes.suspects)
-            answer.asked, answer.alone = True, item is not None
-            answer.claimed += [item] if item else []
-            if item is None:
-                self.lanes.suspects = []  # somebody else has it
+
+    def _claim_suspect(self, answer: Answer) -> None:
+        item = claiming.claim_suspect(self.using, self.worker, self.lanes.suspects)
+        answer.asked, answer.alone = True, item is not None
+        if item is None:
+            self.lanes.no_suspects()
+        else:
+            answer.claimed.append(item)
 
     def _portions(self, appetite: Appetite, answer: Answer) -> Iterator[tuple[str, int]]:
         """From which queues to claim how much, each queue first in its turn, so that none starves."""

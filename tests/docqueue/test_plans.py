@@ -195,10 +195,11 @@ def test_a_look_reads_one_row_a_lane(crowd, explain):
         "queues": [q for q, _ in lanes],
         "priorities": [p for _, p in lanes],
         "floors": [crowd["pending"] // 2] * 6,
+        "worker_id": 0,
     }
     plan = explain("look", **params)
     plan.assert_bounded(blocks=400, sorted_rows=50)
-    explain("look", queues=[], priorities=[], floors=[]).assert_bounded(blocks=100, sorted_rows=10)
+    explain("look", queues=[], priorities=[], floors=[], worker_id=0).assert_bounded(blocks=100, sorted_rows=10)
 
 
 def running(count: int) -> list[tuple[int, int]]:

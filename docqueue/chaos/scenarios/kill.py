@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 from docqueue.chaos.storm import Storm
 
 SUPERVISORS = 0.2
+UNTIL = 0.9  # of the backlog: behind that hardly anybody has a hand full
 
 
 class Kill(Storm):
-    """Four of five strikes hit an executor, one a supervisor, which is started again at once."""
+    """Four of five strikes hit an executor, one a supervisor, which is started again at once.
+
+    They are spread over the whole backlog, so that there is one until the last of them.
+    """
 
     about = "kill -9: four of five strikes hit an executor, one a supervisor, which is started again at once"
 
@@ -18,7 +20,7 @@ class Kill(Storm):
         """`Storm`."""
         self.await_work()
         for number in range(self.strikes):
-            time.sleep(self.dice.uniform(0.05, 0.35))
+            self.await_share((number + self.dice.random()) / self.strikes * UNTIL)
             if self.over(number):
                 return
             self.kill_one()

@@ -32,7 +32,7 @@ def settle(lanes: Lanes) -> None:
     def caught_up() -> bool:
         lanes.look()
         lane = lanes.known["default", 0]
-        return lane.floor == lane.hint
+        return lane.floor == lane.hint >= lane.behind
 
     until(caught_up)
 
@@ -196,7 +196,7 @@ def test_a_held_snapshot_slows_neither_claims_nor_looks(service: DocumentQueueSe
         service.enqueue_many(NewItemFactory.build_batch(100))
         claim_it = {"ids": "{}", "tokens": "{}", "results": None, "worker_id": me, "token": 1, "queue": "default"}
         claim_it |= {"priorities": [0], "fronts": [None], "tags": [0], "limit": 10}
-        look = {"queues": ["default"], "priorities": [0]}
+        look = {"queues": ["default"], "priorities": [0], "worker_id": me}
         near, far = (blocks(cursor, "look", **look, floors=[floor]) for floor in (lane.floor, 0))
         assert near * 3 < far, "without the floor it walks over all that was ever claimed"
         near = blocks(cursor, "step", **claim_it, hints=[lane.hint])
