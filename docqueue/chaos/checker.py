@@ -26,6 +26,7 @@ Wrong = Iterator[tuple[str, str]]
 class Verdict:
     """What the checker found. `violations`: by kind, one line each; `recoveries`: seconds until an item ran again.
 
+    `taken_over`: seconds until an item ran that a worker held, and had not started, when it was struck.
     `forgotten`: runs whose claims a crash took back before a flush that nobody waited for; `resumed`: seconds from the
     return of the database until work went on.
     """
@@ -37,8 +38,10 @@ class Verdict:
     rolled_back: int = 0
     forgotten: int = 0
     strikes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     resumed: list[float] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
+    taken_over: list[float] = field(default_factory=list)
     violations: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @property
@@ -55,6 +58,7 @@ def check(entries: Iterable[Entry]) -> Verdict:
     """Judge a whole ledger."""
     story = tell(entries)
     verdict = Verdict(items=len(story.items), strikes=Counter(s["phase"] for s in story.strikes))
+    verdict.reasons.update(s["why"] for s in story.strikes)
     for item in story.items.values():
         verdict.runs += len(item.starts) + item.forgotten
         verdict.repeats += max(0, len(item.starts) + item.forgotten - 1)
@@ -62,6 +66,7 @@ def check(entries: Iterable[Entry]) -> Verdict:
         verdict.rolled_back += item.undone
         verdict.forgotten += item.forgotten
     verdict.recoveries, verdict.resumed = list(_recoveries(story)), list(_resumptions(story))
+    verdict.taken_over = list(_taken_over(story))
     for kind, said in _everything(story):
         verdict.violations[kind].append(said)
     return verdict
@@ -71,12 +76,7 @@ def _everything(story: Story) -> Wrong:
     for item_id, item in story.items.items():
         for kind, said in _wrong(item, story):
             yield kind, f"item {item_id}: {said}"
-    for took in _recoveries(story):
-        if took > story.lease + RECOVERY_SLACK_SECONDS:
-            yield "late recovery", f"an item ran again {took:.1f} s after its process was struck"
-    for took in _resumptions(story):
-        if took > RESUME_SECONDS:
-            yield "late resumption", f"the database was back, and work went on {took:.1f} s later"
+    yield from _late(story)
     yield from _keys(story)
     yield from _doubles(story)
     for entry in story.exited:
@@ -87,6 +87,19 @@ def _everything(story: Story) -> Wrong:
         yield "no storm", "the ledger does not begin with one"
     elif story.storm["name"] in ("kill", "zombie", "clock", "pooler") and not story.strikes:
         yield "no storm", "nobody was struck"
+
+
+def _late(story: Story) -> Wrong:
+    latest = story.lease + RECOVERY_SLACK_SECONDS
+    for took in _recoveries(story):
+        if took > latest:
+            yield "late recovery", f"an item ran again {took:.1f} s after its process was struck"
+    for took in _taken_over(story):
+        if took > latest:
+            yield "late recovery", f"an item ran {took:.1f} s after the worker that held it was struck"
+    for took in _resumptions(story):
+        if took > RESUME_SECONDS:
+            yield "late resumption", f"the database was back, and work went on {took:.1f} s later"
 
 
 def _wrong(item: Item, story: Story) -> Wrong:
@@ -157,9 +170,11 @@ def _charges(item: Item, final: Entry, story: Story) -> Wrong:
 
 def _steps(item: Item) -> Wrong:
     """A step that was stored is not run again: an outside effect comes behind it. And the idempotency key stays."""
-    stored = min((entry["claim"] for entry in item.outside), default=None)
-    if stored is not None and any(step["claim"] > stored for step in item.steps):
-        yield "step repeated", f"its step was stored by claim {stored}, and ran again"
+    stored = min((entry["t"] for entry in item.outside), default=None)
+    if stored is not None:
+        later = {start["claim"] for start in item.starts if start["t"] > stored}
+        for claim in later & {step["claim"] for step in item.steps}:
+            yield "step repeated", f"its step was stored, and claim {claim}, which started later, ran it again"
     if len({entry.get("key") for entry in item.outside}) > 1:
         yield "key changed", "its idempotency key was another at each run"
 
@@ -177,6 +192,17 @@ def _recoveries(story: Story) -> Iterator[float]:
             yield min(again) - strike["t"]
 
 
+def _taken_over(story: Story) -> Iterator[float]:
+    """The same for those that had not started yet in the hands of a worker that was struck."""
+    for item in story.items.values():
+        for held in item.held:
+            claims = [(s["claim"], s["t"]) for s in item.starts]
+            if any(claim == held["claim"] and t <= held["t"] for claim, t in claims):
+                continue
+            if again := [t for claim, t in claims if claim > held["claim"]]:
+                yield min(again) - held["t"]
+
+
 def _resumptions(story: Story) -> Iterator[float]:
     """How soon work went on once the database was back, where something was left to do."""
     starts = sorted(start["t"] for item in story.items.values() for start in item.starts)
@@ -185,20 +211,31 @@ def _resumptions(story: Story) -> Iterator[float]:
             yield starts[place] - moment
 
 
+def _end_of(start: Entry, item: Item, story: Story) -> float | None:
+    """When a run was over, or its process was struck; None if that is not known, or it began after such a sleep."""
+    strikes = story.struck.get(start["pid"], ())
+    woken = any(strike["e"] == "stop" and strike["t"] < start["t"] for strike in strikes)
+    if woken and item.final is not None and start["claim"] < item.final["claim"]:
+        return None
+    over = [strike["t"] for strike in strikes if strike["t"] >= start["t"]]
+    over += [end["t"] for end in item.ends if end["claim"] == start["claim"]]
+    return min(over, default=None)
+
+
 def _keys(story: Story) -> Wrong:
-    """Items of one key that ran at once (from a start to its end, or the strike at its process), or out of turn."""
-    struck = story.struck
+    """Items of one key that ran at once (from a start to its end, or the strike at its process), or out of turn.
+
+    What a process does that was stopped for longer than its lease may overlap with what took its place: nobody can
+    know that it will wake up.
+    """
     runs: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
     turns: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     for item_id, item in story.items.items():
-        ends = {end["claim"]: end["t"] for end in item.ends}
         for start in item.starts:
-            killed = [s["t"] for s in struck.get(start["pid"], ()) if s["t"] >= start["t"]]
-            until = ends.get(start["claim"], min(killed, default=None))
-            if (key := start.get("key")) is not None and until is not None:
+            if (key := start.get("key")) is not None and (until := _end_of(start, item, story)) is not None:
                 runs[key].append((start["t"], until, item_id))
         if item.starts and item.due is None and (key := item.starts[0].get("key")) is not None:
-            turns[key].append((item_id, item.starts[0]["t"]))
+            turns[key].append((item_id, min(start["t"] for start in item.starts)))
     for key, found in runs.items():
         for (_, before, first), (after, _, second) in pairwise(sorted(found)):
             if after < before and first != second:
@@ -230,12 +267,17 @@ def report(verdict: Verdict) -> list[str]:
     ]
     if verdict.strikes:
         share = f"in a handler {handler:.0%}, inside ctx.complete() {complete:.0%}"
-        lines.append(f"{verdict.strikes.total():,} strikes, {share}")
+        reasons = ", ".join(f"{count:,} × {why}" for why, count in sorted(verdict.reasons.items()))
+        lines.append(f"{verdict.strikes.total():,} processes struck, {share} ({reasons})")
     if recoveries:
         median = recoveries[len(recoveries) // 2]
         lines.append(
             f"ran again after {median:.2f} s (median of {len(recoveries):,}), {recoveries[-1]:.2f} s (slowest)"
         )
+    if taken_over := sorted(verdict.taken_over):
+        median = taken_over[len(taken_over) // 2]
+        told = f"{median:.2f} s (median of {len(taken_over):,}), {taken_over[-1]:.2f} s (slowest)"
+        lines.append(f"what had not started in the hands of a worker that was struck ran after {told}")
     if verdict.resumed:
         lines.append(f"work went on within {max(verdict.resumed):.2f} s of the database's return")
     if verdict.forgotten:

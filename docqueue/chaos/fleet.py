@@ -32,6 +32,8 @@ class Fleet:
     environment: Callable[[int], Mapping[str, str]]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     started: int = 0
+    numbers: dict[int, int] = field(default_factory=dict)
+    """By process: as the how manyeth it was started."""
 
     @property
     def pages(self) -> Path:
@@ -53,9 +55,11 @@ class Fleet:
         env = os.environ | {FOLDER: str(self.folder), SETTINGS: json.dumps(self.settings)}
         env |= self.environment(self.started)
         with (self.folder / f"worker-{self.started}.log").open("ab") as log:
-            return subprocess.Popen(
+            worker = subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        self.numbers[worker.pid] = self.started
+        return worker
 
     def executors(self) -> list[phases.At]:
         """What the executors of our workers are at."""

@@ -7,18 +7,39 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 COMMIT = b"COMMIT"
+TRAP_SECONDS = 60.0  # what is held up goes on after that, whoever has forgotten it
+
+
+@dataclass(kw_only=True)
+class Trap:
+    """Waits for `marker` in a request, and holds up its answer; or in an `answer`, and holds up its second half.
+
+    `caught` is set when that has happened; it goes on its way when somebody sets `released`.
+    """
+
+    marker: bytes
+    answer: bool
+    caught: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def hold(self) -> None:
+        """Until it is released."""
+        self.caught.set()
+        self.released.wait(TRAP_SECONDS)
 
 
 class Flow:
-    """One connection: its two sockets. `silent`: nothing is passed on any more."""
+    """One connection: its two sockets. `silent`: nothing is passed on any more; `trap`: the next answer is caught."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
         self.silent = False
+        self.trap: Trap | None = None
 
     def close(self) -> None:
         """End it; both sides are told."""
@@ -40,6 +61,7 @@ class Proxy:
         self._passing = threading.Event()
         self._passing.set()
         self._commits_to_cut = 0
+        self._trap: Trap | None = None
         self.port = 0
         self.accepted = 0
         self.cut_in_commit = 0
@@ -84,6 +106,22 @@ class Proxy:
         """The next commits arrive, and their answers do not: the connection ends instead."""
         self._commits_to_cut = count
 
+    def lay(self, trap: Trap) -> None:
+        """Catch the next that fits, in place of what an earlier trap still waits for."""
+        self._trap = trap
+
+    def take_up(self) -> None:
+        """Catch nothing any more."""
+        self._trap = None
+
+    def _sprung(self, data: bytes, *, answer: bool) -> Trap | None:
+        with self._lock:
+            trap = self._trap
+            if trap is None or trap.answer != answer or trap.marker not in data:
+                return None
+            self._trap = None
+            return trap
+
     def forget_peers(self, seconds: float) -> None:
         """The connections of this moment fall silent; new ones go through. The kernel ends them after `seconds`."""
         with self._lock:
@@ -123,6 +161,7 @@ class Proxy:
                 self._passing.wait()
                 if flow.silent:
                     return
+                flow.trap = self._sprung(data, answer=False) or flow.trap
                 last = self._commits_to_cut > 0 and COMMIT in data.upper()
                 if last:
                     self._commits_to_cut -= 1
@@ -140,6 +179,12 @@ class Proxy:
                 self._passing.wait()
                 if flow.silent:
                     return
+                if trap := flow.trap or self._sprung(data, answer=True):
+                    flow.trap = None
+                    half = len(data) // 2 if trap.answer else 0
+                    flow.client.sendall(data[:half])
+                    trap.hold()
+                    data = data[half:]
                 flow.client.sendall(data)
         self._end(flow)
 

@@ -17,8 +17,9 @@ from docqueue.chaos import phases
 from docqueue.chaos.fleet import Fleet
 from docqueue.chaos.handlers import EFFECT, OPERATION, POISON, register
 from docqueue.chaos.ledger import Entry, Ledger, now
-from docqueue.models import AnyItem, Attempt, AuditEntry
+from docqueue.models import AnyItem, Attempt, AuditEntry, QueueItem, Worker
 from docqueue.service import DocumentQueueService, NewItem
+from docqueue.states import Status
 
 SLICE = 1000
 SECONDS = (0.001, 0.5)  # of a handler, evenly over the orders of magnitude
@@ -186,6 +187,14 @@ class Storm:
                 chosen = fitting or found
                 return self.dice.choice(sorted(chosen, key=lambda at: at.pid)) if chosen else None
             time.sleep(0.0005)
+
+    def note_held(self, pid: int, struck: float) -> None:
+        """Write down what the database says that a worker holds, which was struck at that moment."""
+        ours = Worker.objects.using(self.using).filter(pid=pid, kind=Worker.Kind.WORKER)
+        held = QueueItem.objects.using(self.using).filter(status=Status.IN_PROGRESS, worker_id__in=ours.values("id"))
+        rows = self.patiently(lambda: list(held.values_list("id", "claim_no")))
+        about = {"t": struck, "pid_struck": pid}
+        self.ledger.write_many("held", [{"id": i, "claim": claim, **about} for i, claim in rows])
 
     def final(self) -> None:
         """What the database says of every item since the storm began, item by item."""

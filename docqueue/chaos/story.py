@@ -12,7 +12,10 @@ from docqueue.chaos.ledger import Entry
 
 @dataclass(kw_only=True)
 class Item:
-    """What the ledger tells of one item. `forgotten`: runs whose claims a crash of the database took back."""
+    """What the ledger tells of one item.
+
+    `held`: by workers that were struck; `forgotten`: runs whose claims a crash of the database took back.
+    """
 
     acknowledged: bool = False
     undone: bool = False
@@ -22,6 +25,7 @@ class Item:
     ends: list[Entry] = field(default_factory=list)
     steps: list[Entry] = field(default_factory=list)
     outside: list[Entry] = field(default_factory=list)
+    held: list[Entry] = field(default_factory=list)
     refused: int = 0
     forgotten: int = 0
     final: Entry | None = None
@@ -41,6 +45,8 @@ class Item:
                 self.steps.append(entry)
             case "outside":
                 self.outside.append(entry)
+            case "held":
+                self.held.append(entry)
             case "refused":
                 self.refused += 1
             case "final":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from docqueue.chaos.ledger import now
 from docqueue.chaos.storm import Storm
 
 SUPERVISORS = 0.2
@@ -28,7 +29,9 @@ class Kill(Storm):
     def kill_one(self) -> None:
         """Kill somebody, as the dice fall."""
         if self.dice.random() < SUPERVISORS:
-            self.fleet.kill_worker(self.dice.choice(self.fleet.workers))
+            worker, killed = self.dice.choice(self.fleet.workers), now()
+            self.fleet.kill_worker(worker)
             self.fleet.start()
+            self.note_held(worker.pid, killed)
         elif victim := self.victim():
             self.fleet.kill(victim, "child")

@@ -40,7 +40,15 @@ def final(item_id, claim, attempts, status="completed"):
 
 
 def outside(item_id, claim, key="k"):
-    return {"e": "outside", "t": 5.0 + claim, "id": item_id, "claim": claim, "key": key}
+    return {"e": "outside", "t": 4.9 + claim, "id": item_id, "claim": claim, "key": key}
+
+
+def held(item_id, t, claim=1):
+    return {"e": "held", "t": t, "id": item_id, "claim": claim, "pid_struck": 9}
+
+
+def stop(t, pid):
+    return {"e": "stop", "t": t, "id": 0, "phase": "idle", "pid_struck": pid, "why": "heartbeat"}
 
 
 def crash(t):
@@ -83,6 +91,7 @@ def test_a_story_in_which_everything_is_explained_has_no_violation():
         ({"start 1.2": {"claim": 3}}, "illegal transition"),
         ({"enqueued 2": {"due": 4.2}}, "early run"),
         ({"start 1.2": {"t": 1.5 + 2.0 + 5.1}, "end 1.2": {"t": 9.0}, "start 2.1": {"t": 9.5}}, "late recovery"),
+        ({"one": held(3, 5.0 - 2.0 - 5.1, claim=0)}, "late recovery"),
         ({"start 2.1": {"t": 3.2}}, "overlap in an ordering key"),
         ({"start 2.1": {"t": 0.5}, "end 2.1": {"t": 0.6}}, "out of turn"),
         ({"final 2": {"status": "cancelled", "effects": []}}, "illegal transition"),
@@ -116,6 +125,12 @@ def test_what_is_wrong_is_found(changed, kind):
         {"enqueued 2": {"poison": "segfault"}, "final 2": poisoned("crashed")},
         {"back": {"e": "back", "t": 0.2}},
         {"one": outside(3, 1), "two": outside(3, 2)},
+        {"one": outside(3, 2), "two": {"e": "step", "t": 7.2, "id": 3, "claim": 1}},  # it had started before
+        {"one": held(3, 5.0 - 2.0 - 4.9, claim=0)},
+        {"one": held(2, 4.2), "two": held(1, 1.1)},  # they had started
+        # a process that sleeps, and starts or ends its item when another has taken its place
+        {"one": stop(1.2, 11), "kill": {"t": 3.3}, "two": {"e": "end", "t": 3.2, "id": 1, "claim": 1}},
+        {"one": stop(0.9, 11), "start 1.1": {"t": 4.1}, "kill": {"t": 4.6}},
         # a crash of the database takes a claim back, or the end of a run, where nobody waits for the flush
         {"crash": crash(5.6), "final 3": {"attempts": []}},
         {"crash": crash(5.6), "start 3.2": {"claim": 1}, "final 3": {"claim": 1, "effects": [1], "attempts": []}},
