@@ -32,7 +32,7 @@ FROM_THE_FRONT_SECONDS = 60.0
 FRONTS, TAGS = 16, 1 << 20  # sequences that lanes share, and how their numbers are told apart: see sql/step.sql
 DEEP = 100
 SUSPECTS_EACH = 8  # so many are no reason yet for one more worker to empty its hands
-SUSPECTS_SECONDS = 2.0  # until the second worker does, thrice as long until the third, and so on
+SUSPECTS_SECONDS = 1.0  # until the second worker does, thrice as long until the third, and so on
 MANY = 20
 SAMPLE_SECONDS = 0.5
 

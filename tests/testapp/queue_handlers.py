@@ -18,6 +18,7 @@ from django.db import connections, transaction
 from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
+from docqueue.worker import child
 from tests.testapp import limited_handlers  # noqa: F401 - they register themselves
 from tests.testapp.marks import mark_line
 from tests.testapp.models import Effect
@@ -196,6 +197,21 @@ def crash_once(ctx):
     mark_line(ctx, "start")
     if before < ctx.payload.get("times", 1):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@handler("test.die_at_report", retry=Fixed(0))
+def die_at_report(ctx):
+    """The first time, die when its work is done, and committed if it is told to, and its process reports that."""
+
+    def tell(self, message):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not Path(ctx.payload["file"]).exists():
+        child.Child.tell = tell
+    mark_line(ctx, "start")
+    if ctx.payload["complete"]:
+        with ctx.complete():
+            Effect.objects.create(item_id=ctx.id, attempt=ctx.attempt)
 
 
 @handler("test.look")

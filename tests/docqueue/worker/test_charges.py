@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from docqueue.models import Attempt, QueueItem
 from docqueue.service import DocumentQueueService, NewItem
 from tests.docqueue.helpers import past, row, until
@@ -61,3 +63,20 @@ def test_kill_9_of_a_child_charges_one_crash_and_three_of_them_are_enough(
     until(lambda: completed() == 20)
     uncharged(others)
     effects_once(others)
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["committed", "not committed"])
+def test_a_child_that_dies_between_the_end_of_its_item_and_the_report_of_it(
+    manage: Manage, service: DocumentQueueService, tmp_path: Path, complete: bool
+) -> None:
+    """What it has committed with `ctx.complete()` counts and costs nothing; what only its report would say does not."""
+    file = tmp_path / "marks"
+    item = service.enqueue(None, "test.die_at_report", payload={"file": str(file), "complete": complete}).id
+    worker = manage.worker("--processes", 1)
+    until(lambda: completed() == 1)
+    until(lambda: len(worker.said("child_died")) == 1)
+    assert len(marks(file)) == (1 if complete else 2)
+    assert outcomes(item) == ([] if complete else ["crashed"])
+    assert past(item)["crashes"] == (0 if complete else 1)
+    if complete:
+        effects_once([item])

@@ -1,0 +1,50 @@
+"""What the database says, with everything left out that differs from one run of the same scene to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+QUERIES = {
+    "item": """
+        select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
+            attempt, max_attempts, claim_no, crashes, suspect, returned, holds_key, claim_token is not null,
+            worker_id is not null, cancel_requested_at is not null, died_at is not null, next_retry_at is not null,
+            error_code, unique_key, ordering_key
+        from docqueue_item order by id""",
+    "history": "select id, status, attempt, claim_no, crashes, result from docqueue_history order by id",
+    "key": "select item_id, key, lifetime from docqueue_key order by item_id, key",
+    "attempt": "select item_id, attempt, claim_no, outcome, code from docqueue_attempt order by item_id, claim_no",
+    "checkpoint": "select item_id, name, result from docqueue_checkpoint order by item_id, name",
+    "progress": "select item_id, percent, stage from docqueue_progress order by item_id",
+    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
+    "worker": """
+        select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
+            (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
+        from docqueue_worker w order by id""",
+    "partition": """
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'docqueue_history'::regclass order by 1""",
+}
+WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit")
+
+Snapshot = dict[str, list[tuple[Any, ...]]]
+
+
+def snapshot(cursor: Any) -> Snapshot:
+    """Every row of the queue, item ids counted from the first there is."""
+    found: Snapshot = {}
+    for name, query in QUERIES.items():
+        cursor.execute(query)
+        found[name] = cursor.fetchall()
+    ids = {row[0] for name in ("item", "history", "key") for row in found[name]}
+    ranks = {item_id: rank for rank, item_id in enumerate(sorted(ids))}
+    for name in WITH_AN_ID:
+        found[name] = [(ranks.get(row[0], "gone"), *row[1:]) for row in found[name]]
+    return found
+
+
+def clear(cursor: Any) -> None:
+    """Empty the queue."""
+    for table in TABLES:
+        cursor.execute(f"delete from docqueue_{table}")
