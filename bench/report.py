@@ -67,7 +67,7 @@ def _peers(results: Results) -> str:
             *(_ratio(results, w, m, lambda r, w=w, m=m: r.median(w, FLOOR, m)) for _, w, m, _ in columns),
         ]
     )
-    return _markdown(["", *(head for head, *_ in columns)], rows)
+    return markdown(["", *(head for head, *_ in columns)], rows)
 
 
 def _cell(results: Results, label: str, workload: str, metric: str, digits: int) -> str:
@@ -104,7 +104,7 @@ def _own(results: Results) -> str:
                 if (workload, metric) not in SHOWN_ABOVE:
                     digits = 0 if max(values) >= 100 else 2
                     rows.append([f"{words}{date}", row, metric.replace("_", " "), spread(values, digits)])
-    return _markdown(["workload", "row", "figure", "measured"], rows) if rows else ""
+    return markdown(["workload", "row", "figure", "measured"], rows) if rows else ""
 
 
 def _targets(verdicts: Sequence[Verdict]) -> str:
@@ -114,7 +114,7 @@ def _targets(verdicts: Sequence[Verdict]) -> str:
         sign, bound = ("≥", target.at_least) if target.at_least is not None else ("≤", target.at_most)
         measured = verdict.detail if verdict.measured is None else f"{_number(verdict.measured)} {target.unit}".strip()
         rows.append([target.text, f"{sign} {bound:,g} {target.unit}".strip(), measured, verdict.word])
-    return _markdown(["target", "bound", "measured", ""], rows)
+    return markdown(["target", "bound", "measured", ""], rows)
 
 
 def _number(value: float) -> str:
@@ -130,7 +130,7 @@ def _versions(results: Results) -> str:
     return "Versions: " + "; ".join(said) + "."
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[n]) for line in (head, *rows)) for n in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

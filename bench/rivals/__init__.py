@@ -1,0 +1,1 @@
+"""docqueue and its peers under the same storms. `python -m bench.rivals --seed 1`."""
