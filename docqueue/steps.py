@@ -9,7 +9,7 @@ from typing import Any
 from docqueue import store
 from docqueue.exceptions import InvalidStep, LeaseLost
 from docqueue.items import ClaimedItem
-from docqueue.validation import result_text
+from docqueue.jsontext import result_text
 
 NAME_MAX_LENGTH = 200
 
@@ -32,9 +32,16 @@ class Steps:
         self._taken.add(name)
 
     def stored(self, name: str) -> tuple[bool, Any]:
-        """Whether an earlier attempt has this step behind it, and its result."""
+        """Whether an earlier attempt has this step behind it, and its result.
+
+        Raises `LeaseLost`, before anything is run, when the claim is not the newest any more at the first of them.
+        """
         if self._stored is None:
-            self._stored = dict(store.run(self.using, "checkpoints", {"item_id": self.item.id}))
+            params = {"item_id": self.item.id, "token": self.item.claim_token}
+            rows = store.run(self.using, "checkpoints", params)
+            if not rows:
+                raise LeaseLost(f"Item {self.item.id} is in other hands; its step {name!r} was not begun.")
+            self._stored = {step: result for step, result in rows if step is not None}
         if name not in self._stored:
             return False, None
         text = self._stored[name]

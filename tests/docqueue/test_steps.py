@@ -119,10 +119,23 @@ def test_a_result_that_can_not_be_stored_says_whose_it_is(run, result, error):
 
 def test_a_lost_claim_stores_nothing(run):
     late = run()
+    late.step("in time", lambda: 1)
     run()
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLost, match="not stored"):
         late.step("late", lambda: 1)
-    assert stored() == []
+    assert stored() == [("in time", 1)]
+
+
+def test_a_claim_that_was_lost_before_its_first_step_begins_none(run, service):
+    """A worker that sleeps, and wakes up when its item has ended elsewhere and the steps of that have been swept."""
+    late, begun = run(), []
+    other = run()
+    other.step("one", lambda: 1)
+    service.mark_completed(other.item)
+    prune.run("default")
+    with pytest.raises(LeaseLost, match="not begun"):
+        late.step("one", lambda: begun.append(1))
+    assert begun == []
 
 
 def test_an_atomic_steps_writes_commit_with_it_or_not_at_all(run):
