@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from docqueue import history, outcomes, settling, store
 from docqueue.exceptions import Cancelled, LeaseLost
 from docqueue.items import ClaimedItem
+from docqueue.jsontext import result_text
 from docqueue.steps import Steps
-from docqueue.validation import result_text
 
 IDLE_IN_COMPLETE_MS = 5_000  # between two statements: an open transaction holds up vacuum, and locks others out
 PROGRESS_SECONDS = 0.25  # at most one message to the supervisor in so long; the first of a stage and 100 % always go

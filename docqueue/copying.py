@@ -48,7 +48,7 @@ class Lines:
         yield "".join(lines).encode()
 
     def _line(self, checked: Checked, item_id: int, position: int) -> str:
-        kind, document_id, ordering_key, unique_key, payload, metadata, run_after, delay_seconds = checked
+        kind, document_id, ordering_key, unique_key, _, payload, metadata, run_after, delay_seconds = checked
         known = self._kinds.get(id(kind))
         common = known[1] if known is not None else self._common(kind)
         # JSON is ASCII here and has its control characters escaped already: only the backslash is left.

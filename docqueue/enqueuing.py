@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -13,27 +13,34 @@ from django.db import transaction
 
 from docqueue import copying, events, store, waking
 from docqueue.admission import ordering
+from docqueue.exceptions import DuplicateKey, InvalidOption
 from docqueue.states import Status
-from docqueue.validation import Checked, Checker, NewItem
+from docqueue.validation import IDEMPOTENT, REFUSE, REPLACE, RETURN, Checked, Checker, Keys, NewItem
 
+IDEMPOTENCY_SECONDS = 86_400.0
 AHEAD = 1000
 """Of a long list, so many items are checked before the database is asked; the others while it takes these in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enqueued:
-    """What became of an enqueue or requeue. `created` is False when the unique key named a live item already."""
+    """What became of an enqueue or requeue.
+
+    `created` is False when the unique or idempotency key named an item already; `replaced`: that one got the payload.
+    `status` is None only where the key has outlived all that is known of its item.
+    """
 
     id: int
-    status: Status
+    status: Status | None
     wait_reason: str | None = None
     created: bool = True
+    replaced: bool = False
 
 
 def enqueue(using: str, columns: dict[str, Any], now: datetime | None = None) -> Enqueued:
-    """Insert one validated item; under its unique key, if it has one, only when no live item has that key."""
-    key = columns["unique_key"]
-    return _insert(using, columns, now) if key is None else _insert_unique(using, columns, key, now)
+    """Insert one validated item; under its keys, if it has any, only when no other item has them."""
+    keys: Keys | None = columns.pop("keys")
+    return _insert(using, columns, now) if keys is None else _insert_with_keys(using, columns, keys, now)
 
 
 def _insert(using: str, columns: dict[str, Any], now: datetime | None) -> Enqueued:
@@ -69,24 +76,64 @@ def _insert_row(using: str, params: store.Params) -> store.Row | None:
     return placed[0] if placed else None
 
 
-def _insert_unique(using: str, columns: dict[str, Any], key: str, now: datetime | None) -> Enqueued:
+def _insert_with_keys(using: str, columns: dict[str, Any], keys: Keys, now: datetime | None) -> Enqueued:
     while True:
-        with store.atomic(using):
-            if store.run(using, "take_keys", {"keys": [key], "item_ids": [0], "now": now}):
-                new = _insert(using, columns, now)
-                store.run(using, "assign_key", {"key": key, "item_id": new.id})
-                return new
-        found = store.run(using, "key_holders", {"keys": [key]})
-        if found:
-            _, item_id, status, wait_reason = found[0]
-            return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
-        # The holder ended between the two statements, so its key is free now; or its row was deleted by hand.
-        store.count(using, "free_keys", {"keys": [key]})
+        try:
+            # Anew from the start each time: all of it, or nothing.
+            with store.atomic(using):
+                return _insert_if_free(using, columns, keys, now)
+        except _HoldersGone as gone:
+            store.count(using, "free_keys", {"keys": gone.keys, "now": now})
+
+
+def _insert_if_free(using: str, columns: dict[str, Any], keys: Keys, now: datetime | None) -> Enqueued:
+    """The idempotency key is taken first, so that callers who want the same two wait for each other in one order."""
+    own, key = keys.idempotency_key and IDEMPOTENT + keys.idempotency_key, columns["unique_key"]
+    if own and not _take(using, [own], [0], [("period", IDEMPOTENCY_SECONDS)], now):
+        return _holder(using, own, now)
+    if key is None or _take(using, [key], [0], [(keys.lifetime, keys.seconds)], now):
+        new = _insert(using, columns, now)
+        taken = [one for one in (own, key) if one]
+    else:
+        new = _conflict(using, columns, keys, _holder(using, key, now))
+        taken = [own] if own else []
+    for one in taken:
+        store.run(using, "assign_key", {"key": one, "item_id": new.id})
+    return new
+
+
+def _take(
+    using: str, keys: list[str], ids: list[int], lifetimes: list[tuple[str, float | None]], now: datetime | None
+) -> set[str]:
+    """Take these keys for these items; which of them nobody had."""
+    names, seconds = [name for name, _ in lifetimes], [length for _, length in lifetimes]
+    params = {"keys": keys, "item_ids": ids, "lifetimes": names, "seconds": seconds, "now": now}
+    return {key for (key,) in store.run(using, "take_keys", params)}
+
+
+def _holder(using: str, key: str, now: datetime | None) -> Enqueued:
+    """The item that has this key. Raises `_HoldersGone`: it has just ended, or its row was deleted by hand."""
+    found = store.run(using, "key_holders", {"keys": [key], "now": now})
+    if not found:
+        raise _HoldersGone([key])
+    _, item_id, status, wait_reason = found[0]
+    known = None if status is None else Status(status)
+    return Enqueued(id=item_id, status=known, wait_reason=wait_reason, created=False)
+
+
+def _conflict(using: str, columns: dict[str, Any], keys: Keys, holder: Enqueued) -> Enqueued:
+    if keys.on_conflict == REFUSE:
+        raise DuplicateKey(f"Item {holder.id} has the key {columns['unique_key']!r} already.", item_id=holder.id)
+    if keys.on_conflict == REPLACE:
+        given = {name: columns[name] for name in ("payload", "metadata")}
+        for _, status, wait_reason in store.run(using, "replace_payload", {"item_id": holder.id, **given}):
+            return replace(holder, status=Status(status), wait_reason=wait_reason, replaced=True)
+    return holder
 
 
 def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = None) -> list[int]:
     """Insert many items by COPY; see `DocumentQueueService.enqueue_many`."""
-    checked = map(Checker().check, items)
+    checked = map(_bulk_only, map(Checker().check, items))
     if isinstance(items, Collection) and all(item.unique_key is None for item in items):
         # A list stays as it is while we read it, so the rest of it may be checked while PostgreSQL is at work.
         ahead, count = list(islice(checked, AHEAD)), len(items)
@@ -104,8 +151,17 @@ def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = No
     return list(ids)
 
 
+def _bulk_only(item: Checked) -> Checked:
+    if item.keys is not None and (item.keys.on_conflict != RETURN or item.keys.idempotency_key is not None):
+        raise InvalidOption(
+            "In bulk a conflict returns the item that has the key, and there are no idempotency keys.",
+            hint="Enqueue such items one by one.",
+        )
+    return item
+
+
 class _HoldersGone(Exception):
-    """Some unique keys are neither ours nor a live item's."""
+    """Some keys are neither ours nor a live item's."""
 
     def __init__(self, keys: list[str]) -> None:
         super().__init__(keys)
@@ -119,19 +175,20 @@ def _insert_many_unique(using: str, items: Sequence[Checked], now: datetime | No
             with store.atomic(using):
                 return _insert_those_with_free_keys(using, items, now)
         except _HoldersGone as gone:
-            store.count(using, "free_keys", {"keys": gone.keys})
+            store.count(using, "free_keys", {"keys": gone.keys, "now": now})
 
 
 def _insert_those_with_free_keys(using: str, items: Sequence[Checked], now: datetime | None) -> list[int]:
     ids, positions, clock = store.reserve(using, len(items), now)
     owners: dict[str, int] = {}
+    lifetimes: list[tuple[str, float | None]] = []
     for item, item_id in zip(items, ids, strict=True):
-        if item.unique_key is not None:
-            owners.setdefault(item.unique_key, item_id)
-    taken = store.run(using, "take_keys", {"keys": [*owners], "item_ids": [*owners.values()], "now": now})
-    held = owners.keys() - {key for (key,) in taken}
+        if item.unique_key is not None and item.keys is not None and item.unique_key not in owners:
+            owners[item.unique_key] = item_id
+            lifetimes.append((item.keys.lifetime, item.keys.seconds))
+    held = owners.keys() - _take(using, [*owners], [*owners.values()], lifetimes, now)
     if held:
-        holders = {row[0]: row[1] for row in store.run(using, "key_holders", {"keys": [*held]})}
+        holders = {row[0]: row[1] for row in store.run(using, "key_holders", {"keys": [*held], "now": now})}
         if holders.keys() != held:
             raise _HoldersGone(sorted(held - holders.keys()))
         owners |= holders

@@ -76,6 +76,18 @@ class InvalidOption(InvalidItem):
     code = "invalid_option"
 
 
+class DuplicateKey(DocqueueError):
+    """An item has this unique key already, and the caller asked to be refused then. `item_id` says which."""
+
+    code = "duplicate_key"
+    status = 409
+    hint = "Look at that item; enqueue under another key, or with on_conflict='return' to get it."
+
+    def __init__(self, message: str = "", *, hint: str | None = None, item_id: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.item_id = item_id
+
+
 class ItemNotFound(DocqueueError):
     """No item has this id; finished items are dropped after the retention period."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from docqueue import claiming, enqueuing, history, outcomes, settling, stats, store, validation
@@ -12,9 +12,10 @@ from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, ItemNotFound, LeaseLost
 from docqueue.items import ClaimedItem
+from docqueue.jsontext import result_text
 from docqueue.models import AnyItem, QueueItem
 from docqueue.states import LIVE, Status, allowed
-from docqueue.validation import DOCUMENT, DocumentId, NewItem
+from docqueue.validation import DOCUMENT, FINISHED, RETURN, DocumentId, NewItem
 
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem"]
 
@@ -45,6 +46,9 @@ class DocumentQueueService:
         run_after: datetime | None = None,
         delay_seconds: float | None = None,
         unique_key: str | None = None,
+        unique_for: str | float | timedelta = FINISHED,
+        on_conflict: str = RETURN,
+        idempotency_key: str | None = None,
         ordering_key: str | None = DOCUMENT,
         max_attempts: int | None = None,
         timeout_seconds: float | None = None,
@@ -54,34 +58,28 @@ class DocumentQueueService:
     ) -> Enqueued:
         """Put one item into the queue, as part of the caller's transaction if there is one.
 
-        `document_id` is kept as text and is the default `ordering_key`: two items of one document never run at
-        once. With a `unique_key` that a live item has, that item is returned (`created` False). Raises an
-        `InvalidItem` that names what is wrong; nothing was written then.
+        `document_id` is kept as text and is the default `ordering_key`: two items of one document never run at once.
+        `unique_for` says how long it has its `unique_key`: until "claimed", until "finished" (or dead; the default),
+        for so many seconds whatever becomes of it, or "forever". Meanwhile another enqueue under the key does as
+        `on_conflict` says: "return" that item (`created` False), "replace" its payload and metadata if it has not
+        started (`replaced` True), or "refuse" (`DuplicateKey`). Under one `idempotency_key`, for callers that lost an
+        answer, there is one item in 24 hours. Raises an `InvalidItem` that says what is wrong; nothing was written.
         """
-        columns = validation.columns(
-            NewItem(
-                document_id=document_id,
-                operation=operation,
-                priority=priority,
-                payload=payload,
-                queue=queue,
-                run_after=run_after,
-                delay_seconds=delay_seconds,
-                unique_key=unique_key,
-                ordering_key=ordering_key,
-                max_attempts=max_attempts,
-                timeout_seconds=timeout_seconds,
-                metadata=metadata,
-            )
-        )
-        return enqueuing.enqueue(using or self.using, columns, now)
+        item = NewItem(
+            document_id=document_id, operation=operation, priority=priority, payload=payload, queue=queue,
+            run_after=run_after, delay_seconds=delay_seconds, unique_key=unique_key, unique_for=unique_for,
+            on_conflict=on_conflict, idempotency_key=idempotency_key, ordering_key=ordering_key,
+            max_attempts=max_attempts, timeout_seconds=timeout_seconds, metadata=metadata,
+        )  # fmt: skip
+        return enqueuing.enqueue(using or self.using, validation.columns(item), now)
 
     def enqueue_many(self, items: Iterable[NewItem], *, now: datetime | None = None) -> list[int]:
         """Put many items into the queue by COPY, as part of the caller's transaction. Returns their ids in order.
 
         All or none: an invalid item raises its `InvalidItem` and nothing is inserted. Items with an ordering key
-        start `waiting` and are promoted right after the commit. For an item whose `unique_key` a live item has, or
-        one before it in `items`, that one's id is returned. A list is faster than a generator, each of whose items has
+        start `waiting` and are promoted right after the commit. For an item whose `unique_key` another has, or one
+        before it in `items`, that one's id is returned; the other answers to a conflict, and idempotency keys, are for
+        `enqueue` (`InvalidOption`). A list is faster than a generator, each of whose items has
         to be read and checked before the first is sent.
         """
         return enqueuing.enqueue_many(self.using, items, now)
@@ -150,7 +148,7 @@ class DocumentQueueService:
 
     def mark_completed(self, queue_item: ClaimedItem, *, result: Any = None, now: datetime | None = None) -> None:
         """Complete a claimed item; it moves to the history with `result` (JSON). Raises `LeaseLost`."""
-        if not settling.complete(self.using, [(queue_item, validation.result_text(result))], now):
+        if not settling.complete(self.using, [(queue_item, result_text(result))], now):
             raise _lost(queue_item)
         self._forget_caller(queue_item)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from django.db import transaction
 
-from docqueue import claiming, handlers, history, outcomes, store, validation
+from docqueue import claiming, handlers, history, outcomes, store
 from docqueue.admission import ordering
 from docqueue.conf import get_settings
 from docqueue.items import PAYLOAD, ClaimedItem
+from docqueue.jsontext import json_text
 from docqueue.states import Status
 
 
@@ -116,7 +117,7 @@ def settle(
 
 def write(using: str, rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> dict[int, Status]:
     """Write rows of settle.sql. Returns the new status of those whose claim was still the newest."""
-    params = {"rows": validation.json_text("rows", rows), "now": now}
+    params = {"rows": json_text("rows", rows), "now": now}
     changed = history.with_partition(using, now, lambda: store.run(using, "settle", params))
     freed = [key for _, status, _, key in changed if status in (Status.DEAD, Status.CANCELLED) and key is not None]
     ordering.after_finish(using, freed)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from json.encoder import encode_basestring_ascii
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -22,19 +20,26 @@ from docqueue.exceptions import (
     InvalidOption,
     InvalidPriority,
     PayloadMisfit,
-    PayloadNotJson,
-    PayloadTooLarge,
 )
+from docqueue.jsontext import json_object
 
 T = TypeVar("T")
 PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
 KEY_MAX_LENGTH: Final = 255
+IDEMPOTENCY_MAX_LENGTH: Final = 200
+IDEMPOTENT: Final = "\x1f"
+"""Stands before an idempotency key where it is stored, so that it is nobody's unique key."""
 QUEUE_MAX_LENGTH: Final = 64
 METADATA_MAX_BYTES: Final = 65_536
-DEPTH_MAX: Final = 100
-"""How deep JSON may be nested: what a caller can write, a worker with a deeper stack must be able to read."""
 DOCUMENT: Final = "\0document"
 """Default of `ordering_key`: the item's document_id. (None means: no ordering.)"""
+
+FINISHED: Final = "finished"
+LIFETIMES: Final = ("claimed", FINISHED, "forever")
+"""How long an item has its unique key: until it is claimed, until it is finished, for ever. Or so many seconds."""
+
+RETURN, REPLACE, REFUSE = "return", "replace", "refuse"
+CONFLICTS: Final = (RETURN, REPLACE, REFUSE)
 
 KINDS_REMEMBERED: Final = 1000
 """Per call: what a caller makes up anew for each item is not worth remembering."""
@@ -57,6 +62,9 @@ class NewItem:
     run_after: datetime | None = None
     delay_seconds: float | None = None
     unique_key: str | None = None
+    unique_for: str | float | timedelta = FINISHED
+    on_conflict: str = RETURN
+    idempotency_key: str | None = None
     ordering_key: str | None = DOCUMENT
     max_attempts: int | None = None
     timeout_seconds: float | None = None
@@ -73,6 +81,15 @@ class Kind(NamedTuple):
     timeout_seconds: float
 
 
+class Keys(NamedTuple):
+    """What is to be known of an item's unique key, its idempotency key, or both."""
+
+    lifetime: str
+    seconds: float | None
+    on_conflict: str
+    idempotency_key: str | None
+
+
 class Checked(NamedTuple):
     """An item in the form it is stored in: payload and metadata are JSON text."""
 
@@ -80,6 +97,7 @@ class Checked(NamedTuple):
     document_id: str | None
     ordering_key: str | None
     unique_key: str | None
+    keys: Keys | None
     payload: str
     metadata: str
     run_after: datetime | None
@@ -117,6 +135,7 @@ class Checker:
             document_id,
             None if ordering_key is None else key("ordering_key", ordering_key),
             None if item.unique_key is None else key("unique_key", item.unique_key),
+            _keys(item),
             json_object("payload", item.payload, self._payload_max_bytes),
             self._metadata(item.metadata),
             run_after,
@@ -172,6 +191,26 @@ def _kind(
     )
 
 
+def _keys(item: NewItem) -> Keys | None:
+    unique = item.unique_key
+    if unique is None and item.idempotency_key is None and item.unique_for == FINISHED and item.on_conflict == RETURN:
+        return None
+    if unique is None and (item.unique_for != FINISHED or item.on_conflict != RETURN):
+        raise InvalidOption("unique_for and on_conflict say something of a unique_key, and there is none.")
+    if unique is not None and unique.startswith(IDEMPOTENT):
+        raise InvalidKey("unique_key must not begin with the control character U+001F.")
+    if item.on_conflict not in CONFLICTS:
+        raise InvalidOption(f"on_conflict must be one of {', '.join(CONFLICTS)}.")
+    own = None if item.idempotency_key is None else key("idempotency_key", item.idempotency_key, IDEMPOTENCY_MAX_LENGTH)
+    lasts = item.unique_for
+    if isinstance(lasts, str):
+        if lasts not in LIFETIMES:
+            raise InvalidOption(f"unique_for must be one of {', '.join(LIFETIMES)}, or a number of seconds.")
+        return Keys(lasts, None, item.on_conflict, own)
+    lasts = lasts.total_seconds() if isinstance(lasts, timedelta) else lasts
+    return Keys("period", seconds("unique_for", lasts, above=0.0), item.on_conflict, own)
+
+
 def _check_time(run_after: datetime | None, delay_seconds: float | None) -> float | None:
     if run_after is not None and delay_seconds is not None:
         raise InvalidOption("Give either run_after or delay_seconds, not both.")
@@ -224,76 +263,3 @@ def seconds(name: str, value: float, above: float | None = None) -> float:
     if not 0 <= number <= CENTURY_SECONDS or (above is not None and number <= above):
         raise InvalidOption(f"{name} must be a {'positive ' if above is not None else ''}number of seconds.")
     return float(number)
-
-
-def json_object(name: str, value: Mapping[str, Any] | None, max_bytes: int) -> str:
-    """A JSON object as text. PostgreSQL's jsonb takes neither NUL characters nor lone surrogates nor NaN."""
-    if value is not None and type(value) is not dict and not isinstance(value, Mapping):
-        raise PayloadNotJson(f"{name} must be a dict, not {type(value).__name__}.")
-    text = json_text(name, value if type(value) is dict else dict(value or {}))
-    size = len(text)
-    if size > max_bytes:
-        raise PayloadTooLarge(f"{name} is {size} bytes of JSON; at most {max_bytes} are taken.")
-    return text
-
-
-_JSON: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-_make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]  # None where there is only the Python one
-_chunks: Final = _make and _make(None, _JSON.default, encode_basestring_ascii, None, ":", ",", False, False, False)
-
-
-def _encoded(value: Any) -> str:
-    """`_JSON.encode` without making its C encoder anew for each value."""
-    if _chunks is None:
-        return _JSON.encode(value)
-    try:
-        return "".join(_chunks(value, 0))
-    except RecursionError:
-        return _JSON.encode(value)  # which keeps a look at what it is in, and says when a value contains itself
-
-
-def json_text(name: str, value: Any) -> str:
-    """Any JSON value as ASCII text that jsonb takes. Raises `PayloadNotJson`."""
-    try:
-        text = _encoded(value)
-        escaped = "\\" in text
-        if escaped and "\\ud" in text.lower():
-            json.dumps(value, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadNotJson(f"{name} is not JSON: {error}.") from error
-    if text.count("[") + text.count("{") > DEPTH_MAX and _too_deep(value):
-        raise PayloadNotJson(f"{name} is nested more than {DEPTH_MAX} levels deep.")
-    if escaped and "\\u0000" in text and _has_nul(value):
-        raise PayloadNotJson(f"{name} holds a NUL character, which PostgreSQL can not store.")
-    return text
-
-
-def result_text(result: Any, what: str = "result") -> str | None:
-    """A handler's result as the JSON text that is stored; None for none. Raises `PayloadNotJson`, `PayloadTooLarge`."""
-    if result is None:
-        return None
-    text = json_text(what, result)
-    most = get_settings().PAYLOAD_MAX_BYTES
-    if len(text) > most:
-        raise PayloadTooLarge(f"{what} is {len(text)} bytes of JSON; at most {most} are stored.")
-    return text
-
-
-def _too_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEPTH_MAX + 1):
-        level = [
-            child
-            for container in level
-            if isinstance(container, (Mapping, list, tuple))
-            for child in (container.values() if isinstance(container, Mapping) else container)
-        ]
-    return bool(level)
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, Mapping):
-        return any(_has_nul(k) or _has_nul(v) for k, v in value.items())
-    return isinstance(value, (list, tuple)) and any(_has_nul(v) for v in value)

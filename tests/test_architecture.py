@@ -32,7 +32,7 @@ BANDS = [
         "settling",
         "steps",
     }
-    | {"stats", "validation", "waking"},
+    | {"jsontext", "stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
     | {"queue_handlers", "selftest", "doctor", "chaos"},

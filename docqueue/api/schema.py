@@ -77,6 +77,7 @@ ENQUEUED = {
     "status": "pending",
     "wait_reason": None,
     "created": True,
+    "replaced": False,
     "explain": "Waiting for a free worker.",
     "url": "/api/v1/items/42",
 }
@@ -177,6 +178,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "wrong_token": (401, "The token is wrong.", "Send the value of DOCQUEUE['PROCESS_TOKEN']."),
     "permission_denied": (403, "You do not have permission to perform this action.", ""),
     "item_not_found": (404, "There is no item 42.", ""),
+    "duplicate_key": (
+        409,
+        "Item 41 has the key 'invoice-7' already.",
+        "Look at that item; enqueue under another key, or with on_conflict='return' to get it.",
+    ),
     "illegal_transition": (
         409,
         "Item 42 is completed: requeue is not possible.",

@@ -93,6 +93,11 @@ class WholeField(RawField):
     """A whole number from 1."""
 
 
+@extend_schema_field({"oneOf": [{"type": "number", "minimum": 0}, {"enum": list(validation.LIFETIMES)}]})
+class LifetimeField(RawField):
+    """A duration, or until when."""
+
+
 class EnqueueRequest(StrictSerializer):
     """An item to enqueue. What is left out, the operation's handler or the settings say."""
 
@@ -103,7 +108,14 @@ class EnqueueRequest(StrictSerializer):
     queue = QueueField()
     run_after = MomentField(help_text="Not before this time. Either this or delay_seconds.")
     delay_seconds = SecondsField()
-    unique_key = KeyField(help_text="While a live item has this key, that item is returned instead of a new one.")
+    unique_key = KeyField(help_text="While an item has this key, another enqueue does as on_conflict says.")
+    unique_for = LifetimeField(help_text="Until claimed, until finished (default), for ever, or for so many seconds.")
+    on_conflict = serializers.ChoiceField(
+        choices=validation.CONFLICTS,
+        required=False,
+        help_text="return (default) that item; replace its payload and metadata if it has not started; refuse (409).",
+    )
+    idempotency_key = KeyField(help_text="The same key gives the same item for 24 hours. At most 200 characters.")
     ordering_key = KeyField(help_text="Items of one key never run at once. null: no ordering.")
     max_attempts = WholeField()
     timeout_seconds = SecondsField()
@@ -143,9 +155,12 @@ class EnqueuedAnswer(serializers.Serializer[Any]):
     """What became of an enqueue or requeue."""
 
     id = serializers.IntegerField()
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(
+        choices=Status.choices, allow_null=True, help_text="null: the history has it no more."
+    )
     wait_reason = serializers.ChoiceField(choices=WaitReason.choices, allow_null=True)
-    created = serializers.BooleanField(help_text="False: the unique key named this live item already.")
+    created = serializers.BooleanField(help_text="False: the unique or idempotency key named this item already.")
+    replaced = serializers.BooleanField(help_text="That item has not started, and got the new payload.")
     explain = serializers.CharField(help_text="In one sentence: where the item is and why.")
     url = serializers.CharField()
 

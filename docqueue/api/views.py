@@ -34,6 +34,7 @@ from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 
 ATTEMPTS_SHOWN = 50
+GONE = "It has ended, and the history has it no more; its key is still taken."
 
 
 class QueueView(APIView):
@@ -149,7 +150,7 @@ class ItemsView(QueueView):
         | schema.answer(200, serializers.EnqueuedAnswer, schema.ENQUEUED | {"created": False}, "Already there.")
         | schema.refusals(
             "malformed_json", "invalid_request", "unknown_operation", "invalid_key", "invalid_priority",
-            "payload_too_large", "not_authenticated", "permission_denied",
+            "payload_too_large", "not_authenticated", "permission_denied", "duplicate_key",
         ),
         examples=[
             OpenApiExample(
@@ -172,7 +173,8 @@ class ItemsView(QueueView):
                 "status": new.status,
                 "wait_reason": new.wait_reason,
                 "created": new.created,
-                "explain": service.explain(new),
+                "replaced": new.replaced,
+                "explain": GONE if new.status is None else service.explain(new),
                 "url": url,
             }
         ).data

@@ -16,7 +16,12 @@ def run(using: str, now: datetime | None = None) -> int:
     """Returns how many rows were removed, in slices of one autocommit statement each."""
     total = store.count(using, "unsweep", {}) + store.count(using, "prune_workers", {"days": WORKER_DAYS, "now": now})
     retention = {"days": get_settings().RETENTION_DAYS}
-    for name, params in (("prune_attempts", retention), ("prune_progress", {}), ("prune_checkpoints", {})):
+    for name, params in (
+        ("prune_attempts", retention),
+        ("prune_progress", {}),
+        ("prune_checkpoints", {}),
+        ("prune_keys", {}),
+    ):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})
             total += removed

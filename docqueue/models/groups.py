@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Key(models.Model):
-    """A unique key that is taken: one row per keyed enqueue, freed when its lifetime ends."""
+    """A unique or idempotency key that is taken: one row per keyed enqueue, freed when its lifetime ends."""
 
     class Lifetime(models.TextChoices):
         CLAIMED = "claimed", _("until claimed")
@@ -26,6 +26,10 @@ class Key(models.Model):
 
     class Meta:
         db_table = "docqueue_key"
+        indexes = [
+            # prune_keys.sql
+            models.Index("expires_at", condition=models.Q(lifetime="period"), name="docqueue_key_expires"),
+        ]
 
     def __str__(self) -> str:
         return self.key

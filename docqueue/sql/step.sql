@@ -11,8 +11,7 @@ with gone as (
     returning i.id, i.queue, i.priority, i.operation, i.document_id, i.ordering_key, i.unique_key, i.payload, i.metadata,
         i.attempt, i.max_attempts, i.crashes, i.run_after, i.enqueued_at, i.claimed_at, i.worker_id, i.claim_no, d.result
 ), freed as (
-    delete from docqueue_key k using gone g
-    where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
+    delete from docqueue_key k using gone g where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
 ), kept as (
     insert into docqueue_history (
         id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, result,
@@ -61,7 +60,9 @@ with gone as (
         and (select count(*) from told) is not null
         and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
     returning id, claim_no, claim_token, worker_id, queue, operation, document_id, payload, metadata, priority,
-        ordering_key, attempt, max_attempts, crashes, timeout_seconds, enqueued_at, claimed_at, suspect, position
+        ordering_key, unique_key, attempt, max_attempts, crashes, timeout_seconds, enqueued_at, claimed_at, suspect, position
+), unlocked as (
+    delete from docqueue_key k using taken t where t.unique_key is not null and k.key = t.unique_key and k.item_id = t.id and k.lifetime = 'claimed'
 )
 select id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text, metadata::text, priority,
     ordering_key, attempt, max_attempts, crashes, timeout_seconds, date_part('epoch', enqueued_at),

@@ -18,8 +18,8 @@ from docqueue import correlation, handlers, outcomes, store
 from docqueue.conf import get_settings
 from docqueue.context import Channel, Context
 from docqueue.items import ClaimedItem
+from docqueue.jsontext import result_text
 from docqueue.states import WaitReason
-from docqueue.validation import result_text
 
 logger = logging.getLogger("docqueue")
 

@@ -146,3 +146,28 @@ def test_strangers_and_people_without_the_permission_enqueue_nothing(anonymous, 
         person("view_queueitem", staff=True).post_json(URL, {"operation": operation}), 403, "permission_denied"
     )
     assert not QueueItem.objects.exists()
+
+
+def test_the_answer_tells_what_became_of_an_enqueue_under_a_key(ann, operation):
+    """Made, already there, replaced, refused; and the same again for a caller that lost the answer."""
+    body = {"operation": operation, "unique_key": "u", "unique_for": 60, "idempotency_key": "i", "payload": {"n": 1}}
+    first = ann.post_json(URL, body)
+    assert (first.status_code, first.json()["created"]) == (201, True)
+    for options, replaced in (({}, False), ({"on_conflict": "replace", "payload": {"n": 2}}, True)):
+        again = ann.post_json(URL, body | {"idempotency_key": None} | options)
+        assert (again.status_code, again.json()["created"], again.json()["replaced"]) == (200, False, replaced)
+    refused = ann.post_json(URL, body | {"idempotency_key": "other", "on_conflict": "refuse"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "duplicate_key")
+    lost = ann.post_json(URL, body | {"unique_key": "new"})
+    assert (lost.status_code, lost.json()["id"]) == (200, first.json()["id"])
+    wrong = ann.post_json(URL, body | {"unique_for": "a while"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalid_option")
+
+
+def test_a_key_may_outlive_all_that_is_known_of_its_item(ann, operation):
+    body = {"operation": operation, "unique_key": "u", "unique_for": "forever"}
+    first = ann.post_json(URL, body).json()
+    QueueItem.objects.all().delete()
+    again = ann.post_json(URL, body)
+    assert (again.status_code, again.json()["id"], again.json()["status"]) == (200, first["id"], None)
+    assert "no more" in again.json()["explain"]

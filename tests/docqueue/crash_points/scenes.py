@@ -98,6 +98,13 @@ def enqueue_under_a_taken_key(service: DocumentQueueService, given: list[int]) -
     service.enqueue(None, OPERATION, unique_key="u1", now=T0)
 
 
+@scene(line, "commit")
+def enqueue_with_another_payload(service: DocumentQueueService, given: list[int]) -> None:
+    service.enqueue(
+        None, OPERATION, payload={"n": 2}, unique_key="u1", on_conflict="replace", idempotency_key="i", now=T0
+    )
+
+
 @scene(holders_gone, "free_keys commit")
 def enqueue_under_an_orphaned_key(service: DocumentQueueService, given: None) -> None:
     service.enqueue(None, OPERATION, unique_key="u", now=T0)
@@ -288,7 +295,7 @@ def promote_just_due(service: DocumentQueueService, given: None) -> None:
     due.promote_just_due("default", later(10), seconds=3600)
 
 
-@scene(leftovers, "unsweep prune_workers prune_attempts prune_progress prune_checkpoints")
+@scene(leftovers, "unsweep prune_workers prune_attempts prune_progress prune_checkpoints prune_keys")
 def prune_leftovers(service: DocumentQueueService, given: None) -> None:
     prune.run("default", T0)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from docqueue import claiming, history, store
 from docqueue.maintenance import reap
-from docqueue.models import Attempt, Checkpoint, Progress, Worker
+from docqueue.models import Attempt, Checkpoint, Key, Progress, Worker
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
 from docqueue.steps import Steps
 from tests.docqueue.helpers import OPERATION, T0, later, worker
@@ -112,6 +112,7 @@ def leftovers(service: DocumentQueueService) -> None:
     """Rows that belong to nobody any more, and a worker that was swept too early."""
     Attempt.objects.create(item_id=1, attempt=1, claim_no=1, outcome="failed", ended_at=T0 - NEXT_YEAR)
     Checkpoint.objects.create(item_id=1, name="step", created_at=T0)
+    Key.objects.create(key="k", item_id=1, lifetime="period", expires_at=T0, created_at=T0 - NEXT_YEAR)
     Progress.objects.create(item_id=1, percent=1, updated_at=T0)
     old, holding = worker(T0 - NEXT_YEAR), worker(T0)
     Worker.objects.filter(id=old).update(lost_at=T0 - NEXT_YEAR)

@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from docqueue import history, settling
+from docqueue import history, settling, store
 from docqueue.models import Queue, QueueItem
 from docqueue.service import DocumentQueueService
 from docqueue.worker.lanes import FROM_THE_FRONT_SECONDS, SAMPLE_SECONDS, Lanes
@@ -173,8 +173,10 @@ def test_paused_queues_and_those_of_others_are_not_open(service: DocumentQueueSe
 
 
 def blocks(cursor: psycopg.Cursor[Any], name: str, **params: Any) -> int:
-    """How many pages a statement touches."""
-    plan = explained(cursor, name, params)
+    """How many pages a statement touches, planned as the worker's own session does."""
+    with transaction.atomic():
+        cursor.execute(store.BY_INDEX_LOCALLY)
+        plan = explained(cursor, name, params)
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
