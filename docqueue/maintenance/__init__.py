@@ -6,6 +6,7 @@ Every worker runs them all; the statements skip what another worker has locked, 
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from django.db import Error as DatabaseError
 
@@ -36,10 +37,11 @@ def ours(duty: Duty) -> bool:
     return duty not in registered()
 
 
-def perform(duty: Duty, using: str) -> None:
-    """Run one duty. One that fails is reported: it must not end the others, nor the worker."""
+def perform(duty: Duty, using: str, around: AbstractContextManager[None] | None = None) -> None:
+    """Run one duty, inside `around`. One that fails is reported: it must not end the others, nor the worker."""
     try:
-        done = duty.run(using)
+        with around or nullcontext():
+            done = duty.run(using)
     except DatabaseError as error:
         level = logging.DEBUG if store.is_unwell(error) else logging.ERROR  # the work loop reports an outage
         events.emit(events.EventName.DUTY_FAILED, level, duty=duty.name, error=str(error).strip()[:300])

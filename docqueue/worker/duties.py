@@ -5,15 +5,15 @@ Between two duties the thread may be lent for a statement (scribe.py).
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 
 from django.db import Error as DatabaseError
 
-from docqueue import store
+from docqueue import events, store
 from docqueue.duties import Duty
 from docqueue.maintenance import REAP, all_duties, ours, perform
 from docqueue.worker.pace import Pace
@@ -48,6 +48,9 @@ class Duties(threading.Thread):
                         if lent is not None:
                             lent()
                         self._perform(session)
+                    except Exception as error:  # noqa: BLE001 - a thread that ended would take all duties with it
+                        events.emit(events.EventName.DUTY_FAILED, logging.ERROR, duty="all", error=repr(error)[:300])
+                        store.close(self.using)
                     finally:
                         self._free.release()
                 self._awake.wait(max(0.05, min(pace.next for pace in self._due.values()) - time.monotonic()))
@@ -67,8 +70,7 @@ class Duties(threading.Thread):
             began = time.monotonic()
             if pace.due(began) and not self._ended:
                 if duty.name != REAP or self.calm():
-                    with nullcontext() if session is None or ours(duty) else session.as_it_came():
-                        perform(duty, self.using)
+                    perform(duty, self.using, None if session is None or ours(duty) else session.as_it_came())
                 jitter = duty.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
                 pace.took(began, time.monotonic() - began if duty.paced else 0.0, jitter)
 
