@@ -162,9 +162,10 @@ def _charges(item: Item, final: Entry, story: Story) -> Wrong:
     if story.cuts:
         return  # a lease that is lost with the database while its item runs alone counts as a crash
     pids = {start["claim"]: start["pid"] for start in item.starts}
-    struck = story.struck
+    held = {entry["claim"] for entry in item.held}  # by workers that were struck, whatever process it runs in later
     for claim, _, code, *_ in final["attempts"]:
-        if code in OWN_FAULT and claim in pids and (code != "crashed" or pids[claim] not in struck):
+        struck = claim in held or pids.get(claim) in story.struck
+        if code in OWN_FAULT and claim in pids and (code != "crashed" or not struck):
             yield "false charge", f"claim {claim} is {code}, and nobody has struck its process"
 
 

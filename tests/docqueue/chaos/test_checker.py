@@ -128,6 +128,8 @@ def test_what_is_wrong_is_found(changed, kind):
         {"one": outside(3, 2), "two": {"e": "step", "t": 7.2, "id": 3, "claim": 1}},  # it had started before
         {"one": held(3, 5.0 - 2.0 - 4.9, claim=0)},
         {"one": held(2, 4.2), "two": held(1, 1.1)},  # they had started
+        # it had not, and does in a new process when its worker wakes up: the lease was lost while it was alone
+        {"one": held(3, 4.9), "final 3": {"attempts": [(1, "crashed", "crashed")]}},
         # a process that sleeps, and starts or ends its item when another has taken its place
         {"one": stop(1.2, 11), "kill": {"t": 3.3}, "two": {"e": "end", "t": 3.2, "id": 1, "claim": 1}},
         {"one": stop(0.9, 11), "start 1.1": {"t": 4.1}, "kill": {"t": 4.6}},
