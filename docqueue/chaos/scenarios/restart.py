@@ -60,11 +60,11 @@ class Restart(Storm):
         if not postmaster:
             raise ConfigurationError("PostgreSQL does not run on this machine: this storm can not stop it.")
         os.kill(postmaster, signal.SIGQUIT)  # as `pg_ctl stop -m immediate`
-        self.ledger.write("crash", lossy=self.lossy)
         store.close(self.using)
         deadline = time.monotonic() + 60
         while phases.parent(postmaster) and time.monotonic() < deadline:
             time.sleep(0.01)
+        self.ledger.write("crash", lossy=self.lossy)  # not before: its sessions commit until they are dead
         try:
             self.patiently(lambda: store.backend(self.using))
         except (OperationalError, InterfaceError) as error:
