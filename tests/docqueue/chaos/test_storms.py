@@ -61,6 +61,7 @@ def test_zombies_change_nothing_and_their_items_run_elsewhere(manage: Manage, tm
         ("rollback", ["--items", 600]),
         ("clock", ["--items", 300, "--strikes", 8]),
         ("pooler", ["--items", 300, "--strikes", 8]),
+        ("network", ["--items", 900, "--strikes", 3]),
         ("failover", ["--items", 500, "--strikes", 2]),
         ("asynchronous", ["--items", 600, "--strikes", 1]),
     ],
