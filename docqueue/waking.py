@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from functools import partial
 from math import inf
 from time import monotonic
 
@@ -43,7 +42,11 @@ def notify(using: str, queues: Iterable[str]) -> None:
     names = frozenset(queues)
     if not names or not get_settings().LISTEN:
         return
-    send = partial(_send, using, names, monotonic())
+    asked_at = monotonic()
+
+    def send() -> None:  # no partial: where it fails Django asks for its name, and it has none
+        _send(using, names, asked_at)
+
     if store.in_transaction(using):
         transaction.on_commit(send, using=using, robust=True)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from docqueue import store, waking
 from docqueue.exceptions import InvalidItem
@@ -181,3 +181,25 @@ def test_a_name_of_a_queue_is_never_read_as_sql(service, heard):
     service.enqueue(None, OPERATION, queue=name)
     service.enqueue_many([NewItem(document_id="d", operation=OPERATION, queue=name + "2")])
     assert heard() == [name, name + "2"]
+
+
+@pytest.mark.parametrize("way", ["under a key", "many", "in a transaction"])
+def test_what_is_committed_counts_although_nobody_could_be_told(service, monkeypatch, way):
+    """The connection breaks right behind the commit: the caller must not take its item for not enqueued."""
+    run = store.run
+
+    def broken(using, name, params):
+        if name == "notify":
+            raise OperationalError("server closed the connection unexpectedly")
+        return run(using, name, params)
+
+    monkeypatch.setattr(store, "run", broken)
+    match way:
+        case "under a key":
+            item = service.enqueue(None, OPERATION, unique_key="u").id
+        case "many":
+            [item] = service.enqueue_many(NewItemFactory.build_batch(1))
+        case _:
+            with transaction.atomic():
+                item = service.enqueue(None, OPERATION).id
+    assert row(item)["status"] == Status.PENDING
