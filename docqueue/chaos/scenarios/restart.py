@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 from django.db import InterfaceError, OperationalError
@@ -43,16 +44,15 @@ class Restart(Storm):
     def storm_with_clients(self, pause: tuple[float, float]) -> None:
         """Clients enqueue the other half, and so often the database goes away."""
         share = (self.items - self.items // 2) // ENQUEUERS
-        clients = [threading.Thread(target=self._client, args=(n, share)) for n in range(ENQUEUERS)]
+        with ThreadPoolExecutor(ENQUEUERS) as pool:
+            clients = [pool.submit(self._client, n, share) for n in range(ENQUEUERS)]
+            for number in range(self.strikes):
+                time.sleep(self.dice.uniform(*pause))
+                if self.over(number):
+                    break
+                self.restart()
         for client in clients:
-            client.start()
-        for number in range(self.strikes):
-            time.sleep(self.dice.uniform(*pause))
-            if self.over(number):
-                break
-            self.restart()
-        for client in clients:
-            client.join()
+            client.result()  # raises what ended it
 
     def restart(self) -> None:
         """Stop PostgreSQL without a checkpoint, and wait until it is back."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
@@ -35,11 +35,10 @@ class Rollback(Storm):
     def strike(self) -> None:
         """`Storm`."""
         seeds = [self.dice.randrange(2**32) for _ in range(CLIENTS)]
-        clients = [threading.Thread(target=self._client, args=(seed, self.items // CLIENTS)) for seed in seeds]
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients = [pool.submit(self._client, seed, self.items // CLIENTS) for seed in seeds]
         for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
+            client.result()  # raises what ended it
 
     def _client(self, seed: int, count: int) -> None:
         dice = random.Random(seed)  # noqa: S311 - as the storm's
