@@ -45,7 +45,16 @@ class Walk(RuleBasedStateMachine):
                 cursor.execute(f"delete from docqueue_{table}")
         self.service, self.model, self.now = DocumentQueueService(), Model(), T0
         self.claims: list[ClaimedItem] = []
-        self.worker = self._new_worker()
+        self.at = 0  # which of the three workers acts
+        self.workers = [self._new_worker() for _ in range(3)]
+
+    @property
+    def worker(self) -> int:
+        return self.workers[self.at]
+
+    @worker.setter
+    def worker(self, new: int) -> None:
+        self.workers[self.at] = new
 
     def _new_worker(self) -> int:
         worker = claiming.register("default", Worker.Kind.WORKER, lease_seconds=30, now=self.now)
@@ -55,6 +64,7 @@ class Walk(RuleBasedStateMachine):
     @rule(dice=DICE)
     def step(self, dice: Random) -> None:
         """One rule, so that the mixture of actions is ours: hypothesis would mostly make one or two of many."""
+        self.at = dice.randrange(3)
         actions = [self._time_passes] * 3 + [self._enqueue] * 2
         if self.model.live:
             actions += [self._claim] * 4 + [self._somebody_acts] * 3
