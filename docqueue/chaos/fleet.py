@@ -33,7 +33,7 @@ class Fleet:
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     started: int = 0
     numbers: dict[int, int] = field(default_factory=dict)
-    """By process: as the how manyeth it was started."""
+    """By process: its number among all that were started."""
 
     @property
     def pages(self) -> Path:

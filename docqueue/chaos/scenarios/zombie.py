@@ -46,9 +46,9 @@ class Zombie(Storm):
 
     def prepare(self) -> None:
         """`Storm`."""
+        self._proxies = {}
         if self.workers < WORKERS_LEAST:
             raise ConfigurationError(f"This storm needs {WORKERS_LEAST} workers: while one sleeps another takes over.")
-        self._proxies = {}
         super().prepare()
 
     def strike(self) -> None:

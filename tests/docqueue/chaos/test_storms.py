@@ -104,3 +104,8 @@ def test_a_queue_that_is_not_empty_is_refused(service) -> None:
 def test_without_a_scenario_it_says_which_there_are() -> None:
     with pytest.raises(CommandError, match="zombie: SIGSTOP"):
         call_command("queue_chaos")
+
+
+def test_a_storm_that_needs_more_workers_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="needs 2 workers"):
+        call_command("queue_chaos", "zombie", "--workers", 1, "--folder", str(tmp_path / "chaos"), stdout=StringIO())
