@@ -190,7 +190,8 @@ def _recoveries(story: Story) -> Iterator[float]:
         if item.final is not None and item.final["claim"] == struck:
             continue  # its completion was committed
         if again := [s["t"] for s in item.starts if s["claim"] > struck]:
-            yield min(again) - strike["t"]
+            if not _held_again(item, struck, min(again)):
+                yield min(again) - strike["t"]
 
 
 def _taken_over(story: Story) -> Iterator[float]:
@@ -201,7 +202,13 @@ def _taken_over(story: Story) -> Iterator[float]:
             if any(claim == held["claim"] and t <= held["t"] for claim, t in claims):
                 continue
             if again := [t for claim, t in claims if claim > held["claim"]]:
-                yield min(again) - held["t"]
+                if not _held_again(item, held["claim"], min(again)):
+                    yield min(again) - held["t"]
+
+
+def _held_again(item: Item, claim: int, until: float) -> bool:
+    """Whether the worker that took it over was struck too before it started: from then on its time counts anew."""
+    return any(held["claim"] > claim and held["t"] < until for held in item.held)
 
 
 def _resumptions(story: Story) -> Iterator[float]:

@@ -21,7 +21,9 @@ from docqueue.worker.lanes import Lanes
 from docqueue.worker.outage import passing
 from docqueue.worker.protocol import ProgressReport, Report
 
-AHEAD_SECONDS = 0.5  # hold no more unstarted items than will start within this
+# Hold no more unstarted items than will start within this: a multiple of what a talk takes, and little enough that
+# another worker, which has to run each of them alone when this one dies, is through with them soon.
+AHEAD_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,7 @@ def test_what_is_wrong_is_found(changed, kind):
         {"one": outside(3, 1), "two": outside(3, 2)},
         {"one": outside(3, 2), "two": {"e": "step", "t": 7.2, "id": 3, "claim": 1}},  # it had started before
         {"one": held(3, 5.0 - 2.0 - 4.9, claim=0)},
+        {"one": held(3, 5.0 - 2.0 - 5.1, claim=-1), "two": held(3, 4.0, claim=0)},  # its second worker was struck, too
         {"one": held(2, 4.2), "two": held(1, 1.1)},  # they had started
         # it had not, and does in a new process when its worker wakes up: the lease was lost while it was alone
         {"one": held(3, 4.9), "final 3": {"attempts": [(1, "crashed", "crashed")]}},
