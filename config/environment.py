@@ -74,7 +74,7 @@ PROJECT_FIELDS: tuple[SettingField, ...] = (
     SettingField("LOG_FORMAT", str, "auto", "json, console, or auto: console on a terminal, json elsewhere."),
 )
 BOOLEANS = {"true", "on", "ok", "y", "yes", "1", "false", "off", "n", "no", "0"}
-KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", dict: "a JSON object"}
 
 
 class Group:
@@ -104,6 +104,7 @@ def parse(name: str, field: SettingField) -> Any:
         float: env.float,
         tuple: lambda n: tuple(env.list(n)),
         str: env.str,
+        dict: env.json,
     }
     try:
         if field.type is bool and os.environ[name].strip().lower() not in BOOLEANS:

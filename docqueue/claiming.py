@@ -34,8 +34,8 @@ class Sight:
     """What look.sql saw. `first`: by lane (queue, priority) the first position behind the floor asked for.
 
     `suspects`: by queue, how many wait there, and `ahead` of us how many workers live that serve it. `workers` that
-    live are counted to two; `drawn` is the newest position; `oldest` and `next` are the oldest running transaction and
-    the one to come.
+    live are counted to two; `limited`: items wait for a limit; `dependencies`: some come after others; `drawn` is the
+    newest position; `oldest` and `next` are the oldest running transaction and the one to come.
     """
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -45,6 +45,8 @@ class Sight:
     ahead: dict[str, int] = field(default_factory=dict)
     paused: list[str] = field(default_factory=list)
     workers: int = 0
+    limited: int = 0
+    dependencies: int = 0
     drawn: int = 0
     oldest: int = 0
     next: int = 0
@@ -73,7 +75,7 @@ def look(using: str, worker: int, known: Sequence[tuple[str, int]], floors: Sequ
                 seen.ahead[queue] = number
             case "paused":
                 seen.paused.append(queue)
-            case _:  # workers, drawn, oldest, next
+            case _:  # workers, limited, dependencies, drawn, oldest, next
                 setattr(seen, kind, number)
     return seen
 

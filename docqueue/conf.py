@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import lru_cache
 from typing import Any, NamedTuple, get_type_hints
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from docqueue import routing
 from docqueue.exceptions import ConfigurationError
 from docqueue.retry import Exponential, RetryPolicy
 
@@ -56,6 +57,12 @@ class Settings:
     PROCESS_TOKEN: str = ""
     PROCESS_LIMIT: int = 100
     PROCESS_SECONDS: float = 50.0
+    ROUTES: dict[str, dict[str, Any]] = field(default_factory=dict)
+    LIMITS: dict[str, dict[str, Any]] = field(default_factory=dict)
+    TEMPLATES: dict[str, dict[str, Any]] = field(default_factory=dict)
+    FAIR_SHARE: int = 0
+    FAIR_WEIGHTS: dict[str, int] = field(default_factory=dict)
+    AGEING_SECONDS: float = 0.0
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -109,6 +116,12 @@ HELP: dict[str, str] = {
     "PROCESS_TOKEN": "Secret that the cron endpoint asks for; empty: staff users only.",
     "PROCESS_LIMIT": "Most items of one process_document_queue() call.",
     "PROCESS_SECONDS": "One process_document_queue() call starts no item after so long.",
+    "ROUTES": "By operation, or pattern of operations: the queue and priority of items whose caller names none.",
+    "LIMITS": "By limit key, or pattern of keys: rate (starts a second), burst, failures that open, open_seconds.",
+    "TEMPLATES": "By name: an operation with arguments of enqueue, for enqueue_template().",
+    "FAIR_SHARE": "Most items of one tenant in a lane while others wait; 0: tenants are not told apart.",
+    "FAIR_WEIGHTS": "By tenant: how many times FAIR_SHARE it may have there.",
+    "AGEING_SECONDS": "An item that has been pending for so long rises by ten in priority, again and again; 0: never.",
 }
 
 
@@ -124,7 +137,12 @@ class SettingField(NamedTuple):
 def _fields() -> tuple[SettingField, ...]:
     hints = get_type_hints(Settings)
     return tuple(
-        SettingField(f.name, getattr(hints[f.name], "__origin__", hints[f.name]), f.default, HELP[f.name])
+        SettingField(
+            f.name,
+            getattr(hints[f.name], "__origin__", hints[f.name]),
+            f.default_factory() if f.default_factory is not MISSING else f.default,
+            HELP[f.name],
+        )
         for f in fields(Settings)
     )
 
@@ -159,11 +177,18 @@ def problems(raw: Any) -> list[str]:
         accepted = {float: (int, float), tuple: (tuple, list)}.get(wanted, (wanted,))
         if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
             found.append(f"DOCQUEUE[{key!r}] must be {wanted.__name__}, not {type(value).__name__}.")
+        elif isinstance(value, dict):
+            found += routing.problems(key, value) if key != "FAIR_WEIGHTS" else _weights(value)
         elif isinstance(value, int | float) and value < 0:
             found.append(f"DOCQUEUE[{key!r}] must not be negative.")
         elif isinstance(value, int | float) and not value <= NUMBER_MAX:
             found.append(f"DOCQUEUE[{key!r}] must be a number up to {NUMBER_MAX}.")
     return found or _contradictions(raw)
+
+
+def _weights(value: Mapping[Any, Any]) -> list[str]:
+    fine = all(isinstance(name, str) and type(weight) is int and weight > 0 for name, weight in value.items())
+    return [] if fine else ["DOCQUEUE['FAIR_WEIGHTS'] gives each tenant's name a whole number of at least 1."]
 
 
 def _contradictions(raw: Mapping[str, Any]) -> list[str]:

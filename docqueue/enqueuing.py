@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
@@ -11,9 +12,11 @@ from typing import Any
 
 from django.db import transaction
 
-from docqueue import copying, events, store, waking
-from docqueue.admission import ordering
-from docqueue.exceptions import DuplicateKey, InvalidOption
+from docqueue import copying, events, handlers, store, waking
+from docqueue.admission import dependencies, ordering
+from docqueue.admission import gates as admission_gates
+from docqueue.exceptions import DuplicateKey, InvalidOption, UnknownParent
+from docqueue.rules import Gates
 from docqueue.states import Status
 from docqueue.validation import IDEMPOTENT, REFUSE, REPLACE, RETURN, Checked, Checker, Keys, NewItem
 
@@ -44,6 +47,9 @@ def enqueue(using: str, columns: dict[str, Any], now: datetime | None = None) ->
 
 
 def _insert(using: str, columns: dict[str, Any], now: datetime | None) -> Enqueued:
+    gates: Gates | None = columns["gates"]
+    if gates is not None:
+        return _insert_gated(using, columns, gates, now)
     queue, key = columns["queue"], columns["ordering_key"]
     open_transaction = store.in_transaction(using)
     wake = not open_transaction and waking.wanted(using, queue)
@@ -62,6 +68,21 @@ def _insert(using: str, columns: dict[str, Any], now: datetime | None) -> Enqueu
         events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=item_id
     )
     return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason)
+
+
+def _insert_gated(using: str, columns: dict[str, Any], gates: Gates, now: datetime | None) -> Enqueued:
+    """An item with rules of its own: it is let through the first that allow it as soon as the caller has committed."""
+    params = columns | gates._asdict() | {"held": bool(gates.after), "fair": admission_gates.fair(), "now": now}
+    del params["gates"], params["after"]
+    with store.atomic(using) if gates.after else nullcontext():
+        row = store.run(using, "enqueue_gated", params)[0]
+        if gates.after:
+            dependencies.add(using, [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after])
+    admission_gates.after_commit(using, [row])
+    events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=row[0])
+    if not store.in_transaction(using):  # it may have been let through by now
+        row = (row[0], *store.run(using, "status", {"item_id": row[0]})[0], *row[3:])
+    return Enqueued(id=row[0], status=Status(row[1]), wait_reason=row[2])
 
 
 def _insert_row(using: str, params: store.Params) -> store.Row | None:
@@ -133,22 +154,44 @@ def _conflict(using: str, columns: dict[str, Any], keys: Keys, holder: Enqueued)
 
 def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = None) -> list[int]:
     """Insert many items by COPY; see `DocumentQueueService.enqueue_many`."""
-    checked = map(_bulk_only, map(Checker().check, items))
-    if isinstance(items, Collection) and all(item.unique_key is None for item in items):
-        # A list stays as it is while we read it, so the rest of it may be checked while PostgreSQL is at work.
-        ahead, count = list(islice(checked, AHEAD)), len(items)
-    else:
-        ahead = list(checked)
-        count = len(ahead)
-    if not count:
+    check, ahead = Checker().check, []
+    if not isinstance(items, Collection):
+        read = [(item, _bulk_only(check(item))) for item in items]  # what it yields may be another's a moment later
+        items, ahead = [item for item, _ in read], [one for _, one in read]
+    if not items:
         return []
-    if any(item.unique_key is not None for item in ahead):
-        return _insert_many_unique(using, ahead, now)
+    gated = bool(handlers.ruled) or admission_gates.fair() or any(item.rules is not None for item in items)
+    unique = any(item.unique_key is not None for item in items)
+    # A list stays as it is while we read it, so the rest of it may be checked while PostgreSQL is at work.
+    checked = map(_bulk_only, map(check, islice(items, len(ahead), None)))
+    ahead += checked if gated or unique else islice(checked, AHEAD)
+    if unique:
+        return _insert_many_unique(using, items, ahead, gated, now)
     with store.atomic(using):
-        ids, positions, clock = store.reserve(using, count, now)
-        _copy(using, zip(chain(ahead, checked), ids, positions, strict=True), clock)
-    events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, count=count)
+        ids, positions, clock = store.reserve(using, len(items), now)
+        _copy(using, zip(chain(ahead, checked), ids, positions, strict=True), clock, gated=gated)
+        if gated:
+            dependencies.add(using, _edges(items, ahead, ids))
+    events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, count=len(items))
     return list(ids)
+
+
+def _edges(items: Iterable[NewItem], checked: Sequence[Checked], ids: Sequence[int]) -> list[dependencies.Edge]:
+    """Whom each comes after; a parent may be one that stands before it in `items`."""
+    known: dict[int, int] = {}
+    found = []
+    for item, one, item_id in zip(items, checked, ids, strict=True):
+        if one.gates is not None:
+            found += [(item_id, _known(parent, known), one.gates.if_parent_fails) for parent in one.gates.after]
+        known[id(item)] = item_id
+    return found
+
+
+def _known(parent: object, before: Mapping[int, int] | None = None) -> int:
+    found = parent if isinstance(parent, int) else (before or {}).get(id(parent))
+    if found is None or isinstance(found, bool):
+        raise UnknownParent("`after` names ids of items, or items that stand before this one in the same call.")
+    return found
 
 
 def _bulk_only(item: Checked) -> Checked:
@@ -168,17 +211,26 @@ class _HoldersGone(Exception):
         self.keys = keys
 
 
-def _insert_many_unique(using: str, items: Sequence[Checked], now: datetime | None) -> list[int]:
+def _insert_many_unique(
+    using: str, new: Iterable[NewItem], items: Sequence[Checked], gated: bool, now: datetime | None
+) -> list[int]:
     while True:
         try:
             # Anew from the start each time: keys are taken in one order only while none is held already.
             with store.atomic(using):
-                return _insert_those_with_free_keys(using, items, now)
+                answer, made = _insert_those_with_free_keys(using, items, gated, now)
+                if gated:
+                    edges = _edges(new, items, answer)
+                    dependencies.add(using, [edge for edge in edges if edge[0] in made])
+                return answer
         except _HoldersGone as gone:
             store.count(using, "free_keys", {"keys": gone.keys, "now": now})
 
 
-def _insert_those_with_free_keys(using: str, items: Sequence[Checked], now: datetime | None) -> list[int]:
+def _insert_those_with_free_keys(
+    using: str, items: Sequence[Checked], gated: bool, now: datetime | None
+) -> tuple[list[int], set[int]]:
+    """The ids that the items got, and those of them that are new."""
     ids, positions, clock = store.reserve(using, len(items), now)
     owners: dict[str, int] = {}
     lifetimes: list[tuple[str, float | None]] = []
@@ -194,15 +246,16 @@ def _insert_those_with_free_keys(using: str, items: Sequence[Checked], now: date
         owners |= holders
     answer = [i if item.unique_key is None else owners[item.unique_key] for item, i in zip(items, ids, strict=True)]
     new = [row for row, owner in zip(zip(items, ids, positions, strict=True), answer, strict=True) if row[1] == owner]
-    _copy(using, new, clock)
+    _copy(using, new, clock, gated=gated)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, count=len(new))
-    return answer
+    return answer, {item_id for _, item_id, _ in new}
 
 
-def _copy(using: str, items: Iterable[tuple[Checked, int, int]], clock: datetime) -> None:
-    lines = copying.Lines(clock)
-    store.copy_items(using, copying.COLUMNS, lines.chunks(items))
+def _copy(using: str, items: Iterable[tuple[Checked, int, int]], clock: datetime, *, gated: bool = False) -> None:
+    lines = copying.Lines(clock, gated=gated, fair=admission_gates.fair())
+    store.copy_items(using, copying.GATED_COLUMNS if gated else copying.COLUMNS, lines.chunks(items))
     waking.notify(using, lines.queues)
+    admission_gates.after_commit(using, lines.moved)
     if lines.keys:
         keys = list(lines.keys)
         transaction.on_commit(lambda: ordering.promote(using, keys), using=using, robust=True)

@@ -76,6 +76,13 @@ class InvalidOption(InvalidItem):
     code = "invalid_option"
 
 
+class UnknownParent(InvalidItem):
+    """An item that this one is to come after is neither in the queue nor in its history."""
+
+    code = "unknown_parent"
+    hint = "Nothing was enqueued. Give the id of an item that exists, or one that stands before it in the same call."
+
+
 class DuplicateKey(DocqueueError):
     """An item has this unique key already, and the caller asked to be refused then. `item_id` says which."""
 

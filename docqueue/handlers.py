@@ -35,6 +35,8 @@ class Handler:
     end_stalled: bool = False
     payload: Callable[..., Any] | None = None
     isolation: str = PROCESS
+    concurrency_limit: int | None = None
+    limit_key: str | None = None
 
     @property
     def policy(self) -> RetryPolicy:
@@ -50,6 +52,8 @@ class Handler:
 _registry: dict[str, Handler] = {}
 typed: set[str] = set()
 """Operations whose handlers declare their payload."""
+ruled: set[str] = set()
+"""Operations whose handlers limit how many run or start."""
 _dead_hooks: dict[str, DeadHook] = {}
 
 
@@ -65,6 +69,8 @@ def handler(
     end_stalled: bool = False,
     payload: Callable[..., Any] | None = None,
     isolation: str = PROCESS,
+    concurrency_limit: int | None = None,
+    limit_key: str | None = None,
 ) -> Callable[[HandlerFunction], HandlerFunction]:
     """Register the decorated function as the handler of `operation`.
 
@@ -72,7 +78,9 @@ def handler(
     a failed attempt. `payload`: a dataclass, or anything that is called with keywords; a payload whose keys it would
     not take is refused at enqueue (`PayloadMisfit`), and `queue_check` finds those that are on their way. `isolation`:
     "process", or "thread" for a handler that mostly waits for others (HTTP, storage): where a worker has `--threads`,
-    it shares a process with its like, and then `memory_mb` is not enforced.
+    it shares a process with its like, and then `memory_mb` is not enforced. At most `concurrency_limit` items of the
+    operation run at once, on all workers together; their starts are limited by what LIMITS says under `limit_key`.
+    (Items may name keys of their own when they are enqueued.)
 
     The function gets a `Context` and returns the item's result (JSON) or None. It may raise `Retry`, `Snooze`,
     `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
@@ -97,6 +105,8 @@ def handler(
             end_stalled=end_stalled,
             payload=payload,
             isolation=isolation,
+            concurrency_limit=concurrency_limit,
+            limit_key=limit_key,
         )
         if payload is not None:
             try:
@@ -112,6 +122,7 @@ def handler(
             )
         _registry[operation] = new
         (typed.discard if payload is None else typed.add)(operation)
+        (ruled.discard if concurrency_limit is None and limit_key is None else ruled.add)(operation)
         return function
 
     return register
@@ -188,4 +199,5 @@ def forget(operation: str) -> None:
     """Take an operation out of the registry again, for tests."""
     _registry.pop(operation, None)
     typed.discard(operation)
+    ruled.discard(operation)
     _dead_hooks.pop(operation, None)

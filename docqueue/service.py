@@ -2,87 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from docqueue import claiming, enqueuing, history, outcomes, settling, stats, store, validation
-from docqueue.admission import ordering
+from docqueue import claiming, history, outcomes, settling, store, validation
+from docqueue.admission import gates
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
-from docqueue.exceptions import AlreadyClaimed, IllegalTransition, ItemNotFound, LeaseLost
+from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
 from docqueue.items import ClaimedItem
 from docqueue.jsontext import result_text
-from docqueue.models import AnyItem, QueueItem
+from docqueue.looking import HasId, Looking, id_of
+from docqueue.models import QueueItem
+from docqueue.producing import Producing
+from docqueue.rules import Rules
 from docqueue.states import LIVE, Status, allowed
-from docqueue.validation import DOCUMENT, FINISHED, RETURN, DocumentId, NewItem
+from docqueue.validation import NewItem
 
-__all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem"]
-
-
-class HasId(Protocol):
-    """Anything with an item's id."""
-
-    @property
-    def id(self) -> int: ...
+__all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService:
+class DocumentQueueService(Producing, Looking):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using or get_settings().DATABASE
-
-    # -- producing -------------------------------------------------------------------------------------------
-
-    def enqueue(
-        self,
-        document_id: DocumentId | None,
-        operation: str | None = None,
-        priority: int | str = 0,
-        *,
-        payload: Mapping[str, Any] | None = None,
-        queue: str | None = None,
-        run_after: datetime | None = None,
-        delay_seconds: float | None = None,
-        unique_key: str | None = None,
-        unique_for: str | float | timedelta = FINISHED,
-        on_conflict: str = RETURN,
-        idempotency_key: str | None = None,
-        ordering_key: str | None = DOCUMENT,
-        max_attempts: int | None = None,
-        timeout_seconds: float | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        using: str | None = None,
-        now: datetime | None = None,
-    ) -> Enqueued:
-        """Put one item into the queue, as part of the caller's transaction if there is one.
-
-        `document_id` is kept as text and is the default `ordering_key`: two items of one document never run at once.
-        `unique_for` says how long it has its `unique_key`: until "claimed", until "finished" (or dead; the default),
-        for so many seconds whatever becomes of it, or "forever". Meanwhile another enqueue under the key does as
-        `on_conflict` says: "return" that item (`created` False), "replace" its payload and metadata if it has not
-        started (`replaced` True), or "refuse" (`DuplicateKey`). Under one `idempotency_key`, for callers that lost an
-        answer, there is one item in 24 hours. Raises an `InvalidItem` that says what is wrong; nothing was written.
-        """
-        item = NewItem(
-            document_id=document_id, operation=operation, priority=priority, payload=payload, queue=queue,
-            run_after=run_after, delay_seconds=delay_seconds, unique_key=unique_key, unique_for=unique_for,
-            on_conflict=on_conflict, idempotency_key=idempotency_key, ordering_key=ordering_key,
-            max_attempts=max_attempts, timeout_seconds=timeout_seconds, metadata=metadata,
-        )  # fmt: skip
-        return enqueuing.enqueue(using or self.using, validation.columns(item), now)
-
-    def enqueue_many(self, items: Iterable[NewItem], *, now: datetime | None = None) -> list[int]:
-        """Put many items into the queue by COPY, as part of the caller's transaction. Returns their ids in order.
-
-        All or none: an invalid item raises its `InvalidItem` and nothing is inserted. Items with an ordering key
-        start `waiting` and are promoted right after the commit. For an item whose `unique_key` another has, or one
-        before it in `items`, that one's id is returned; the other answers to a conflict, and idempotency keys, are for
-        `enqueue` (`InvalidOption`). A list is faster than a generator, each of whose items has
-        to be read and checked before the first is sent.
-        """
-        return enqueuing.enqueue_many(self.using, items, now)
 
     # -- claiming --------------------------------------------------------------------------------------------
 
@@ -120,7 +65,7 @@ class DocumentQueueService:
 
         The claim is leased for `lease_seconds` (default CALLER_LEASE_SECONDS); `heartbeat` renews it.
         """
-        item_id = _id(queue_item)
+        item_id = id_of(queue_item)
         with store.atomic(self.using):
             worker = claiming.register_caller(self.using, lease_seconds, now)
             params = {"worker_id": worker, "token": store.new_token(), "item_id": item_id, "now": now}
@@ -202,11 +147,11 @@ class DocumentQueueService:
 
         Raises `ItemNotFound`, or `IllegalTransition` when it is finished already.
         """
-        return self._cancel("cancel", _id(item), list(LIVE), by, reason, now)
+        return self._cancel("cancel", id_of(item), list(LIVE), by, reason, now)
 
     def discard(self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> Status:
         """Give a dead item up for good: it ends cancelled, audited. Raises `ItemNotFound`, `IllegalTransition`."""
-        return self._cancel("discard", _id(item), [Status.DEAD], by, reason, now)
+        return self._cancel("discard", id_of(item), [Status.DEAD], by, reason, now)
 
     def _cancel(
         self, verb: str, item_id: int, sources: list[Status], by: str, reason: str, now: datetime | None
@@ -223,9 +168,9 @@ class DocumentQueueService:
         rows = history.with_partition(self.using, now, write)
         if not rows:
             raise self._refusal(verb, item_id)
-        status, key = Status(rows[0][1]), rows[0][2]
-        if status == Status.CANCELLED and key is not None:
-            ordering.after_finish(self.using, [key])
+        status = Status(rows[0][1])
+        if status == Status.CANCELLED:
+            gates.after_finish(self.using, [rows[0][2]], [rows[0][3]], [item_id])
         return status
 
     def requeue(
@@ -245,11 +190,12 @@ class DocumentQueueService:
         behind it are skipped, unless `clear_steps` has it begin at the first. An item with an ordering key takes its
         turn again. Raises `ItemNotFound`, `IllegalTransition`.
         """
-        item_id = _id(item)
+        item_id = id_of(item)
         params = {
             "item_id": item_id,
             "delay_seconds": validation.seconds("delay_seconds", delay_seconds),
             "reset_attempts": reset_attempts,
+            "fair": gates.fair(),
             "now": now,
         }
         with store.atomic(self.using):
@@ -260,9 +206,8 @@ class DocumentQueueService:
                     store.count(self.using, "clear_checkpoints", {"item_id": item_id})
         if not rows:
             raise self._refusal("requeue", item_id)
-        _, status, wait_reason, key = rows[0]
-        if wait_reason == "ordering":
-            ordering.after_finish(self.using, [key])
+        gates.after_commit(self.using, rows)
+        _, status, wait_reason, *_ = rows[0]
         return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
 
     def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None) -> None:
@@ -274,36 +219,6 @@ class DocumentQueueService:
         if allowed(verb, status):
             return IllegalTransition(f"Item {item_id} is {status.label}; {verb} does not apply to why it waits.")
         return IllegalTransition(f"Item {item_id} is {status.label}: {verb} is not possible.")
-
-    # -- looking ---------------------------------------------------------------------------------------------
-
-    def get_item(self, item: HasId | int) -> AnyItem:
-        """The item, live or finished. Raises `ItemNotFound`."""
-        item_id = _id(item)
-        found = AnyItem.objects.using(self.using).filter(pk=item_id).first()
-        if found is None:
-            raise ItemNotFound(f"There is no item {item_id}.")
-        return found
-
-    def get_status(self, item: HasId | int) -> Status:
-        """Where the item is, live or finished. Raises `ItemNotFound`."""
-        item_id = _id(item)
-        rows = store.run(self.using, "status", {"item_id": item_id})
-        if not rows:
-            raise ItemNotFound(f"There is no item {item_id}.")
-        return Status(rows[0][0])
-
-    def get_queue_stats(self, *, now: datetime | None = None) -> stats.QueueStats:
-        """Depths per queue and in total, workers, queues that none serves. Finished: as far as history goes."""
-        return stats.read(self.using, now)
-
-    def explain(self, item: HasId | int, *, now: datetime | None = None) -> str:
-        """One plain sentence: where the item is, why, and what would move it. Raises `ItemNotFound`."""
-        return stats.explain(self.using, self.get_item(item), now)
-
-
-def _id(item: HasId | int) -> int:
-    return item if isinstance(item, int) else item.id
 
 
 def _lost(item: ClaimedItem) -> LeaseLost:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from docqueue import claiming, handlers, history, outcomes, store
-from docqueue.admission import ordering
+from docqueue.admission import gates
 from docqueue.conf import get_settings
 from docqueue.items import PAYLOAD, ClaimedItem
 from docqueue.jsontext import json_text
@@ -29,7 +29,8 @@ def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: da
         "now": now,
     }
     rows = history.with_partition(using, now, lambda: store.run(using, "complete", params))
-    ordering.after_finish(using, [key for _, key in rows if key is not None])
+    parents = [item_id for item_id, *_, parent in rows if parent]
+    gates.after_finish(using, [row[1] for row in rows], [row[2] for row in rows], parents)
     return {row[0] for row in rows}
 
 
@@ -63,10 +64,11 @@ def step(
     queue: str = "",
     starts: Starts = Starts(),
     limit: int = 0,
+    dependencies: bool = False,
 ) -> Step:
     """Complete items, each with its result as JSON text, and claim up to `limit` from a queue, in one statement.
 
-    Claims what came back first, then lane by lane; see sql/step.sql.
+    Claims what came back first, then lane by lane; see sql/step.sql. `dependencies`: some items come after others.
     """
     ordered = sorted(done, key=lambda pair: pair[0].id)
     ids = [item.id for item, _ in ordered]
@@ -83,16 +85,17 @@ def step(
         "fronts": list(starts.fronts),
         "tags": list(starts.tags),
         "limit": limit,
+        "dependencies": dependencies,
     }
     rows = history.with_partition(using, None, lambda: store.run(using, "step", params))
     told = json.loads(rows.pop()[PAYLOAD])
-    followed = told["followed"] or []
-    ordering.after_finish(using, followed)
+    followed, slots, parents = told["followed"] or (), told["slots"] or (), told["parents"] or ()
+    gates.after_finish(using, followed, slots, parents)
     return Step(
         completed=set(ids if told["completed"] == len(ids) else told["ids"] or ()),
         claimed=store.claimed(rows),
         returned=told["returned"],
-        followed=bool(followed),
+        followed=bool(followed or slots or parents),
     )
 
 
@@ -119,8 +122,8 @@ def write(using: str, rows: Sequence[Mapping[str, Any]], now: datetime | None = 
     """Write rows of settle.sql. Returns the new status of those whose claim was still the newest."""
     params = {"rows": json_text("rows", rows), "now": now}
     changed = history.with_partition(using, now, lambda: store.run(using, "settle", params))
-    freed = [key for _, status, _, key in changed if status in (Status.DEAD, Status.CANCELLED) and key is not None]
-    ordering.after_finish(using, freed)
+    ended = [row for row in changed if row[1] in (Status.DEAD, Status.CANCELLED)]
+    gates.after_finish(using, [row[3] for row in ended], [row[4] for row in changed], [row[0] for row in ended])
     return {row[0]: Status(row[1]) for row in changed}
 
 

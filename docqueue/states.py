@@ -31,7 +31,11 @@ class WaitReason(TextChoices):
     SNOOZED = "snoozed", _("snoozed by its handler")
     NO_HANDLER = "no_handler", _("the worker that took it has no handler for it")
     UNWELL = "unwell", _("the database was unwell while it ran")
+    DEPENDENCY = "dependency", _("an item that it comes after has not ended well yet")
     ORDERING = "ordering", _("another item of the same ordering key comes first")
+    CONCURRENCY = "concurrency", _("as many items of its concurrency key run as may")
+    LIMITED = "limited", _("its rate limit or circuit breaker lets no more start now")
+    FAIR_SHARE = "fair_share", _("its tenant has its share of the lane already")
 
 
 class Move(NamedTuple):
@@ -64,6 +68,7 @@ TRANSITIONS: tuple[Move, ...] = (
     Move("snooze", R, W),
     Move("snooze", R, X),
     Move("release", R, P),
+    Move("release", R, W),
     Move("release", R, X),
     Move("reap", R, P),
     Move("reap", R, D),

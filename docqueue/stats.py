@@ -119,6 +119,14 @@ def _why_waiting(item: AnyItem, now: datetime) -> str:
             return f"Waiting: the database was unwell while it ran; again in {due}."
         case WaitReason.ORDERING:
             return f"Waiting: another item of {item.ordering_key!r} comes first."
+        case WaitReason.DEPENDENCY:
+            return "Waiting: an item that it comes after has not ended well yet."
+        case WaitReason.CONCURRENCY:
+            return f"Waiting: as many items of {item.slot_key!r} run as may."
+        case WaitReason.LIMITED:
+            return f"Waiting: the limit {item.limit_key!r} lets no more start now."
+        case WaitReason.FAIR_SHARE:
+            return f"Waiting: {item.tenant!r} has its share of the lane already."
 
 
 def _why_pending(using: str, item: AnyItem, now: datetime | None) -> str:

@@ -21,9 +21,10 @@ from docqueue import claiming, outcomes, settling, shift, store
 from docqueue.conf import get_settings
 from docqueue.context import Context
 from docqueue.items import ClaimedItem
+from docqueue.looking import HasId
 from docqueue.maintenance import promote, reap
 from docqueue.models import AnyItem
-from docqueue.service import DocumentQueueService, HasId
+from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 from docqueue.worker.running import run_item
 

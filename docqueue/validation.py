@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from docqueue import correlation, handlers
+from docqueue import correlation, handlers, routing
 from docqueue.conf import get_settings
 from docqueue.exceptions import (
     CENTURY_SECONDS,
@@ -22,6 +22,7 @@ from docqueue.exceptions import (
     PayloadMisfit,
 )
 from docqueue.jsontext import json_object
+from docqueue.rules import Gates, Rules, if_parent_fails, parents, slots
 
 T = TypeVar("T")
 PRIORITIES: Final = {"high": 50, "normal": 0, "medium": 0, "low": -50}
@@ -47,7 +48,7 @@ KINDS_REMEMBERED: Final = 1000
 DocumentId = int | str | UUID
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class NewItem:
     """An item to enqueue. None means: what the handler says, else what the settings say.
 
@@ -56,7 +57,7 @@ class NewItem:
 
     document_id: DocumentId | None = None
     operation: str | None = None
-    priority: int | str = 0
+    priority: int | str | None = None
     payload: Mapping[str, Any] | None = None
     queue: str | None = None
     run_after: datetime | None = None
@@ -69,16 +70,21 @@ class NewItem:
     max_attempts: int | None = None
     timeout_seconds: float | None = None
     metadata: Mapping[str, Any] | None = None
+    rules: Rules | None = None
 
 
 class Kind(NamedTuple):
-    """What an item shares with others: for each, the caller's choice, else the handler's, else the settings'."""
+    """What an item shares with others: for each, the caller's choice, else the handler's, else the settings'.
+
+    `gates`: the rules that the handler names for every item, if it does.
+    """
 
     operation: str
     queue: str
     priority: int
     max_attempts: int
     timeout_seconds: float
+    gates: Gates | None = None
 
 
 class Keys(NamedTuple):
@@ -98,6 +104,7 @@ class Checked(NamedTuple):
     ordering_key: str | None
     unique_key: str | None
     keys: Keys | None
+    gates: Gates | None
     payload: str
     metadata: str
     run_after: datetime | None
@@ -108,7 +115,7 @@ def columns(item: NewItem) -> dict[str, Any]:
     """The row's columns. Raises an `InvalidItem` that names an argument that is wrong."""
     own = Checker().check(item)._asdict()
     kind: Kind = own.pop("kind")
-    return kind._asdict() | own
+    return kind._asdict() | own  # `gates` are the item's own, which the kind's have gone into
 
 
 class Checker:
@@ -116,6 +123,7 @@ class Checker:
 
     def __init__(self) -> None:
         self._payload_max_bytes = get_settings().PAYLOAD_MAX_BYTES
+        self._fair = get_settings().FAIR_SHARE > 0
         self._kinds: dict[tuple[int, ...], tuple[tuple[object, ...], Kind]] = {}
         self._bound: dict[str, Any] | None = None
         self._bound_text = ""
@@ -130,12 +138,16 @@ class Checker:
         run_after, delay_seconds = item.run_after, item.delay_seconds
         if run_after is not None or delay_seconds is not None:
             delay_seconds = _check_time(run_after, delay_seconds)
+        gates = kind.gates
+        if item.rules is not None or self._fair:
+            gates = _gates(item, gates or Gates(), bound=self._fair)
         return Checked(
             kind,
             document_id,
             None if ordering_key is None else key("ordering_key", ordering_key),
             None if item.unique_key is None else key("unique_key", item.unique_key),
             _keys(item),
+            gates,
             json_object("payload", item.payload, self._payload_max_bytes),
             self._metadata(item.metadata),
             run_after,
@@ -169,7 +181,7 @@ class Checker:
 def _kind(
     operation: str | None,
     queue: str | None,
-    given_priority: int | str,
+    given_priority: int | str | None,
     max_attempts: int | None,
     timeout_seconds: float | None,
 ) -> Kind:
@@ -180,15 +192,53 @@ def _kind(
     if not operation:
         raise InvalidItem("operation is required.", hint="Name one, or set DOCQUEUE['DEFAULT_OPERATION'].")
     handler = handlers.get(operation)
+    route = routing.find(settings.ROUTES, operation)
     most = _first(max_attempts, handler.max_attempts, settings.MAX_ATTEMPTS)
     timeout = _first(timeout_seconds, handler.timeout_seconds, settings.TIMEOUT_SECONDS)
     return Kind(
         operation=operation,
-        queue=key("queue", _first(queue, handler.queue, settings.DEFAULT_QUEUE), QUEUE_MAX_LENGTH),
-        priority=priority(given_priority),
+        queue=key("queue", _first(queue, route.get("queue"), handler.queue, settings.DEFAULT_QUEUE), QUEUE_MAX_LENGTH),
+        priority=priority(_first(given_priority, route.get("priority"), 0)),
         max_attempts=whole("max_attempts", most),
         timeout_seconds=seconds("timeout_seconds", timeout, above=0.0),
+        gates=_handlers_gates(handler),
     )
+
+
+def _handlers_gates(handler: handlers.Handler) -> Gates | None:
+    if handler.concurrency_limit is None and handler.limit_key is None:
+        return None
+    most = handler.concurrency_limit
+    return Gates(
+        slot_key=None if most is None else handler.operation,
+        slot_limit=None if most is None else slots(most),
+        limit_key=None if handler.limit_key is None else key("limit_key", handler.limit_key),
+    )
+
+
+def _gates(item: NewItem, known: Gates, *, bound: bool) -> Gates | None:
+    """The item's rules over its handler's. `bound`: its tenant may also stand in its metadata, or in what is bound."""
+    asked = item.rules or Rules()
+    tenant = asked.tenant
+    if tenant is None and bound:
+        tenant = ({**correlation.current(), **(item.metadata or {})}).get("tenant")
+    if asked.concurrency_key is None and asked.concurrency_limit is not None:
+        raise InvalidOption("concurrency_limit says something of a concurrency_key, and there is none.")
+    gates = known._replace(
+        after=parents(asked.after),
+        if_parent_fails=if_parent_fails(asked.if_parent_fails),
+        tenant=None if tenant is None else key("tenant", str(tenant)),
+        batch_id=asked.batch_id,
+    )
+    if asked.concurrency_key is not None:
+        gates = gates._replace(
+            slot_key=key("concurrency_key", asked.concurrency_key), slot_limit=slots(asked.concurrency_limit)
+        )
+    if asked.limit_key is not None:
+        gates = gates._replace(limit_key=key("limit_key", asked.limit_key))
+    if gates.limit_key is not None and routing.limit(get_settings().LIMITS, gates.limit_key) is None:
+        raise InvalidOption(f"The setting LIMITS has nothing under {gates.limit_key!r}.", hint="Name its limit there.")
+    return None if gates == Gates() else gates
 
 
 def _keys(item: NewItem) -> Keys | None:

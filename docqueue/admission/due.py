@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from docqueue import store, waking
-from docqueue.admission import ordering
+from docqueue import store
+from docqueue.admission import gates
 
 SLICE = 1000
 JUST_SECONDS = 10.0  # many times the pause between two rounds, and a walk over what so little time brings
@@ -29,11 +29,10 @@ def _promote(using: str, now: datetime | None, window: float | None) -> int:
     total, last = 0, (None, 0)
     while True:
         params = {"limit": SLICE, "now": now, "window": window, "after": last[0], "after_id": last[1]}
+        params["fair"] = gates.fair()
         rows = store.run(using, "promote_due", params)
         total += len(rows)
-        # Those that joined a line may be its head.
-        ordering.promote(using, [key for _, status, key, _, _ in rows if status == "waiting"])
-        waking.notify(using, {queue for _, status, _, queue, _ in rows if status == "pending"})
+        gates.follow(using, [row[:-1] for row in rows])  # those that joined a line may be its head
         if len(rows) < SLICE:
             return total
-        last = max((due_at, item_id) for item_id, _, _, _, due_at in rows)
+        last = max((due_at, item_id) for item_id, *_, due_at in rows)

@@ -189,9 +189,9 @@ def _recoveries(story: Story) -> Iterator[float]:
         struck = max((s["claim"] for s in item.starts if s["t"] <= strike["t"]), default=0)
         if item.final is not None and item.final["claim"] == struck:
             continue  # its completion was committed
-        if again := [s["t"] for s in item.starts if s["claim"] > struck]:
-            if not _held_again(item, struck, min(again)):
-                yield min(again) - strike["t"]
+        again = [s["t"] for s in item.starts if s["claim"] > struck]
+        if again and not _held_again(item, struck, min(again)):
+            yield min(again) - strike["t"]
 
 
 def _taken_over(story: Story) -> Iterator[float]:
@@ -201,9 +201,9 @@ def _taken_over(story: Story) -> Iterator[float]:
             claims = [(s["claim"], s["t"]) for s in item.starts]
             if any(claim == held["claim"] and t <= held["t"] for claim, t in claims):
                 continue
-            if again := [t for claim, t in claims if claim > held["claim"]]:
-                if not _held_again(item, held["claim"], min(again)):
-                    yield min(again) - held["t"]
+            again = [t for claim, t in claims if claim > held["claim"]]
+            if again and not _held_again(item, held["claim"], min(again)):
+                yield min(again) - held["t"]
 
 
 def _held_again(item: Item, claim: int, until: float) -> bool:

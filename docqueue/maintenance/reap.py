@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from docqueue import events, history, settling, store
-from docqueue.admission import ordering
+from docqueue.admission import gates
 from docqueue.conf import get_settings
 from docqueue.states import Status
 
@@ -27,10 +27,11 @@ def run(using: str, now: datetime | None = None) -> int:
     while True:
         rows = history.with_partition(using, now, lambda: store.run(using, "reap", params))
         total += len(rows)
-        for item_id, status, operation, _ in rows:
+        for item_id, status, operation, *_ in rows:
             if status == Status.DEAD:
                 settling.tell_dead(using, operation, item_id, "crashed", "its worker died while running it alone")
-        ordering.after_finish(using, [r[3] for r in rows if r[1] != Status.PENDING and r[3] is not None])
+        ended = [row for row in rows if row[1] != Status.PENDING]
+        gates.after_finish(using, [r[3] for r in ended], [r[4] for r in ended], [r[0] for r in ended])
         if len(rows) < SLICE:
             break
     store.count(using, "sweep", {"now": now})

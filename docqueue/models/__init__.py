@@ -1,5 +1,6 @@
 """The tables. Reading them is free; changing an item goes through `DocumentQueueService`."""
 
+from docqueue.models.control import BulkOperation, Depth, FinishedTotal, Limit
 from docqueue.models.dead import DeadItem
 from docqueue.models.groups import Batch, Checkpoint, Dependency, Key, Progress, Schedule, ScheduleTick
 from docqueue.models.history import AnyItem, HistoryItem
@@ -12,11 +13,15 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Batch",
+    "BulkOperation",
     "Checkpoint",
     "DeadItem",
     "Dependency",
+    "Depth",
+    "FinishedTotal",
     "HistoryItem",
     "Key",
+    "Limit",
     "Progress",
     "Queue",
     "QueueItem",

@@ -33,6 +33,8 @@ class FinishedFields(models.Model):
     claim_no = models.IntegerField(_("claim number"))
     error_code = models.CharField(_("error code"), max_length=100, null=True)
     error_message = models.TextField(_("error message"), null=True)
+    batch_id = models.BigIntegerField(_("batch"), null=True)
+    tenant = models.CharField(_("tenant"), max_length=255, null=True)
 
     class Meta:
         abstract = True
@@ -58,6 +60,15 @@ class HistoryItem(FinishedFields):
             models.Index("id", name="docqueue_history_id"),
             models.Index("finished_at", "id", name="docqueue_history_finished"),
             models.Index("document_id", condition=Q(document_id__isnull=False), name="docqueue_history_document"),
+            models.Index("batch_id", condition=Q(batch_id__isnull=False), name="docqueue_history_batch"),
+            # cached_answer.sql
+            models.Index(
+                "operation",
+                "unique_key",
+                "finished_at",
+                condition=Q(unique_key__isnull=False, status=Status.COMPLETED),
+                name="docqueue_history_answers",
+            ),
         ]
 
 
@@ -71,6 +82,8 @@ class AnyItem(FinishedFields):
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True)
     died_at = models.DateTimeField(_("died"), null=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=32, null=True)
+    slot_key = models.CharField(_("concurrency key"), max_length=255, null=True)
+    limit_key = models.CharField(_("limit"), max_length=255, null=True)
 
     class Meta:
         managed = False

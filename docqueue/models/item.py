@@ -58,6 +58,13 @@ class QueueItem(models.Model):
     error_code = models.CharField(_("error code"), max_length=100, null=True, blank=True)
     error_message = models.TextField(_("error message"), null=True, blank=True)
     fingerprint = models.CharField(_("fingerprint"), max_length=32, null=True, blank=True)
+    batch_id = models.BigIntegerField(_("batch"), null=True, blank=True)
+    tenant = models.CharField(_("tenant"), max_length=255, null=True, blank=True)
+    slot_key = models.CharField(_("concurrency key"), max_length=255, null=True, blank=True)
+    slot_limit = models.SmallIntegerField(_("most of its concurrency key at once"), null=True, blank=True)
+    slot = models.SmallIntegerField(_("slot of its concurrency key"), null=True, blank=True)
+    limit_key = models.CharField(_("limit"), max_length=255, null=True, blank=True)
+    aged = models.SmallIntegerField(_("times that its priority was raised"), db_default=0)
 
     _status_in_database: str | None = None
 
@@ -104,12 +111,54 @@ class QueueItem(models.Model):
                 condition=WAITING & Q(wait_reason=WaitReason.ORDERING),
                 name="docqueue_item_line",
             ),
+            # promote_slots.sql, waiting_slots.sql
+            models.Index(
+                "slot_key",
+                F("priority").desc(),
+                "id",
+                condition=WAITING & Q(wait_reason=WaitReason.CONCURRENCY),
+                name="docqueue_item_slot_line",
+            ),
+            # claim_limited.sql
+            models.Index(
+                "limit_key",
+                F("priority").desc(),
+                "id",
+                condition=WAITING & Q(wait_reason=WaitReason.LIMITED),
+                name="docqueue_item_limited",
+            ),
+            # promote_fair.sql: who waits, and how many each has in the lane
+            models.Index(
+                "queue",
+                F("priority").desc(),
+                "tenant",
+                "id",
+                condition=WAITING & Q(wait_reason=WaitReason.FAIR_SHARE),
+                name="docqueue_item_tenant_line",
+            ),
+            models.Index(
+                "queue",
+                "priority",
+                "tenant",
+                condition=PENDING & Q(tenant__isnull=False),
+                name="docqueue_item_tenant_lane",
+            ),
+            # finish_batches.sql: what is left of a batch
+            models.Index(
+                "batch_id",
+                condition=Q(batch_id__isnull=False) & ~Q(status=Status.DEAD),
+                name="docqueue_item_batch",
+            ),
             # the dead-letter queue, newest first
             models.Index("died_at", "id", condition=Q(status=Status.DEAD), name="docqueue_item_dead"),
         ]
         constraints = [
             # One holder of an ordering key at a time. An index over all live items of a key would deadlock callers.
             models.UniqueConstraint("ordering_key", condition=Q(holds_key=True), name="docqueue_item_holds_key"),
+            # One item in each slot of a concurrency key.
+            models.UniqueConstraint(
+                "slot_key", "slot", condition=Q(slot__isnull=False), name="docqueue_item_holds_slot"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -24,6 +24,7 @@ with decided as materialized (
         status = case when d.fatal and not d.stopped then 'dead' else 'pending' end,
         died_at = case when d.fatal and not d.stopped then d.now end,
         holds_key = i.holds_key and not (d.fatal and not d.stopped),
+        slot = case when not (d.fatal and not d.stopped) then i.slot end,
         error_code = case when d.fatal and not d.stopped then 'crashed' else i.error_code end,
         error_message = case when d.fatal and not d.stopped
             then 'its worker died ' || d.crashed || ' times while running it alone' else i.error_message end,
@@ -31,7 +32,7 @@ with decided as materialized (
         attempt = i.attempt - 1, returned = true, suspect = true, worker_id = null, claim_token = null
     from decided d
     where i.id = d.id and not d.cancelled
-    returning i.id, i.status, i.operation, i.ordering_key, i.unique_key
+    returning i.id, i.status, i.operation, i.ordering_key, i.unique_key, i.slot_key
 ), gone as (
     delete from docqueue_item i using decided d where i.id = d.id and d.cancelled returning i.*
 ), freed as (
@@ -43,13 +44,13 @@ with decided as materialized (
 ), kept as (
     insert into docqueue_history (
         id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, attempt,
-        max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no)
+        max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no, batch_id, tenant)
     select
         g.id, g.queue, g.priority, 'cancelled', g.operation, g.document_id, g.ordering_key, g.unique_key, g.payload,
         g.metadata, g.attempt, g.max_attempts, g.crashes, g.run_after, g.enqueued_at, g.claimed_at, d.now, g.worker_id,
-        g.claim_no
+        g.claim_no, g.batch_id, g.tenant
     from gone g join decided d on d.id = g.id
 )
-select id, status, operation, ordering_key from stayed
+select id, status, operation, ordering_key, slot_key from stayed
 union all
-select id, 'cancelled', operation, ordering_key from gone
+select id, 'cancelled', operation, ordering_key, slot_key from gone

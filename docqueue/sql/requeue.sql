@@ -4,11 +4,11 @@ with decided as materialized (
     select id, status = 'dead' as was_dead, coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
         case
             when %(delay_seconds)s > 0 then 'delayed'
-            when ordering_key is not null and not holds_key then 'ordering'
+            else docqueue_gate(ordering_key, holds_key, slot_key, slot, limit_key, %(fair)s and tenant is not null)
         end as reason
     from docqueue_item
     where id = %(item_id)s
-        and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell'))
+        and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell', 'dependency'))
     for update
 )
 update docqueue_item i set
@@ -24,4 +24,4 @@ update docqueue_item i set
     cancel_requested_at = null, died_at = null
 from decided d
 where i.id = d.id
-returning i.id, i.status, i.wait_reason, i.ordering_key
+returning i.id, i.status, i.wait_reason, i.queue, i.ordering_key, i.slot_key

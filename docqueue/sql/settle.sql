@@ -23,12 +23,14 @@ with asked as materialized (
     where l.outcome is not null
 ), stayed as (
     update docqueue_item i set
-        status = l.target,
-        wait_reason = l.wait_reason,
+        -- what has a limit and is handed back unrun waits for its limit again
+        status = case when l.target = 'pending' and i.limit_key is not null and not l.make_suspect then 'waiting' else l.target end,
+        wait_reason = case when l.target = 'pending' and i.limit_key is not null and not l.make_suspect then 'limited' else l.wait_reason end,
         next_retry_at = case when l.target = 'waiting' then l.next_at end,
         died_at = case when l.target = 'dead' then l.now end,
-        returned = l.target = 'pending',
+        returned = l.target = 'pending' and (i.limit_key is null or l.make_suspect),
         holds_key = i.holds_key and l.target <> 'dead',
+        slot = case when l.target = 'pending' then i.slot end,
         attempt = i.attempt - l.attempts_back,
         crashes = i.crashes + l.crashed,
         suspect = i.suspect or l.make_suspect,
@@ -40,7 +42,7 @@ with asked as materialized (
         fingerprint = case when l.outcome = 'interrupted' then i.fingerprint else coalesce(l.fingerprint, i.fingerprint) end
     from locked l
     where i.id = l.id and not l.cancelled
-    returning i.id, i.status, i.next_retry_at, i.ordering_key, i.unique_key
+    returning i.id, i.status, i.next_retry_at, i.ordering_key, i.unique_key, case when i.slot is null then i.slot_key end as slot_key
 ), gone as (
     delete from docqueue_item i using locked l where i.id = l.id and l.cancelled returning i.*
 ), freed as (
@@ -53,13 +55,14 @@ with asked as materialized (
     insert into docqueue_history (
         id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, attempt,
         max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no, error_code,
-        error_message)
+        error_message, batch_id, tenant)
     select
         g.id, g.queue, g.priority, 'cancelled', g.operation, g.document_id, g.ordering_key, g.unique_key, g.payload,
         g.metadata, g.attempt, g.max_attempts, g.crashes, g.run_after, g.enqueued_at, g.claimed_at,
-        coalesce(%(now)s::timestamptz, clock_timestamp()), g.worker_id, g.claim_no, l.code, left(l.message, 1000)
+        coalesce(%(now)s::timestamptz, clock_timestamp()), g.worker_id, g.claim_no, l.code, left(l.message, 1000), g.batch_id,
+        g.tenant
     from gone g join locked l on l.id = g.id
 )
-select id, status, next_retry_at, ordering_key from stayed
+select id, status, next_retry_at, ordering_key, slot_key from stayed
 union all
-select id, 'cancelled', null, ordering_key from gone
+select id, 'cancelled', null, ordering_key, slot_key from gone

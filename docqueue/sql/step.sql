@@ -9,17 +9,17 @@ with gone as (
     using unnest(%(ids)s::bigint[], %(tokens)s::bigint[], %(results)s::text[]) as d (id, token, result)
     where i.id = d.id and i.claim_token = d.token
     returning i.id, i.queue, i.priority, i.operation, i.document_id, i.ordering_key, i.unique_key, i.payload, i.metadata,
-        i.attempt, i.max_attempts, i.crashes, i.run_after, i.enqueued_at, i.claimed_at, i.worker_id, i.claim_no, d.result
+        i.attempt, i.max_attempts, i.crashes, i.run_after, i.enqueued_at, i.claimed_at, i.worker_id, i.claim_no, i.batch_id, i.tenant, i.slot_key, d.result
 ), freed as (
     delete from docqueue_key k using gone g where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
 ), kept as (
     insert into docqueue_history (
         id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, result,
-        attempt, max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no)
+        attempt, max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, worker_id, claim_no, batch_id, tenant)
     select
         id, queue, priority, 'completed', operation, document_id, ordering_key, unique_key, payload, metadata,
         result::jsonb, attempt, max_attempts, crashes, run_after, enqueued_at, claimed_at,
-        coalesce(%(now)s::timestamptz, clock_timestamp()), worker_id, claim_no
+        coalesce(%(now)s::timestamptz, clock_timestamp()), worker_id, claim_no, batch_id, tenant
     from gone
 ), front as materialized (
     select id from docqueue_item
@@ -70,11 +70,11 @@ select id, claim_no, claim_token, worker_id, queue, operation, document_id, payl
 from taken
 union all
 select null, null, null, null, null, null, null, json_build_object(
-        'returned', (select count(*) from front),
-        'completed', count(*),
+        'returned', (select count(*) from front), 'completed', count(*),
         'ids', case when count(*) <> cardinality(%(ids)s::bigint[]) then array_agg(id) end,
         'followed', array_agg(ordering_key) filter (where ordering_key is not null and exists (
             select from docqueue_item w
-            where w.status = 'waiting' and w.wait_reason = 'ordering' and w.ordering_key = gone.ordering_key))
+            where w.status = 'waiting' and w.wait_reason = 'ordering' and w.ordering_key = gone.ordering_key)),
+        'slots', array_agg(distinct slot_key) filter (where slot_key is not null), 'parents', case when %(dependencies)s then array_agg(id) filter (where exists (select from docqueue_dependency d where d.parent_id = gone.id and d.outcome is null)) end
     )::text, null, null, null, null, null, null, null, null, null, null, null
 from gone

@@ -67,6 +67,8 @@ class Lanes:
         self.draining = False  # whether it is on us to claim nothing else until we have nothing in hand
         self._suspects_since: float | None = None
         self.sole = False  # whether no other worker lives
+        self.limited = False  # whether items wait for a limit
+        self.dependencies = False  # whether some come after others
         self._returned: set[str] = set()
         self._paused: set[str] = set()
         self._samples: deque[tuple[int, int]] = deque()  # newest position, next transaction
@@ -155,6 +157,7 @@ class Lanes:
         for key in seen.new:
             self.known[key] = Lane()
         self.sole = seen.workers < 2
+        self.limited, self.dependencies = bool(seen.limited), bool(seen.dependencies)
         self._returned, self._paused = set(seen.returned), set(seen.paused)
         self._note_suspects(seen, now)
         return bool(seen.new)

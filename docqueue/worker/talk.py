@@ -221,6 +221,7 @@ class Talk:
             queue=queue,
             starts=self.lanes.starts(queue, wanted),
             limit=wanted,
+            dependencies=self.lanes.dependencies,
         )
         kept = step.completed
         answer.settled += [(r, Status.COMPLETED if o.settled or r.item.id in kept else None) for r, o in done]

@@ -15,6 +15,8 @@ from django.db import connection, connections
 from psycopg.adapt import Dumper
 
 from docqueue import claiming, history, settling
+from docqueue.conf import overridden
+from docqueue.maintenance import promote
 from docqueue.models import Worker
 from docqueue.outcomes import Snoozed
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
@@ -93,6 +95,13 @@ def in_state(
         options |= {"ordering_key": "line"}
         service.enqueue("d", **options)
         return service.enqueue("d", **options).id, None
+    if status is Status.WAITING and reason is WaitReason.CONCURRENCY:
+        options |= {"concurrency_key": "line"}
+        service.enqueue("d", **options)
+        promote.run(service.using, T0)
+        return service.enqueue("d", **options).id, None
+    if status is Status.WAITING and reason in (WaitReason.DEPENDENCY, WaitReason.LIMITED, WaitReason.FAIR_SHARE):
+        return _gated(service, reason, options), None
     item_id = service.enqueue("d", **options).id
     if status is Status.PENDING:
         return item_id, None
@@ -112,6 +121,19 @@ def in_state(
             service.cancel(item_id, now=T0)
             service.release(claim, now=T0)
     return item_id, claim
+
+
+def _gated(service: DocumentQueueService, reason: WaitReason, options: dict[str, Any]) -> int:
+    match reason:
+        case WaitReason.DEPENDENCY:
+            return service.enqueue("d", after=[service.enqueue("d", **options).id], **options).id
+        case WaitReason.LIMITED:
+            with overridden(LIMITS={"line": {"rate": 1e-6}}):
+                return service.enqueue("d", limit_key="line", **options).id
+    with overridden(FAIR_SHARE=1):
+        service.enqueue("d", tenant="line", **options)
+        promote.run(service.using, T0)
+        return service.enqueue("d", tenant="line", **options).id
 
 
 STATES: list[tuple[Status, WaitReason | None]] = [

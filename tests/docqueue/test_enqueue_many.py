@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from docqueue import store
-from docqueue.admission import ordering
+from docqueue.admission import keyed
 from docqueue.exceptions import InvalidPriority
 from docqueue.maintenance import promote
 from docqueue.models import Key, QueueItem
@@ -110,7 +110,7 @@ def test_a_rolled_back_bulk_leaves_nothing(service):
 
 @pytest.mark.django_db(transaction=True)
 def test_more_keys_than_a_slice_are_promoted(service, monkeypatch):
-    monkeypatch.setattr(ordering, "SLICE", 10)
+    monkeypatch.setattr(keyed, "SLICE", 10)
     ids = service.enqueue_many([NewItem(document_id=n, operation=OPERATION) for n in range(35)])
     assert {row(i)["status"] for i in ids} == {"pending"}
 
@@ -133,7 +133,7 @@ def test_a_bulk_enqueue_waits_for_nobody(service):
 
 @pytest.mark.django_db(transaction=True)
 def test_heads_are_promoted_in_the_order_of_the_items(service, monkeypatch):
-    monkeypatch.setattr(ordering, "SLICE", 3)
+    monkeypatch.setattr(keyed, "SLICE", 3)
     ids = service.enqueue_many([NewItem(document_id=100 - n, operation=OPERATION) for n in range(10)])
     assert [c.id for c in service.claim(100)] == ids
 

@@ -10,13 +10,15 @@ import pytest
 from docqueue import claiming
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, ItemNotFound, LeaseLost
 from docqueue.maintenance import promote, reap
+from docqueue.models import QueueItem
 from docqueue.service import ClaimedItem, DocumentQueueService
-from docqueue.states import TRANSITIONS, Status, WaitReason, allowed
+from docqueue.states import TRANSITIONS, WAITING_FOR_TIME, Status, WaitReason, allowed
 from docqueue.store import new_token
 from tests.docqueue.helpers import OPERATION, STATES, everything, in_state, later, row, worker
 
 pytestmark = pytest.mark.django_db
 
+NOT_FOR_TIME = {WaitReason.ORDERING, WaitReason.CONCURRENCY, WaitReason.LIMITED, WaitReason.FAIR_SHARE}
 SOON = later(60)  # before any hour-long wait of `in_state` ends, and within every lease
 
 Call = Callable[[DocumentQueueService, int, ClaimedItem], Any]
@@ -90,7 +92,7 @@ def test_a_fenced_verb_with_a_wrong_token_changes_nothing(service, verb):
 def test_a_persons_verb_follows_the_table(service, verb, status, reason):
     item_id, claim = in_state(service, status, reason)
     before = everything(item_id)
-    if allowed(verb, status) and (verb, reason) != ("requeue", WaitReason.ORDERING):
+    if allowed(verb, status) and not (verb == "requeue" and reason in NOT_FOR_TIME):
         BY_PEOPLE[verb](service, item_id, claim)
         assert service.get_status(item_id) in targets(verb, status)
         assert everything(item_id)["audit"], "what a person did is written down"
@@ -144,7 +146,7 @@ def test_when_every_time_has_come_the_promoter_moves_waiting_items_and_no_others
     item_id, _ = in_state(service, status, reason)
     before = everything(item_id)
     promote.run("default", MUCH_LATER)
-    if status is Status.WAITING and reason is not WaitReason.ORDERING:
+    if status is Status.WAITING and reason in WAITING_FOR_TIME:
         assert row(item_id)["status"] == "pending"
         assert (row(item_id)["wait_reason"], row(item_id)["next_retry_at"]) == (None, None)
     else:
@@ -179,6 +181,10 @@ RECIPES: dict[tuple[str, Status, Status], Call] = {
     ),
     ("release", Status.IN_PROGRESS, Status.CANCELLED): lambda s, i, c: (
         s.cancel(i, now=SOON),
+        FENCED["release"](s, i, c),
+    ),
+    ("release", Status.IN_PROGRESS, Status.WAITING): lambda s, i, c: (
+        QueueItem.objects.filter(pk=i).update(limit_key="line"),
         FENCED["release"](s, i, c),
     ),
     ("requeue", Status.DEAD, Status.WAITING): lambda s, i, c: s.requeue(i, delay_seconds=60, now=SOON),

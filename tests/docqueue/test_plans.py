@@ -132,18 +132,21 @@ class Plan:
 EXPLAIN = "explain (analyze, buffers, format json) "
 
 
+UNUSED = {"fair": False, "dependencies": False}
+
+
 def explain(name: str, **params: Any) -> Plan:
     with connection.cursor() as cursor:
         if name in store.BY_INDEX:
             cursor.execute(store.BY_INDEX_LOCALLY)  # as `store.run` does
-        cursor.execute(EXPLAIN + store.sql(name), {"now": None, "lock_class": store.LOCK_CLASS, **params})
+        cursor.execute(EXPLAIN + store.sql(name), {"now": None, "lock_class": store.LOCK_CLASS, **UNUSED, **params})
         return read(cursor)
 
 
 def explain_prepared(name: str, **params: Any) -> Plan:
     """As in a session of a worker's own: the plan that it makes once, for whatever parameters come."""
     text = store.sql(name)
-    given = {key: value for key, value in {"now": None, **params}.items() if f"%({key})s" in text}
+    given = {key: value for key, value in {"now": None, **UNUSED, **params}.items() if f"%({key})s" in text}
     numbers = {key: f"${n}" for n, key in enumerate(given, 1)}
     text = re.sub(r"%\((\w+)\)s", lambda found: numbers[found[1]], text).replace("%%", "%")
     with connection.cursor() as cursor:

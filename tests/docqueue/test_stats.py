@@ -31,17 +31,17 @@ def test_each_state_is_counted_once_per_queue_and_in_total(service):
         in_state(service, status, reason, queue="a")
     in_state(service, Status.PENDING, queue="b")
     found = service.get_queue_stats(now=T0)
-    # the item in line has its head, which is pending
+    # what is in line has its head, and what comes after another its parent, which are pending
     assert asdict(found.total) == {
-        "pending": 3,
+        "pending": 5,
         "in_progress": 1,
         "completed": 1,
         "failed": 1,
-        "waiting": 5,
+        "waiting": 10,
         "retrying": 1,
         "cancelled": 1,
     }
-    assert (found.queues["a"].pending, found.queues["b"].pending) == (2, 1)
+    assert (found.queues["a"].pending, found.queues["b"].pending) == (4, 1)
     assert (found.queues["a"].completed, found.queues["b"].completed) == (1, 0)
     for name in asdict(found.total):
         assert getattr(found.total, name) == sum(getattr(q, name) for q in found.queues.values())

@@ -1,0 +1,53 @@
+"""The half of the service that only looks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from docqueue import stats, store
+from docqueue.exceptions import ItemNotFound
+from docqueue.models import AnyItem
+from docqueue.states import Status
+
+
+class HasId(Protocol):
+    """Anything with an item's id."""
+
+    @property
+    def id(self) -> int: ...
+
+
+def id_of(item: HasId | int) -> int:
+    """The id of an item, or of what stands for one."""
+    return item if isinstance(item, int) else item.id
+
+
+class Looking:
+    """Verbs that change nothing."""
+
+    using: str
+
+    def get_item(self, item: HasId | int) -> AnyItem:
+        """The item, live or finished. Raises `ItemNotFound`."""
+        item_id = id_of(item)
+        found = AnyItem.objects.using(self.using).filter(pk=item_id).first()
+        if found is None:
+            raise ItemNotFound(f"There is no item {item_id}.")
+        return found
+
+    def get_status(self, item: HasId | int) -> Status:
+        """Where the item is, live or finished. Raises `ItemNotFound`."""
+        item_id = id_of(item)
+        rows = store.run(self.using, "status", {"item_id": item_id})
+        if not rows:
+            raise ItemNotFound(f"There is no item {item_id}.")
+        return Status(rows[0][0])
+
+    def get_queue_stats(self, *, now: datetime | None = None) -> stats.QueueStats:
+        """Depths per queue and in total, workers, queues that none serves. Finished: as far as history goes."""
+        return stats.read(self.using, now)
+
+    def explain(self, item: HasId | int, *, now: datetime | None = None) -> str:
+        """One plain sentence: where the item is, why, and what would move it. Raises `ItemNotFound`."""
+        return stats.explain(self.using, self.get_item(item), now)

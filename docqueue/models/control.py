@@ -1,0 +1,112 @@
+"""Tables of control and account: limits, bulk operations, totals of what finished, last full counts."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Limit(models.Model):
+    """A rate limit (a token bucket), a circuit breaker, or both, under the key that items name.
+
+    The figures come from the setting LIMITS; tokens and the breaker's state change in the transactions that claim.
+    """
+
+    key = models.CharField(_("key"), max_length=255, primary_key=True)
+    rate = models.FloatField(_("starts a second"), null=True)
+    burst = models.FloatField(_("burst"), null=True)
+    tokens = models.FloatField(_("tokens"), db_default=0)
+    refilled_at = models.DateTimeField(_("refilled"), db_default=Now())
+    failures_to_open = models.IntegerField(_("failures in a row that open it"), null=True)
+    open_seconds = models.FloatField(_("open for (s)"), null=True)
+    failures = models.IntegerField(_("failures in a row"), db_default=0)
+    opened_at = models.DateTimeField(_("open since"), null=True)
+    probe_at = models.DateTimeField(_("probe started"), null=True)
+
+    class Meta:
+        db_table = "docqueue_limit"
+        verbose_name = _("limit")
+        verbose_name_plural = _("limits")
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class BulkOperation(models.Model):
+    """One operation on all items that a filter matched when it was asked for, done in slices by a duty."""
+
+    class Action(models.TextChoices):
+        REQUEUE = "requeue", _("requeue")
+        CANCEL = "cancel", _("cancel")
+        DISCARD = "discard", _("discard")
+        PURGE = "purge", _("purge")
+        PRIORITY = "priority", _("change priority")
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        ABORTED = "aborted", _("aborted")
+
+    id = models.BigAutoField(primary_key=True)
+    action = models.CharField(_("action"), max_length=16, choices=Action.choices)
+    filter = models.JSONField(_("filter"), default=dict)
+    options = models.JSONField(_("options"), default=dict)
+    state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.RUNNING)
+    actor = models.CharField(_("who"), max_length=255)
+    reason = models.CharField(_("reason"), max_length=1000, blank=True, default="")
+    created_at = models.DateTimeField(_("created"))
+    last_id = models.BigIntegerField(_("up to item"))
+    reached_id = models.BigIntegerField(_("reached item"), db_default=0)
+    total = models.BigIntegerField(_("items matched"))
+    done = models.BigIntegerField(_("items changed"), db_default=0)
+    skipped = models.BigIntegerField(_("items that had moved on"), db_default=0)
+    abort_requested_at = models.DateTimeField(_("abort requested"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+
+    class Meta:
+        db_table = "docqueue_bulk"
+        verbose_name = _("bulk operation")
+        verbose_name_plural = _("bulk operations")
+        indexes = [models.Index("id", condition=models.Q(state="running"), name="docqueue_bulk_running")]
+
+    def __str__(self) -> str:
+        return f"{self.action} #{self.pk}"
+
+
+class FinishedTotal(models.Model):
+    """How many items of a queue one worker has seen end within ten seconds."""
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    worker_id = models.BigIntegerField()
+    completed = models.BigIntegerField(db_default=0)
+    cancelled = models.BigIntegerField(db_default=0)
+    dead = models.BigIntegerField(db_default=0)
+
+    class Meta:
+        db_table = "docqueue_finished_total"
+        constraints = [
+            models.UniqueConstraint("queue", "at", "worker_id", name="docqueue_finished_total_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Depth(models.Model):
+    """The last full count of a queue's items in one status, for queues too deep to be counted each time."""
+
+    id = models.BigAutoField(primary_key=True)
+    queue = models.CharField(max_length=64)
+    status = models.CharField(max_length=16)
+    number = models.BigIntegerField()
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "docqueue_depth"
+        constraints = [models.UniqueConstraint("queue", "status", name="docqueue_depth_once")]
+
+    def __str__(self) -> str:
+        return f"{self.queue}: {self.number} {self.status}"

@@ -1,0 +1,77 @@
+"""Settings that are tables: ROUTES, LIMITS and TEMPLATES, checked and looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+TABLES: dict[str, dict[str, tuple[type, ...]]] = {
+    "ROUTES": {"queue": (str,), "priority": (int,)},
+    "LIMITS": {"rate": (int, float), "burst": (int, float), "failures": (int,), "open_seconds": (int, float)},
+}
+OPEN_SECONDS = 30.0
+
+
+class LimitRule(NamedTuple):
+    """What LIMITS says of a key: `rate` starts a second, `burst` at once; `failures` in a row open its breaker."""
+
+    rate: float | None
+    burst: float | None
+    failures: int | None
+    open_seconds: float
+
+
+def problems(name: str, table: Mapping[Any, Any]) -> list[str]:
+    """What is wrong with one of these settings, one sentence a problem."""
+    found = []
+    for key, said in table.items():
+        where = f"DOCQUEUE[{name!r}][{key!r}]"
+        if not isinstance(key, str) or not key or not isinstance(said, Mapping):
+            found.append(f"{where} must be a dict, under a name.")
+        elif name in TABLES:
+            found += _misfits(where, said, TABLES[name])
+            if name == "LIMITS" and not found:
+                found += _useless(where, said)
+    return found
+
+
+def _misfits(where: str, said: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> list[str]:
+    found = [f"{where} has no {key!r}: only {', '.join(kinds)}." for key in said if key not in kinds]
+    for key, types in kinds.items():
+        value = said.get(key)
+        if value is not None and (not isinstance(value, types) or isinstance(value, bool)):
+            found.append(f"{where}[{key!r}] must be {types[-1].__name__}, not {type(value).__name__}.")
+    return found
+
+
+def _useless(where: str, said: Mapping[str, Any]) -> list[str]:
+    found = []
+    if said.get("rate") is None and said.get("failures") is None:
+        found.append(f"{where} limits nothing: give it a rate, failures, or both.")
+    if said.get("burst") is not None and said["burst"] < 1:
+        found.append(f"{where}['burst'] must be at least 1: nothing could ever start.")
+    found += [f"{where}[{key!r}] must be greater than 0." for key in said if key != "burst" and said[key] <= 0]
+    return found
+
+
+def find(table: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """What the first pattern says that fits `name` (`*` stands for anything); nothing when none does."""
+    if name in table:
+        return table[name]
+    return next((said for pattern, said in table.items() if fnmatchcase(name, pattern)), {})
+
+
+def limit(table: Mapping[str, Mapping[str, Any]], key: str) -> LimitRule | None:
+    """The limit under this key, with what LIMITS leaves out filled in; None when it says nothing of it."""
+    said = find(table, key)
+    if not said:
+        return None
+    rate = said.get("rate")
+    burst = said.get("burst", None if rate is None else max(1.0, float(rate)))
+    return LimitRule(
+        rate=None if rate is None else float(rate),
+        burst=None if burst is None else float(burst),
+        failures=said.get("failures"),
+        open_seconds=float(said.get("open_seconds") or OPEN_SECONDS),
+    )
