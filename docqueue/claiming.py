@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from docqueue import store
+from docqueue.admission import limits
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
 
@@ -121,6 +122,16 @@ def claim(using: str, worker: int, queues: Sequence[str], limit: int, now: datet
     return items
 
 
+def claim_fronts(
+    using: str, worker: int, serve: Sequence[str], limit: int, now: datetime | None = None
+) -> list[ClaimedItem]:
+    """Claim up to `limit` plain items of these queues (empty: all), then of those that wait for a limit."""
+    items = claim(using, worker, [lane.queue for lane in lanes(using, serve) if lane.plain], limit, now)
+    if len(items) < limit and (limited := [q for q in limits.queues(using) if not serve or q in serve]):
+        items += limits.claim(using, worker, limited, limit - len(items), now)[0]
+    return items
+
+
 def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime | None = None) -> ClaimedItem | None:
     """Claim one suspect, an item that may have killed its worker; it must run alone."""
     params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
@@ -141,7 +152,8 @@ def claim_as_caller(
 ) -> list[ClaimedItem]:
     """Claim outside a worker, under a lease row of its own: one suspect alone, else up to `limit` plain items."""
     found = lanes(using, serve)
-    if not found or limit < 1:
+    limited = [queue for queue in limits.queues(using) if not serve or queue in serve]
+    if not (found or limited) or limit < 1:
         return []
     with store.atomic(using):
         own = register_caller(using, lease_seconds, now)
@@ -150,6 +162,8 @@ def claim_as_caller(
         plain = [lane.queue for lane in found if lane.plain]
         random.shuffle(plain)  # so that no queue starves behind another
         items = [alone] if alone else claim(using, own, plain, limit, now)
+        if limited and not alone and len(items) < limit:
+            items += limits.claim(using, own, limited, limit - len(items), now)[0]
         if not items:
             store.run(using, "forget_caller", {"worker_id": own})
     return items

@@ -76,7 +76,7 @@ class Context:
     @property
     def attempt(self) -> int:
         """Number of this attempt, from 1."""
-        return self.item.attempt
+        return max(1, self.item.attempt)  # that of a probe does not count
 
     @property
     def max_attempts(self) -> int:

@@ -42,6 +42,7 @@ class Lines:
         self.gated, self.fair = gated, fair
         self.keys: dict[str, None] = {}  # in the order of the items, so that the heads get their places in it
         self.queues: set[str] = set()
+        self.limits: set[str | None] = set()
         self.moved: list[tuple[int, str, str, str, str | None, str | None]] = []
         self._kinds: dict[int, tuple[Kind, str]] = {}
 
@@ -82,6 +83,7 @@ class Lines:
     def _gated(self, checked: Checked, item_id: int, position: int, own: str) -> str:
         """The line of an item that may have rules: it waits for the first of them."""
         gates, run_after = checked.gates or Gates(), checked.run_after
+        self.limits.add(gates.limit_key)
         if checked.delay_seconds is not None:
             run_after = self.now + timedelta(seconds=checked.delay_seconds)
         later = run_after is not None and run_after > self.now

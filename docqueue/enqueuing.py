@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from docqueue import copying, events, handlers, store, waking
-from docqueue.admission import dependencies, ordering
+from docqueue.admission import dependencies, limits, ordering
 from docqueue.admission import gates as admission_gates
 from docqueue.exceptions import DuplicateKey, InvalidOption, UnknownParent
 from docqueue.rules import Gates
@@ -79,6 +79,7 @@ def _insert_gated(using: str, columns: dict[str, Any], gates: Gates, now: dateti
         if gates.after:
             dependencies.add(using, [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after])
     admission_gates.after_commit(using, [row])
+    limits.after_commit(using, [gates.limit_key], now)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=row[0])
     if not store.in_transaction(using):  # it may have been let through by now
         row = (row[0], *store.run(using, "status", {"item_id": row[0]})[0], *row[3:])
@@ -256,6 +257,7 @@ def _copy(using: str, items: Iterable[tuple[Checked, int, int]], clock: datetime
     store.copy_items(using, copying.GATED_COLUMNS if gated else copying.COLUMNS, lines.chunks(items))
     waking.notify(using, lines.queues)
     admission_gates.after_commit(using, lines.moved)
+    limits.after_commit(using, lines.limits, clock)
     if lines.keys:
         keys = list(lines.keys)
         transaction.on_commit(lambda: ordering.promote(using, keys), using=using, robust=True)

@@ -30,6 +30,8 @@ class EventName(StrEnum):
     WORKER_STOPPING = "worker_stopping"
     WORKER_STOPPED = "worker_stopped"
     WORKER_LOST = "worker_lost"
+    BREAKER_OPENED = "breaker_opened"
+    BREAKER_CLOSED = "breaker_closed"
     CHILD_STARTED = "child_started"
     CHILD_DIED = "child_died"
     ITEM_STALLED = "item_stalled"

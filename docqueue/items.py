@@ -30,10 +30,13 @@ class _ClaimedRow(NamedTuple):
     claimed_epoch: float
     suspect: bool
     position: int
+    limit_key: str | None = None
 
 
 # `decode` would look for white space around it, which PostgreSQL does not write.
 _scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+LIMITED = "\0limited"
+"""Stands for a queue where a worker tells lines apart: what came through a limit does not queue behind others."""
 PAYLOAD = _ClaimedRow._fields.index("payload_text")
 
 
@@ -41,6 +44,11 @@ class ClaimedItem(_ClaimedRow):
     """An item in the hands of its claimer, with the fence (`claim_token`) that every later write carries."""
 
     __slots__ = ()
+
+    @property
+    def line(self) -> str:
+        """Which line of its worker it stands in: its queue's, or that of all that came through a limit."""
+        return self.queue if self.limit_key is None else LIMITED
 
     @property
     def payload(self) -> dict[str, Any]:

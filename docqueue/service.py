@@ -55,8 +55,7 @@ class DocumentQueueService(Producing, Looking):
         """
         if worker is None:
             return claiming.claim_as_caller(self.using, queues or (), limit, lease_seconds, now)
-        lanes = [lane.queue for lane in claiming.lanes(self.using, queues or ()) if lane.plain]
-        return claiming.claim(self.using, worker, lanes, limit, now)
+        return claiming.claim_fronts(self.using, worker, queues or (), limit, now)
 
     def mark_in_progress(
         self, queue_item: HasId | int, *, lease_seconds: float | None = None, now: datetime | None = None

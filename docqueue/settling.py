@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 
 from docqueue import claiming, handlers, history, outcomes, store
-from docqueue.admission import gates
+from docqueue.admission import gates, limits
 from docqueue.conf import get_settings
 from docqueue.items import PAYLOAD, ClaimedItem
 from docqueue.jsontext import json_text
@@ -31,7 +31,9 @@ def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: da
     rows = history.with_partition(using, now, lambda: store.run(using, "complete", params))
     parents = [item_id for item_id, *_, parent in rows if parent]
     gates.after_finish(using, [row[1] for row in rows], [row[2] for row in rows], parents)
-    return {row[0] for row in rows}
+    completed = {row[0] for row in rows}
+    limits.note(using, [(item, limits.COMPLETED) for item, _ in done if item.id in completed], now)
+    return completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +93,10 @@ def step(
     told = json.loads(rows.pop()[PAYLOAD])
     followed, slots, parents = told["followed"] or (), told["slots"] or (), told["parents"] or ()
     gates.after_finish(using, followed, slots, parents)
+    completed = set(ids if told["completed"] == len(ids) else told["ids"] or ())
+    limits.note(using, [(item, limits.COMPLETED) for item, _ in ordered if item.id in completed])
     return Step(
-        completed=set(ids if told["completed"] == len(ids) else told["ids"] or ()),
+        completed=completed,
         claimed=store.claimed(rows),
         returned=told["returned"],
         followed=bool(followed or slots or parents),
@@ -112,10 +116,17 @@ def settle(
         policy = found.policy if found else get_settings().retry_policy
         rows.append(outcomes.row(item, outcome, policy, most))
     statuses = write(using, rows, now)
+    limits.note(using, [(item, _verdict(outcome)) for item, outcome in ended if item.id in statuses], now)
     for (item, _), row in zip(ended, rows, strict=True):
         if statuses.get(item.id) is Status.DEAD:
             tell_dead(using, item.operation, item.id, row["code"], row["message"])
     return statuses
+
+
+def _verdict(outcome: outcomes.Outcome) -> str:
+    """What a circuit breaker makes of it: only what may have failed because of what the item depends on counts."""
+    failed = isinstance(outcome, outcomes.Failed) and outcome.retryable
+    return limits.FAILED if failed else limits.OTHER
 
 
 def write(using: str, rows: Sequence[Mapping[str, Any]], now: datetime | None = None) -> dict[int, Status]:

@@ -35,7 +35,7 @@ MUTANTS = [
     Mutant(
         "enqueue-many-apart",
         "docqueue/enqueuing.py",
-        "    store.copy_items(using, copying.COLUMNS, lines.chunks(items))",
+        "    store.copy_items(using, copying.GATED_COLUMNS if gated else copying.COLUMNS, lines.chunks(items))",
         "    blocks = list(lines.chunks(items))\n\n"
         "    def insert() -> None:\n"
         "        with store.atomic(using):\n"
@@ -153,8 +153,8 @@ MUTANTS = [
     Mutant(
         "complete-unfenced",
         "docqueue/sql/complete.sql",
-        "where i.id = any(%(ids)s::bigint[]) and i.claim_token = d.token",
-        "where i.id = any(%(ids)s::bigint[])",
+        "where i.id = any(array(select id from done)) and i.claim_token = d.token",
+        "where i.id = any(array(select id from done))",
         "tests/docqueue/test_fence.py -k stale_worker",
         "A worker that lost its lease must not complete what another one is at.",
     ),
@@ -300,7 +300,7 @@ MUTANTS = [
     Mutant(
         "complete-stays-live",
         "docqueue/sql/complete.sql",
-        "delete from docqueue_item i using locked l where i.id = l.id returning i.*",
+        "delete from docqueue_item i where i.id = any(array(select id from locked)) returning i.*",
         "select i.* from docqueue_item i join locked l on i.id = l.id",
         "tests/docqueue/test_settle.py -k moves_to_the_history",
         "A completed item that stays live would be reaped, and run again.",
@@ -308,8 +308,8 @@ MUTANTS = [
     Mutant(
         "step-without-history",
         "docqueue/sql/step.sql",
-        "worker_id, claim_no\n    from gone\n)",
-        "worker_id, claim_no\n    from gone where false\n)",
+        "worker_id, claim_no, batch_id, tenant\n    from gone\n)",
+        "worker_id, claim_no, batch_id, tenant\n    from gone where false\n)",
         "tests/docqueue/test_step.py -k completes_and_claims",
         "The same for the statement that workers complete by.",
     ),
@@ -511,8 +511,8 @@ MUTANTS = [
     Mutant(
         "key-not-taken-at-promotion",
         "docqueue/sql/promote_keys.sql",
-        "wait_reason = null, holds_key = true,",
-        "wait_reason = null,",
+        "wait_reason = n.gate, holds_key = true,",
+        "wait_reason = n.gate,",
         "tests/docqueue/test_ordering.py -k whoever_was_promoted",
         "Two items of one key never run at once.",
     ),
@@ -543,8 +543,8 @@ MUTANTS = [
     Mutant(
         "due-item-skips-the-line",
         "docqueue/sql/promote_due.sql",
-        "ordering_key is null or holds_key as ready",
-        "true as ready",
+        "docqueue_gate(ordering_key, holds_key, slot_key",
+        "docqueue_gate(null, holds_key, slot_key",
         "tests/docqueue/test_ordering.py -k joins_the_line_when_due",
         "A delayed item takes its turn like any other.",
     ),

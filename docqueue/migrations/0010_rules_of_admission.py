@@ -333,6 +333,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="queueitem",
             index=models.Index(
+                models.F("queue"),
                 models.F("limit_key"),
                 models.OrderBy(models.F("priority"), descending=True),
                 models.F("id"),
@@ -344,7 +345,7 @@ class Migration(migrations.Migration):
             model_name="queueitem",
             index=models.Index(
                 models.F("queue"),
-                models.OrderBy(models.F("priority"), descending=True),
+                models.F("priority"),
                 models.F("tenant"),
                 models.F("id"),
                 condition=models.Q(("status", "waiting"), ("wait_reason", "fair_share")),

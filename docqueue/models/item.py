@@ -119,8 +119,9 @@ class QueueItem(models.Model):
                 condition=WAITING & Q(wait_reason=WaitReason.CONCURRENCY),
                 name="docqueue_item_slot_line",
             ),
-            # claim_limited.sql
+            # claim_limited.sql, limited_queues.sql, waiting_limits.sql
             models.Index(
+                "queue",
                 "limit_key",
                 F("priority").desc(),
                 "id",
@@ -130,7 +131,7 @@ class QueueItem(models.Model):
             # promote_fair.sql: who waits, and how many each has in the lane
             models.Index(
                 "queue",
-                F("priority").desc(),
+                "priority",
                 "tenant",
                 "id",
                 condition=WAITING & Q(wait_reason=WaitReason.FAIR_SHARE),

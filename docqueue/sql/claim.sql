@@ -25,5 +25,5 @@ with front as materialized (
 select
     id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text,
     metadata::text, priority, ordering_key, attempt, max_attempts, crashes, timeout_seconds,
-    date_part('epoch', enqueued_at), date_part('epoch', claimed_at), suspect, position
+    date_part('epoch', enqueued_at), date_part('epoch', claimed_at), suspect, position, limit_key
 from taken

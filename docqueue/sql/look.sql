@@ -2,7 +2,7 @@
 -- lane: a known lane's first item behind the worker's floor; new: a lane that the worker does not know yet (the first in
 -- each gap between those it knows); returned: queues to which something came back; suspect: queues with so many suspects;
 -- ahead: how many workers with smaller numbers live that serve such a queue; paused: queues;
--- limited, dependencies: whether there are any; workers: how many live, counted to two; drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
+-- limited, dependencies: whether limits, and items that come after others, are or were in use at all; workers: how many live, counted to two; drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
 -- before: while somebody holds a snapshot its index entries stay, and there may be millions.
 with known as materialized (
     select * from unnest(%(queues)s::text[], %(priorities)s::smallint[], %(floors)s::bigint[]) as l (queue, priority, floor)
@@ -59,9 +59,9 @@ select 'ahead', s.queue, null, (
         and (w.queues = '{}' or s.queue = any(w.queues)) and s.queue <> all(w.excluded))
 from suspects s
 union all
-select 'limited', null, null, 1 where exists (select from docqueue_item where status = 'waiting' and wait_reason = 'limited')
+select 'limited', null, null, 1 where exists (select from docqueue_limit)
 union all
-select 'dependencies', null, null, 1 where exists (select from docqueue_dependency where outcome is null)
+select 'dependencies', null, null, 1 where pg_sequence_last_value('docqueue_dependency_id_seq') is not null
 union all
 select 'paused', name, null, null from docqueue_queue where paused_at is not null
 union all

@@ -29,7 +29,7 @@ with decided as materialized (
         error_message = case when d.fatal and not d.stopped
             then 'its worker died ' || d.crashed || ' times while running it alone' else i.error_message end,
         crashes = case when d.stopped then i.crashes else d.crashed end,
-        attempt = i.attempt - 1, returned = true, suspect = true, worker_id = null, claim_token = null
+        attempt = greatest(0, i.attempt - 1), returned = true, suspect = true, worker_id = null, claim_token = null
     from decided d
     where i.id = d.id and not d.cancelled
     returning i.id, i.status, i.operation, i.ordering_key, i.unique_key, i.slot_key

@@ -31,7 +31,7 @@ with asked as materialized (
         returned = l.target = 'pending' and (i.limit_key is null or l.make_suspect),
         holds_key = i.holds_key and l.target <> 'dead',
         slot = case when l.target = 'pending' then i.slot end,
-        attempt = i.attempt - l.attempts_back,
+        attempt = greatest(0, i.attempt - l.attempts_back),
         crashes = i.crashes + l.crashed,
         suspect = i.suspect or l.make_suspect,
         worker_id = null, claim_token = null,

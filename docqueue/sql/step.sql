@@ -60,13 +60,13 @@ with gone as (
         and (select count(*) from told) is not null
         and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
     returning id, claim_no, claim_token, worker_id, queue, operation, document_id, payload, metadata, priority,
-        ordering_key, unique_key, attempt, max_attempts, crashes, timeout_seconds, enqueued_at, claimed_at, suspect, position
+        ordering_key, unique_key, attempt, max_attempts, crashes, timeout_seconds, enqueued_at, claimed_at, suspect, position, limit_key
 ), unlocked as (
     delete from docqueue_key k using taken t where t.unique_key is not null and k.key = t.unique_key and k.item_id = t.id and k.lifetime = 'claimed'
 )
 select id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text, metadata::text, priority,
     ordering_key, attempt, max_attempts, crashes, timeout_seconds, date_part('epoch', enqueued_at),
-    date_part('epoch', claimed_at), suspect, position
+    date_part('epoch', claimed_at), suspect, position, limit_key
 from taken
 union all
 select null, null, null, null, null, null, null, json_build_object(
@@ -76,5 +76,5 @@ select null, null, null, null, null, null, null, json_build_object(
             select from docqueue_item w
             where w.status = 'waiting' and w.wait_reason = 'ordering' and w.ordering_key = gone.ordering_key)),
         'slots', array_agg(distinct slot_key) filter (where slot_key is not null), 'parents', case when %(dependencies)s then array_agg(id) filter (where exists (select from docqueue_dependency d where d.parent_id = gone.id and d.outcome is null)) end
-    )::text, null, null, null, null, null, null, null, null, null, null, null
+    )::text, null, null, null, null, null, null, null, null, null, null, null, null
 from gone

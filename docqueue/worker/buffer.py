@@ -84,4 +84,4 @@ class Buffer:
         return items
 
     def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:
-        return self.lines.setdefault((item.queue, self.apart and handlers.threaded(item.operation)), deque())
+        return self.lines.setdefault((item.line, self.apart and handlers.threaded(item.operation)), deque())

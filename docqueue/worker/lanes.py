@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from docqueue import claiming, settling
+from docqueue.admission import limits
 from docqueue.items import ClaimedItem
 from docqueue.worker.pace import Pace
 
@@ -67,7 +68,7 @@ class Lanes:
         self.draining = False  # whether it is on us to claim nothing else until we have nothing in hand
         self._suspects_since: float | None = None
         self.sole = False  # whether no other worker lives
-        self.limited = False  # whether items wait for a limit
+        self.limited: list[str] = []  # the served queues in which items wait for a limit
         self.dependencies = False  # whether some come after others
         self._returned: set[str] = set()
         self._paused: set[str] = set()
@@ -157,7 +158,8 @@ class Lanes:
         for key in seen.new:
             self.known[key] = Lane()
         self.sole = seen.workers < 2
-        self.limited, self.dependencies = bool(seen.limited), bool(seen.dependencies)
+        waiting = limits.queues(self.using) if seen.limited else ()
+        self.limited, self.dependencies = [q for q in waiting if self.served(q)], bool(seen.dependencies)
         self._returned, self._paused = set(seen.returned), set(seen.paused)
         self._note_suspects(seen, now)
         return bool(seen.new)

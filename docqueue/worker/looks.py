@@ -42,6 +42,8 @@ class Looks:
 
     def _next(self, answer: Answer, *, busy: bool, listening: bool) -> float:
         """How long until the next look: short after the last item, longer and longer while nothing comes."""
+        if answer.again_seconds is not None and not busy:
+            return min(LOOK_SECONDS, answer.again_seconds)
         if answer.open or answer.suspects or busy:
             return LOOK_SECONDS
         most = LOOK_SECONDS if listening else get_settings().POLL_SECONDS

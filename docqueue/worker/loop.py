@@ -210,7 +210,7 @@ class WorkLoop:
             self._eager = True  # there may be more, and this may have been less than is wanted
             self._alone = answer.alone
             self.buffer.append(items)
-            self._held.update(item.queue for item in items)
+            self._held.update(item.line for item in items)
             self.claimed += len(items)
             events.emit(events.EventName.ITEMS_CLAIMED, logging.DEBUG, worker_id=self.worker, count=len(items))
 
@@ -246,7 +246,7 @@ class WorkLoop:
 
     def _end(self, report: Report) -> None:
         self.results.add(report)
-        self._held[report.item.queue] -= 1
+        self._held[report.item.line] -= 1
 
     def _hand_out(self, now: float) -> None:
         if self.stopping:

@@ -14,8 +14,9 @@ from functools import partial
 from django.db import Error as DatabaseError
 
 from docqueue import claiming, outcomes, settling, store
+from docqueue.admission import fair, gates, limits
 from docqueue.conf import get_settings
-from docqueue.items import ClaimedItem
+from docqueue.items import LIMITED, ClaimedItem
 from docqueue.states import Status
 from docqueue.worker.lanes import Lanes
 from docqueue.worker.outage import passing
@@ -24,6 +25,7 @@ from docqueue.worker.protocol import ProgressReport, Report
 # Hold no more unstarted items than will start within this: a multiple of what a talk takes, and little enough that
 # another worker, which has to run each of them alone when this one dies, is through with them soon.
 AHEAD_SECONDS = 0.2
+LIMITED_SECONDS = 0.05  # what is limited is asked for no more often than this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,8 @@ class Answer:
     `cancelled`: items that somebody asked to cancel, and how many seconds ago; `asked`: it tried to claim; `alone`:
     what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
     looked and found nothing; `open`, `suspects`: there may be more to claim; `draining`: it is on us to run the
-    suspects, so nothing else is to be claimed; `sole`: no other worker lives.
+    suspects, so nothing else is to be claimed; `sole`: no other worker lives; `again_seconds`: until a limit may let
+    something start.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -99,6 +102,7 @@ class Answer:
     draining: bool = False
     sole: bool = False
     vain: bool = False
+    again_seconds: float | None = None
     look_seconds: float = 0.0
     recover_seconds: float = 0.0
     error: BaseException | None = None
@@ -153,6 +157,7 @@ class Talk:
             self.lanes.look()
             answer.look_seconds = time.monotonic() - began
             answer.vain = not self.lanes.open() and not self.lanes.suspects
+            answer.again_seconds = LIMITED_SECONDS if self.lanes.limited else None
 
     def _step(self, request: Request, answer: Answer) -> None:
         """Completions go along with the first claim."""
@@ -162,10 +167,22 @@ class Talk:
         if request.appetite is not None and not (self.lanes.draining or answer.alone):
             for queue, wanted in self._portions(request.appetite, answer):
                 answer.asked = True
+                if queue == LIMITED:
+                    self._claim_limited(answer, wanted)
+                    continue
                 self._carefully(done, answer, partial(self._claim, queue=queue, wanted=wanted))
                 done = []
         if done:
             self._carefully(done, answer, self._claim)
+        if answer.claimed and gates.fair():
+            fair.promote_all(self.using)  # what was claimed has made room in the lanes
+
+    def _claim_limited(self, answer: Answer, wanted: int) -> None:
+        items, seconds = limits.claim(self.using, self.worker, self.lanes.limited, wanted)
+        answer.claimed += items
+        if seconds is None:
+            self.lanes.limited.clear()
+        answer.again_seconds = None if seconds is None else max(LIMITED_SECONDS, seconds)
 
     def _claim_suspect(self, answer: Answer) -> None:
         item = claiming.claim_suspect(self.using, self.worker, self.lanes.suspects)
@@ -177,7 +194,7 @@ class Talk:
 
     def _portions(self, appetite: Appetite, answer: Answer) -> Iterator[tuple[str, int]]:
         """From which queues to claim how much, each queue first in its turn, so that none starves."""
-        names = self.lanes.open()
+        names = self.lanes.open() + [LIMITED] * bool(self.lanes.limited)
         first = self._turn % max(1, len(names))
         self._turn += 1
         for queue in names[first:] + names[:first]:

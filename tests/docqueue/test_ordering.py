@@ -261,7 +261,7 @@ def test_whoever_was_promoted_holds_the_key(service):
 def test_a_promoter_that_comes_second_changes_nothing(service):
     """Between its look and its lock another one promoted the head, which ended, and so on with the next."""
     ids = left_in_line(service, "k", 3)
-    params = {"keys": ["k"], "lock_class": Gate(store.LOCK_CLASS)}
+    params = {"keys": ["k"], "lock_class": Gate(store.LOCK_CLASS), "fair": False}
     with stopped_at_gate(lambda: store.run("default", "promote_keys", params)) as second:
         assert promote.run("default") == 1
         service.mark_completed(service.mark_in_progress(ids[0]))

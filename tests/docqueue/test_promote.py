@@ -161,7 +161,7 @@ def test_an_end_whose_event_was_lost_is_made_good_by_the_promoter(service):
     ids = [service.enqueue("k", OPERATION, now=T0).id for _ in range(2)]
     claim = service.mark_in_progress(ids[0], now=T0)
     with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(%s, hashtext('k') & 1023)", [ordering.store.LOCK_CLASS])
+        cursor.execute("select pg_advisory_lock(%s, hashtext('k') & 1023)", [store.LOCK_CLASS])
         in_background(lambda: service.mark_completed(claim, now=T0)).result()
         cursor.execute("select pg_advisory_unlock_all()")
     assert row(ids[1])["status"] == "waiting"

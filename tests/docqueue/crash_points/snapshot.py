@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES = (
+    "item",
+    "history",
+    "key",
+    "attempt",
+    "worker",
+    "audit",
+    "checkpoint",
+    "progress",
+    "queue",
+    "dependency",
+    "limit",
+)
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
             attempt, max_attempts, claim_no, crashes, suspect, returned, holds_key, claim_token is not null,
             worker_id is not null, cancel_requested_at is not null, died_at is not null, next_retry_at is not null,
-            error_code, unique_key, ordering_key
+            error_code, unique_key, ordering_key, slot_key, slot, limit_key, tenant, batch_id
         from docqueue_item order by id""",
     "history": "select id, status, attempt, claim_no, crashes, result from docqueue_history order by id",
     "key": "select item_id, key, lifetime from docqueue_key order by item_id, key",
     "attempt": "select item_id, attempt, claim_no, outcome, code from docqueue_attempt order by item_id, claim_no",
     "checkpoint": "select item_id, name, result from docqueue_checkpoint order by item_id, name",
     "progress": "select item_id, percent, stage from docqueue_progress order by item_id",
+    "dependency": """
+        select child_id, dense_rank() over (order by parent_id), if_failed, outcome, result
+        from docqueue_dependency order by child_id, parent_id""",
+    "limit": "select key, rate, tokens, failures, opened_at, probe_at from docqueue_limit order by key",
     "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
@@ -26,7 +42,7 @@ QUERIES = {
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
 }
-WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit")
+WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit", "dependency")
 
 Snapshot = dict[str, list[tuple[Any, ...]]]
 

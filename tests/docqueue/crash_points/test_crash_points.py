@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,14 @@ from docqueue import claiming, history, store
 from docqueue.maintenance import promote, prune, reap
 from docqueue.service import DocumentQueueService
 from docqueue.worker.forks import start_fork_server
-from tests.docqueue.crash_points import doomed
+from tests.docqueue.crash_points import doomed, scenes
 from tests.docqueue.crash_points.doomed import COMMIT, NAME, Event, Point
 from tests.docqueue.crash_points.scenes import SCENES, Scene
 from tests.docqueue.crash_points.snapshot import Snapshot, clear, snapshot
 from tests.docqueue.helpers import T0, later, rows, until, worker
+
+for path in sorted(Path(__file__).parent.glob("scenes_*.py")):
+    import_module(f"{scenes.__name__.rpartition('.')[0]}.{path.stem}")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KILLED = -9

@@ -196,10 +196,10 @@ class Rules(Ledger):
             item.returned = status == "pending" and item.suspect
 
     def _promote_keys(self, params: dict[str, Any], rows: Any) -> Rule:
-        for item_id, key, _ in rows:
+        for item_id, _, _, _, key, _ in rows:
             self._turn(key, item_id)
         yield
-        for item_id, key, _ in rows:
+        for item_id, _, _, _, key, _ in rows:
             item = self.items[item_id]
             must(item.in_line and not self._holders(key), f"item {item_id} took key {key}, which was not free")
             item.status, item.reason, item.holds, item.returned = "pending", None, True, item.suspect
@@ -277,7 +277,7 @@ class Rules(Ledger):
         yield
         if not rows:
             return
-        _, status, reason, _ = rows[0]
+        _, status, reason, *_ = rows[0]
         must(item.live and item.status in ("dead", "waiting"), f"item {item.id} was requeued while {item.status}")
         if item.status == "dead":
             item.attempt, item.crashes = 0, 0
