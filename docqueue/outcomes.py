@@ -219,7 +219,8 @@ def row(item: ClaimedItem, outcome: Outcome, policy: RetryPolicy, max_crashes: i
         case Failed():
             final = not outcome.retryable or item.attempt >= item.max_attempts
             after = outcome.retry_after
-            delay = _delay_seconds(policy, max(1, item.attempt)) if after is None else min(max(0.0, after), CENTURY_SECONDS)
+            number = max(1, item.attempt)  # that of a probe does not count
+            delay = _delay_seconds(policy, number) if after is None else min(max(0.0, after), CENTURY_SECONDS)
             return fields | _said(outcome, outcome.outcome) | _next(final, delay)
         case Dead():
             return fields | _said(outcome, "dead") | _next(True, 0)

@@ -348,7 +348,7 @@ MUTANTS = [
     Mutant(
         "release-charges",
         "docqueue/sql/settle.sql",
-        "attempt = i.attempt - l.attempts_back",
+        "attempt = greatest(0, i.attempt - l.attempts_back)",
         "attempt = i.attempt",
         "tests/docqueue/test_settle.py -k released_item",
         "What is handed back unrun costs no attempt.",
@@ -665,7 +665,7 @@ MUTANTS = [
     Mutant(
         "reap-spends-an-attempt",
         "docqueue/sql/reap.sql",
-        "attempt = i.attempt - 1, returned = true",
+        "attempt = greatest(0, i.attempt - 1), returned = true",
         "returned = true",
         "tests/docqueue/test_reap.py -k first_loss",
         "A worker that dies costs its items no attempt.",

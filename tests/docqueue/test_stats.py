@@ -37,7 +37,7 @@ def test_each_state_is_counted_once_per_queue_and_in_total(service):
         "in_progress": 1,
         "completed": 1,
         "failed": 1,
-        "waiting": 10,
+        "waiting": 9,
         "retrying": 1,
         "cancelled": 1,
     }
