@@ -14,6 +14,7 @@ from bench import (
     enqueue,
     fairness,
     history,
+    keys,
     machine,
     memory,
     pickup,
@@ -37,6 +38,7 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "w6": snapshot.measure,
     "w7": memory.measure,
     "w8": fairness.measure,
+    "w9": keys.measure,
     "soak": soak.measure,
     "upload": upload.measure,
 }
@@ -44,7 +46,7 @@ APART = ("soak", "upload")  # long, or of another kind: only when named; the tab
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute
-ALONE = {"w5", "w7", "w8", *APART}  # docqueue's own
+ALONE = {"w5", "w7", "w8", "w9", *APART}  # docqueue's own
 
 
 def arguments() -> argparse.Namespace:
@@ -52,7 +54,7 @@ def arguments() -> argparse.Namespace:
     names = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: w1 to w8"
+        "workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: w1 to w9"
     )
     parser.add_argument("--quick", action="store_true", help="docqueue and the floor only, one round, smaller counts")
     parser.add_argument("--peers", help=f"separated by commas, of {', '.join(names)}")

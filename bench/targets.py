@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
+from bench.keys import HOT
 from bench.peers import BY_NAME, VARIANTS
 from bench.pickup import POLLING
 from bench.results import Results
@@ -173,6 +174,7 @@ TARGETS = (
         at_least=0.9,
         measure=_ratio(_value("w5", RETENTION, "rate"), _value("w5", OWN, "aged_rate")),
     ),
+    Target(text="one hot ordering key", workload="w9", at_least=500, unit="/s", measure=_value("w9", HOT, "rate")),
     Target(text="held snapshot: last ÷ first fifth", workload="w6", at_least=0.9, measure=_value("w6", OWN, "ratio")),
     Target(
         text="held snapshot: claim p99, last ÷ first fifth",

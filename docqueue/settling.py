@@ -88,6 +88,7 @@ def step(
         "tags": list(starts.tags),
         "limit": limit,
         "dependencies": dependencies,
+        "fair": gates.fair(),
     }
     rows = history.with_partition(using, None, lambda: store.run(using, "step", params))
     told = json.loads(rows.pop()[PAYLOAD])

@@ -35,13 +35,16 @@ def enqueue_one(count: int, pause: float = 0.0) -> dict[str, Any]:
 
 
 def sender(kind: str) -> Callable[[range], Any]:
-    """The bulk call for items that are `plain`, `keyed` (a document each), `completing` or `slow`."""
-    from docqueue.service import DocumentQueueService, NewItem
+    """The bulk call for items that are `plain`, `keyed` (a document each), `completing`, `slow`, `hot` or `slots`."""
+    from docqueue.service import DocumentQueueService, NewItem, Rules
 
     service = DocumentQueueService()
+    three = Rules(concurrency_key="slots", concurrency_limit=3)
     make = {
         "plain": lambda n: NewItem(operation="bench.noop", payload=driving.payload(n)),
         "keyed": lambda n: NewItem(document_id=n, operation="bench.noop", payload=driving.payload(n)),
+        "hot": lambda n: NewItem(document_id="hot", operation="bench.noop", payload=driving.payload(n)),
+        "slots": lambda n: NewItem(operation="bench.noop", payload=driving.payload(n), rules=three),
         "completing": lambda n: NewItem(operation="bench.complete", payload=driving.payload(n)),
         "slow": lambda n: NewItem(operation="bench.sleep", payload={"n": n, "seconds": SLOW_SECONDS}),
     }[kind]

@@ -111,9 +111,11 @@ class Lanes:
         """Take in what a claim gave; `returned` of the items came back from elsewhere and say nothing of the lanes."""
         if not returned:
             for item in items:  # in order: the last of each priority counts
+                if not item.position:
+                    continue  # it came from its key's line
                 lane = self.known[queue, item.priority]
                 lane.hint = max(lane.hint, item.position)
-        gave = {item.priority for item in items} if len(items) == wanted else set()
+        gave = {item.priority for item in items if item.position} if len(items) == wanted else set()
         for (q, priority), lane in self.known.items():
             if q == queue:
                 lane.full = priority in gave

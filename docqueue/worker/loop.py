@@ -109,7 +109,8 @@ class WorkLoop:
         idle = not self.buffer and not self.pool.held()
         ended = self.results.take() if self.results.waiting and (idle or not self.results.due_in(now)) else []
         look = self.looks.look.due(now)
-        appetite = self._appetite(now) if self._hungry(look=look, idle=idle, now=now) else None
+        follows = any(report.item.ordering_key is not None for report in ended)
+        appetite = self._appetite(now) if self._hungry(look=look or follows, idle=idle, now=now) else None
         if not (ended or look or appetite or self._said):
             return None
         known = self._known() if self.looks.recover.due(now) else None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from django.db import Error as DatabaseError
 
@@ -173,9 +174,17 @@ class Talk:
                 self._carefully(done, answer, partial(self._claim, queue=queue, wanted=wanted))
                 done = []
         if done:
-            self._carefully(done, answer, self._claim)
+            self._carefully(done, answer, partial(self._claim, **self._followers(done, request.appetite)))
         if answer.claimed and gates.fair():
             fair.promote_all(self.using)  # what was claimed has made room in the lanes
+
+    def _followers(self, done: Sequence[Report], appetite: Appetite | None) -> dict[str, Any]:
+        """Where nothing else is to be claimed: the queue in which one may follow on one that is completed here."""
+        if appetite is not None and not (self.lanes.draining or appetite.limit == 0):
+            for report in done:
+                if report.item.ordering_key is not None and self.lanes.served(report.item.queue):
+                    return {"queue": report.item.queue, "wanted": 1}
+        return {}
 
     def _claim_limited(self, answer: Answer, wanted: int) -> None:
         items, seconds = limits.claim(self.using, self.worker, self.lanes.limited, wanted)

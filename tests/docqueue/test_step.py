@@ -7,7 +7,7 @@ import pytest
 from docqueue import settling, store
 from docqueue.models import HistoryItem, QueueItem
 from docqueue.service import DocumentQueueService, NewItem
-from tests.docqueue.helpers import OPERATION, past, worker
+from tests.docqueue.helpers import OPERATION, past, row, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = settling.Starts(priorities=[0], hints=[0], fronts=[None], tags=[0])
@@ -41,14 +41,42 @@ def test_a_claim_that_is_not_the_newest_completes_nothing(service: DocumentQueue
     assert HistoryItem.objects.count() == 3
 
 
-def test_followers_of_a_completed_item_are_let_go(service: DocumentQueueService):
-    first, second = (service.enqueue("d", OPERATION).id for _ in range(2))
+def test_the_follower_of_a_completed_item_is_claimed_along_with_it(service: DocumentQueueService):
+    """Where its lane has nothing else: it takes the key that is let go, in the same statement."""
+    first, second, third = (service.enqueue("d", OPERATION).id for _ in range(3))
     me = worker(None)
     claimed = step(me).claimed
     assert [i.id for i in claimed] == [first]
-    assert step(me, [(claimed[0], None)]).followed
+    found = step(me, [(claimed[0], None)])
+    assert [(i.id, i.attempt, i.claim_no) for i in found.claimed] == [(second, 1, 1)]
+    assert not found.followed
+    assert (row(second)["status"], row(second)["holds_key"], row(second)["wait_reason"]) == ("in_progress", True, None)
+    assert row(third)["status"] == "waiting"
+    assert service.release(found.claimed[0]) == "pending"
     assert [i.id for i in step(me).claimed] == [second]
-    assert not step(me).followed
+
+
+def test_a_follower_does_not_overtake_its_lane_nor_go_where_it_is_not_served(service: DocumentQueueService):
+    """Then it is let go as ever: to the end of its own lane."""
+    first, second = (service.enqueue("d", OPERATION).id for _ in range(2))
+    other, elsewhere = (service.enqueue(d, OPERATION, queue=q).id for d, q in (("e", "default"), ("e", "other")))
+    me = worker(None)
+    claimed = step(me, limit=1).claimed
+    found = step(me, [(claimed[0], None)], limit=1)
+    assert ([i.id for i in found.claimed], found.followed) == ([other], True)
+    assert row(second)["status"] == "pending"
+    found = step(me, [(found.claimed[0], None)], limit=5)
+    assert ([i.id for i in found.claimed], found.followed) == ([second], True)
+    assert (row(elsewhere)["status"], row(first)) == ("pending", None)
+
+
+def test_a_follower_with_more_rules_meets_them(service: DocumentQueueService):
+    first = service.enqueue("d", OPERATION).id
+    second = service.enqueue("d", OPERATION, concurrency_key="k").id
+    me = worker(None)
+    found = step(me, [(step(me).claimed[0], None)])
+    assert (found.claimed, found.followed) == ([], True)
+    assert (row(second)["status"], row(second)["slot"], row(first)) == ("pending", 1, None)
 
 
 def test_the_unique_key_of_a_completed_item_is_free_again(service: DocumentQueueService):

@@ -126,6 +126,12 @@ class Rules(Ledger):
             claiming.close()
             raise
         next(completing, None)
+        for claim in (ClaimedItem._make(row) for row in claims):
+            item = self.items[claim.id]
+            if item.in_line:  # it was next in line of a key that was let go here
+                self._turn(item.key, item.id)
+                item.status, item.reason, item.holds = "pending", None, True
+                self.facts["claimed from its key's line"] += 1
         next(claiming, None)
 
     def _complete(self, params: dict[str, Any], rows: Any) -> Rule:

@@ -37,7 +37,7 @@ def step_params(me: int, starts: settling.Starts, limit: int) -> dict[str, Any]:
         "queue": "default",
         "now": None,
     }
-    return params | vars(starts) | {"limit": limit, "dependencies": False}
+    return params | vars(starts) | {"limit": limit, "dependencies": False, "fair": False}
 
 
 def explained(cursor: Any, name: str, params: dict[str, Any]) -> dict[str, Any]:

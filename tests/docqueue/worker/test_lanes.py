@@ -197,7 +197,14 @@ def test_a_held_snapshot_slows_neither_claims_nor_looks(service: DocumentQueueSe
         settle(lanes)
         service.enqueue_many(NewItemFactory.build_batch(100))
         claim_it = {"ids": "{}", "tokens": "{}", "results": None, "worker_id": me, "token": 1, "queue": "default"}
-        claim_it |= {"priorities": [0], "fronts": [None], "tags": [0], "limit": 10, "dependencies": False}
+        claim_it |= {
+            "priorities": [0],
+            "fronts": [None],
+            "tags": [0],
+            "limit": 10,
+            "dependencies": False,
+            "fair": False,
+        }
         look = {"queues": ["default"], "priorities": [0], "worker_id": me}
         near, far = (blocks(cursor, "look", **look, floors=[floor]) for floor in (lane.floor, 0))
         assert near * 3 < far, "without the floor it walks over all that was ever claimed"
