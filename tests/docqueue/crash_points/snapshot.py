@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES = (
+    "item",
+    "history",
+    "key",
+    "attempt",
+    "worker",
+    "audit",
+    "checkpoint",
+    "progress",
+    "queue",
+    "schedule_tick",
+    "schedule",
+)
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -17,16 +29,22 @@ QUERIES = {
     "attempt": "select item_id, attempt, claim_no, outcome, code from docqueue_attempt order by item_id, claim_no",
     "checkpoint": "select item_id, name, result from docqueue_checkpoint order by item_id, name",
     "progress": "select item_id, percent, stage from docqueue_progress order by item_id",
-    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
+    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action, actor",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
         from docqueue_worker w order by id""",
+    "tick": """
+        select t.item_id, s.name, t.tick_at
+        from docqueue_schedule_tick t join docqueue_schedule s on s.id = t.schedule_id order by t.item_id""",
+    "schedule": """
+        select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
+        from docqueue_schedule order by name""",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
 }
-WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit")
+WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit", "tick")
 
 Snapshot = dict[str, list[tuple[Any, ...]]]
 
