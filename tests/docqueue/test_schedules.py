@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from docqueue import events, handlers, schedules, scheduling, store
+from docqueue.chaos.proxy import Proxy
 from docqueue.exceptions import (
     ConfigurationError,
     InvalidOption,
@@ -24,7 +31,7 @@ from docqueue.models import AuditEntry, QueueItem, Schedule, ScheduleTick
 from docqueue.schedules import every
 from docqueue.service import DocumentQueueService
 from docqueue.worker.once import process_document_queue
-from tests.docqueue.helpers import OPERATION, T0, in_threads, later, rows, somebody_else
+from tests.docqueue.helpers import OPERATION, T0, in_threads, later, rows, somebody_else, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -453,3 +460,61 @@ def test_no_session_state_is_left_for_the_next_client_of_a_pooler(service: Docum
     assert run(later(60)) == 1
     assert rows(asked) == before
     assert before[0]["locks"] == 0
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def pooled() -> Iterator[None]:
+    """Connections lead through PgBouncer in transaction mode, with two server connections for all."""
+    program, where = shutil.which("pgbouncer"), connection.get_connection_params()
+    if program is None:
+        pytest.skip("PgBouncer is not installed")
+    proxy = Proxy(where)  # the account that PgBouncer runs as may not reach the server's socket
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        config = Path(folder, "pgbouncer.ini")
+        who = {name: where[name] for name in ("dbname", "user", "password") if where.get(name)}
+        to = " ".join(f"{k}={v}" for k, v in {"host": "127.0.0.1", "port": proxy.port, **who}.items())
+        config.write_text(
+            f"[databases]\n{where['dbname']} = {to}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            "unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n"
+            "ignore_startup_parameters = extra_float_digits,options\n"
+        )
+        config.chmod(0o644)
+        Path(folder).chmod(0o755)
+        command = [program, *(["-u", "nobody"] if os.getuid() == 0 else []), str(config)]
+        bouncer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ours = connection.settings_dict
+        before = {name: ours.get(name) for name in ("HOST", "PORT")}
+        try:
+            until(lambda: answers(port))
+            connection.close()
+            ours.update(HOST="127.0.0.1", PORT=port)
+            yield
+        finally:
+            connection.close()
+            ours.update(before)
+            bouncer.terminate()
+            bouncer.wait(10)
+            proxy.cut()
+
+
+def test_five_schedulers_behind_a_pooler_fire_each_tick_once(service: DocumentQueueService, pooled: None) -> None:
+    for name in ("a", "b"):
+        service.add_schedule(name, OPERATION, cron="*/5 * * * *", missed="all", now=T0)
+
+    def work(_: int) -> bool:
+        rounds = schedule.Rounds()
+        for n in range(1, 13):
+            rounds.run("default", later(minutes=5 * n))
+        return store.direct("default")
+
+    assert in_threads(5, work) == [False] * 5, "they did go through the pooler"
+    for name in ("a", "b"):
+        assert sorted(fired(name)) == [later(minutes=5 * n) for n in range(1, 13)]
