@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -216,7 +216,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     def times(self, one: Schedule) -> Display:
         if one.interval_seconds is not None:
             return gettext("every %(time)s") % {"time": stats.in_words(one.interval_seconds)}
-        return columns.text(one.cron)
+        return format_html('<span class="docqueue-text docqueue-when">{}</span>', one.cron)
 
     @admin.display(description=_("next tick"))
     def next_tick(self, one: Schedule) -> Display:
