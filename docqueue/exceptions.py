@@ -134,6 +134,20 @@ class IllegalTransition(DocqueueError):
     hint = "Look at the item's present state; somebody else may have acted on it first."
 
 
+class InvalidSchedule(DocqueueError):
+    """A schedule can not be as it is asked for."""
+
+    code = "invalid_schedule"
+    hint = "Nothing was changed. Correct what the message names."
+
+
+class ScheduleNotFound(DocqueueError):
+    """No schedule has this name."""
+
+    code = "schedule_not_found"
+    status = 404
+
+
 class ConfigurationError(DocqueueError):
     """The DOCQUEUE setting is wrong."""
 

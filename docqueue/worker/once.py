@@ -10,7 +10,7 @@ from docqueue import claiming, history, store
 from docqueue.conf import get_settings
 from docqueue.duties import registered
 from docqueue.exceptions import ConfigurationError, InvalidOption
-from docqueue.maintenance import perform, promote, reap
+from docqueue.maintenance import perform, promote, reap, schedule
 from docqueue.models import Worker
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
@@ -59,6 +59,7 @@ def process_document_queue(
     deadline = started + (settings.PROCESS_SECONDS if seconds is None else seconds)
     history.ensure(alias, weeks=2)
     reap.run(alias)
+    schedule.Rounds().run(alias)
     promote.run(alias)
     for duty in registered():
         perform(duty, alias)

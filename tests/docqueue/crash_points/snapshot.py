@@ -16,6 +16,8 @@ TABLES = (
     "queue",
     "dependency",
     "limit",
+    "schedule_tick",
+    "schedule",
 )
 QUERIES = {
     "item": """
@@ -33,16 +35,22 @@ QUERIES = {
         select child_id, dense_rank() over (order by parent_id), if_failed, outcome, result
         from docqueue_dependency order by child_id, parent_id""",
     "limit": "select key, rate, tokens, failures, opened_at, probe_at from docqueue_limit order by key",
-    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
+    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action, actor",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
         from docqueue_worker w order by id""",
+    "tick": """
+        select t.item_id, s.name, t.tick_at
+        from docqueue_schedule_tick t join docqueue_schedule s on s.id = t.schedule_id order by t.item_id""",
+    "schedule": """
+        select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
+        from docqueue_schedule order by name""",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
 }
-WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit", "dependency")
+WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit", "dependency", "tick")
 
 Snapshot = dict[str, list[tuple[Any, ...]]]
 
