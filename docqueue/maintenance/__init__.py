@@ -12,7 +12,7 @@ from django.db import Error as DatabaseError
 
 from docqueue import events, store
 from docqueue.duties import Duty, registered
-from docqueue.maintenance import due, partitions, promote, prune, reap
+from docqueue.maintenance import bulk, due, partitions, promote, prune, reap
 
 REAP = "reap"
 STEADY = tuple(
@@ -28,6 +28,8 @@ def all_duties() -> tuple[Duty, ...]:
         # What it costs is bounded by what it finds, and those that it finds are waiting.
         Duty(name="due", run=due.Rounds().run, every_seconds=due.EVERY_SECONDS, paced=False),
         *STEADY,
+        # It ends its round by itself, and somebody waits for it.
+        Duty(name="bulk", run=bulk.run, every_seconds=bulk.EVERY_SECONDS, paced=False),
         *registered(),
     )
 

@@ -10,7 +10,7 @@ from docqueue import claiming, history, store
 from docqueue.conf import get_settings
 from docqueue.duties import registered
 from docqueue.exceptions import ConfigurationError, InvalidOption
-from docqueue.maintenance import perform, promote, reap
+from docqueue.maintenance import bulk, perform, promote, reap
 from docqueue.models import Worker
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
@@ -60,6 +60,7 @@ def process_document_queue(
     history.ensure(alias, weeks=2)
     reap.run(alias)
     promote.run(alias)
+    bulk.run(alias)
     for duty in registered():
         perform(duty, alias)
     # With nothing to do no process is started: a cron call each minute costs a few reads.
