@@ -47,6 +47,16 @@ KINDS = {
 }
 
 
+PERMISSIONS = {
+    "requeue": "docqueue.requeue_item",
+    "cancel": "docqueue.cancel_item",
+    "discard": "docqueue.cancel_item",
+    "purge": "docqueue.delete_historyitem",
+    "priority": "docqueue.change_queueitem",
+}
+"""What users of the admin and the API need for each action, to start it and to abort it."""
+
+
 class BulkOperations:
     """Verbs about many items at once."""
 
@@ -97,13 +107,13 @@ class BulkOperations:
             audit(self.using, f"bulk_{action}", bulk_id, found, total, said["actor"], said["reason"], now)
         return self.bulk_status(bulk_id)
 
-    def bulk_abort(self, bulk_id: int, *, by: str = "", now: datetime | None = None) -> BulkOperation:
+    def bulk_abort(self, bulk_id: int, *, by: str = "", reason: str = "", now: datetime | None = None) -> BulkOperation:
         """End a bulk operation after the slice that is under way; what it has done stays done.
 
         Raises `BulkNotFound`, or `IllegalTransition` when it has ended.
         """
         with store.atomic(self.using):
-            rows = finish(self.using, bulk_id, BulkOperation.State.ABORTED, by=outcomes.clean(by)[:255], now=now)
+            rows = finish(self.using, bulk_id, BulkOperation.State.ABORTED, by=by, why=reason, now=now)
         found = self.bulk_status(bulk_id)
         if not rows:
             raise IllegalTransition(f"Bulk operation {bulk_id} is {found.state} already.")
@@ -157,13 +167,17 @@ def parameters(action: str, found: Mapping[str, Any], priority: int | None) -> d
 
 
 def finish(
-    using: str, bulk_id: int, state: str, *, by: str | None = None, now: datetime | None = None
+    using: str, bulk_id: int, state: str, *, by: str | None = None, why: str = "", now: datetime | None = None
 ) -> list[store.Row]:
-    """End an operation that runs, audited with what it has done. No row: it has ended already."""
+    """End an operation that runs, audited with what it has done. No row: it has ended already.
+
+    `by` and `why`: by whom and why; as its start, where nothing is said.
+    """
     rows = store.run(using, "bulk_finish", {"id": bulk_id, "state": state, "now": now})
     for action, found, actor, reason, done in rows:
-        who = actor if by is None else by
-        audit(using, f"bulk_{action}_{state}", bulk_id, json.loads(found), done, who, reason, now)
+        who = actor if by is None else outcomes.clean(by)[:255]
+        said = outcomes.clean(why)[:1000] or reason
+        audit(using, f"bulk_{action}_{state}", bulk_id, json.loads(found), done, who, said, now)
     return rows
 
 

@@ -264,7 +264,7 @@ def test_aborting_ends_it_between_two_slices_and_keeps_what_was_done(service: Do
     asked = service.bulk("requeue", status="dead", by="ada", reason="why", now=ASKED)
     bulk.one_slice("default", asked.id, 2, WHILE)
 
-    ended = service.bulk_abort(asked.id, by="bob", now=WHILE)
+    ended = service.bulk_abort(asked.id, by="bob", reason="oh no", now=WHILE)
 
     assert (ended.state, ended.done, ended.percent, ended.abort_requested_at) == ("aborted", 2, 33, WHILE)
     assert go_on(service) == 0
@@ -273,7 +273,7 @@ def test_aborting_ends_it_between_two_slices_and_keeps_what_was_done(service: Do
         service.bulk_abort(asked.id)
     assert [(e.action, e.actor, e.count, e.reason) for e in AuditEntry.objects.order_by("id")] == [
         ("bulk_requeue", "ada", 6, "why"),
-        ("bulk_requeue_aborted", "bob", 2, "why"),
+        ("bulk_requeue_aborted", "bob", 2, "oh no"),
     ]
 
 
