@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "bulk")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -17,7 +17,12 @@ QUERIES = {
     "attempt": "select item_id, attempt, claim_no, outcome, code from docqueue_attempt order by item_id, claim_no",
     "checkpoint": "select item_id, name, result from docqueue_checkpoint order by item_id, name",
     "progress": "select item_id, percent, stage from docqueue_progress order by item_id",
-    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
+    "audit": "select item_id, action, actor, reason, count from docqueue_audit order by item_id, action",
+    "queue": "select name, paused_at, paused_reason from docqueue_queue order by name",
+    "bulk": """
+        select action, filter, state, total, done, skipped, finished_at is not null,
+            (select count(*) from docqueue_item i where i.id <= b.reached_id)
+        from docqueue_bulk b order by id""",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
