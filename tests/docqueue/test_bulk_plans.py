@@ -16,8 +16,8 @@ from tests.docqueue.test_plans import EXPLAIN, Plan, read
 
 COUNT = 200_000
 LOAD = """
-insert into docqueue_item (queue, priority, position, status, operation, payload, metadata, max_attempts, timeout_seconds,
-    died_at)
+insert into docqueue_item (queue, priority, position, status, operation, payload, metadata, max_attempts,
+    timeout_seconds, died_at)
 select 'q' || n %% 100, 0, n, case when n %% 2 = 0 then 'dead' else 'pending' end, 'test.noop', '{}', '{}', 5, 300,
     case when n %% 2 = 0 then %(at)s::timestamptz end
 from generate_series(1, %(count)s) n
@@ -100,3 +100,19 @@ def test_a_slice_changes_its_items_by_their_keys(crowd: int, name: str, statuses
         big = node["Node Type"] == "Seq Scan" and str(node.get("Relation Name")).startswith("docqueue_")
         assert not (big and node["Actual Rows"] * node["Actual Loops"] > SLICE), node
     assert seen.blocks <= 60 * SLICE
+
+
+@pytest.mark.django_db
+def test_keys_are_promoted_one_by_one_also_where_the_statistics_know_of_no_holder(crowd: int) -> None:
+    """As right after a bulk requeue of items with ordering keys: thousands hold one that did a second ago."""
+    sql = """
+        insert into docqueue_item (queue, priority, position, status, wait_reason, operation, ordering_key, holds_key, payload,
+            metadata, max_attempts, timeout_seconds)
+        select 'q', 0, n, case when n <= 5000 then 'pending' else 'waiting' end, case when n > 5000 then 'ordering' end,
+            'test.noop', 'key' || n, n <= 5000, '{}', '{}', 5, 300
+        from generate_series(1, 6000) n"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    keys = [f"key{n}" for n in range(5001, 6001)]
+    seen = plan("promote_keys", keys=keys, lock_class=store.LOCK_CLASS, fair=False)
+    assert max(n["Actual Rows"] * n["Actual Loops"] for n in seen.nodes) <= 10 * SLICE
