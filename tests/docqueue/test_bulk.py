@@ -10,6 +10,7 @@ from django.db import connection
 
 from docqueue import bulk as bulk_module
 from docqueue import store
+from docqueue.bulk import KINDS
 from docqueue.conf import overridden
 from docqueue.exceptions import BulkNotFound, IllegalTransition, InvalidBulk, InvalidKey
 from docqueue.maintenance import all_duties, bulk
@@ -18,6 +19,7 @@ from docqueue.service import DocumentQueueService, NewItem
 from docqueue.states import Status, WaitReason
 from tests.docqueue.helpers import (
     OPERATION,
+    STATES,
     T0,
     in_state,
     in_threads,
@@ -180,6 +182,19 @@ def test_what_came_back_keeps_its_place_at_the_front(service: DocumentQueueServi
     service.bulk("priority", priority=7, everything=True, now=ASKED)
     go_on(service)
     assert row(back) == {**before, "priority": 7}
+
+
+@pytest.mark.parametrize("action", KINDS)
+@pytest.mark.parametrize(("status", "reason"), STATES, ids=[f"{s}-{r}" if r else str(s) for s, r in STATES])
+def test_every_action_changes_the_states_that_it_is_about_and_no_other(
+    service: DocumentQueueService, action: str, status: Status, reason: WaitReason | None
+) -> None:
+    item, _ = in_state(service, status, reason)
+    before = (row(item), past(item))
+    more = {"priority": 9} if action == "priority" else {}
+    service.bulk(action, everything=True, now=ASKED, **more)
+    go_on(service)
+    assert ((row(item), past(item)) != before) == (status in KINDS[action].usual)
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,8 @@ def test_a_slice_changes_its_items_by_their_keys(crowd: int, name: str, statuses
 def test_keys_are_promoted_one_by_one_also_where_the_statistics_know_of_no_holder(crowd: int) -> None:
     """As right after a bulk requeue of items with ordering keys: thousands hold one that did a second ago."""
     sql = """
-        insert into docqueue_item (queue, priority, position, status, wait_reason, operation, ordering_key, holds_key, payload,
-            metadata, max_attempts, timeout_seconds)
+        insert into docqueue_item (queue, priority, position, status, wait_reason, operation, ordering_key, holds_key,
+            payload, metadata, max_attempts, timeout_seconds)
         select 'q', 0, n, case when n <= 5000 then 'pending' else 'waiting' end, case when n > 5000 then 'ordering' end,
             'test.noop', 'key' || n, n <= 5000, '{}', '{}', 5, 300
         from generate_series(1, 6000) n"""

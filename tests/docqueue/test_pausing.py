@@ -31,6 +31,12 @@ def test_nothing_of_a_paused_queue_is_claimed_and_the_others_are(service: Docume
     assert {c.id for c in service.claim(10, worker=worker(T0), now=T0)} == {back, stopped}
 
 
+def test_an_item_that_is_named_is_taken_all_the_same(service: DocumentQueueService) -> None:
+    item = service.enqueue(None, OPERATION, now=T0)
+    service.pause_queue("default")
+    assert service.mark_in_progress(item, now=T0).id == item.id
+
+
 def test_a_suspect_of_a_paused_queue_is_not_claimed_either(service: DocumentQueueService) -> None:
     service.enqueue(None, OPERATION, queue="stopped", now=T0)
     service.claim(1, worker=worker(T0), now=T0)

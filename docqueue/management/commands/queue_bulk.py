@@ -53,12 +53,15 @@ class Command(BaseCommand):
             found = self._act(service, options)
         except DocqueueError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
-        self.stdout.write(said(found))
+        text = said(found)
+        self.stdout.write(text)
         while options["wait"] and found.state == BulkOperation.State.RUNNING:
             if not bulk.run(service.using):
                 time.sleep(LOOK_SECONDS)
             found = service.bulk_status(found.pk)
-            self.stdout.write(said(found))
+            if (now := said(found)) != text:
+                text = now
+                self.stdout.write(text)
 
     def _act(self, service: DocumentQueueService, options: dict[str, Any]) -> BulkOperation:
         by = options["by"] or getpass.getuser()
