@@ -83,6 +83,20 @@ class UnknownParent(InvalidItem):
     hint = "Nothing was enqueued. Give the id of an item that exists, or one that stands before it in the same call."
 
 
+class InvalidBulk(DocqueueError):
+    """A bulk operation can not be done as it was asked for."""
+
+    code = "invalid_bulk"
+    hint = "Nothing was started. Correct the action or the filter that the message names and ask again."
+
+
+class BulkNotFound(DocqueueError):
+    """No bulk operation has this id."""
+
+    code = "bulk_not_found"
+    status = 404
+
+
 class DuplicateKey(DocqueueError):
     """An item has this unique key already, and the caller asked to be refused then. `item_id` says which."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from docqueue import claiming, history, outcomes, settling, store, validation
 from docqueue.admission import gates
+from docqueue.bulk import BulkOperations
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
@@ -15,6 +16,7 @@ from docqueue.items import ClaimedItem
 from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
 from docqueue.models import QueueItem
+from docqueue.pausing import Pausing
 from docqueue.producing import Producing
 from docqueue.rules import Rules
 from docqueue.scheduling import Scheduling
@@ -24,7 +26,7 @@ from docqueue.validation import NewItem
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Producing, Looking, Scheduling):
+class DocumentQueueService(Producing, Looking, Scheduling, BulkOperations, Pausing):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

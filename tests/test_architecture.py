@@ -20,6 +20,8 @@ BANDS = [
     # what the service is made of
     {
         "service",
+        "bulk",
+        "pausing",
         "admission",
         "claiming",
         "context",

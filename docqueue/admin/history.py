@@ -25,6 +25,7 @@ class HistoryItemAdmin(ItemAdmin):
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter)
+    bulk_actions = ("purge",)
     running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
     times: tuple[str, ...] = ("enqueued", "starts_after", "claimed", "finished", "took")
     failure = ("error_code",)

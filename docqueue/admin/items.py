@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers
 from docqueue.admin import actions, columns, filters
-from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
 from docqueue.models import Attempt, AuditEntry, Checkpoint, DeadItem, HistoryItem, Progress, QueueItem
@@ -29,7 +29,7 @@ SHOWN = 50  # attempts, steps and audit entries on an item's page
 STEP_SHOWN = 300  # characters of a step's result
 
 
-class ItemAdmin(ItemColumns, ReadOnlyAdmin):
+class ItemAdmin(ItemColumns, BulkStarting):
     """What live, dead and finished items have in common."""
 
     list_display: tuple[str, ...] = ("id_", "what", "document", "state", "why", "tries", "age")
@@ -182,6 +182,7 @@ class QueueItemAdmin(ActingAdmin):
     heading = _("Live items")
     list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter)
     actions = ("requeue", "cancel")
+    bulk_actions = ("requeue", "cancel", "priority")
 
     @admin.action(description=_("Requeue, or run now what waits for its time"), permissions=["requeue_item"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[QueueItem]) -> HttpResponse | None:
@@ -201,6 +202,8 @@ class DeadItemAdmin(ActingAdmin):
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
     list_filter = (filters.QueueFilter, filters.OperationFilter)
     actions = ("requeue", "discard")
+    bulk_actions = ("requeue", "discard")
+    bulk_filter = {"status": Status.DEAD.value}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(status=Status.DEAD)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from docqueue import stats, store
 from docqueue.admin import banner
-from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.pausing import PERMISSION, PausingAdmin
 from docqueue.conf import get_settings
 from docqueue.models import Queue
 
@@ -34,7 +34,7 @@ class Row:
 
 
 @admin.register(Queue)
-class QueueAdmin(ReadOnlyAdmin):
+class QueueAdmin(PausingAdmin):
     """Every queue that holds something or that somebody set something about: most have no row of their own."""
 
     keyset = ("name",)
@@ -51,6 +51,7 @@ class QueueAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "media": self.media,
             "rows": rows(using),
+            "may_pause": request.user.has_perm(PERMISSION),
             "docqueue_hints": banner.hints(using),
             **(extra_context or {}),
         }

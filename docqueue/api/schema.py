@@ -183,6 +183,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Item 41 has the key 'invoice-7' already.",
         "Look at that item; enqueue under another key, or with on_conflict='return' to get it.",
     ),
+    "invalid_bulk": (
+        400,
+        "requeue is about items that are dead or waiting, not 'completed'.",
+        "Nothing was started. Correct the action or the filter that the message names and ask again.",
+    ),
+    "bulk_not_found": (404, "There is no bulk operation 7.", ""),
     "illegal_transition": (
         409,
         "Item 42 is completed: requeue is not possible.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from docqueue.api import views
+from docqueue.api import bulk, views
 from docqueue.api.selftest import SelftestView
 
 app_name = "docqueue"
@@ -12,6 +12,11 @@ app_name = "docqueue"
 urlpatterns = [
     path("queue/process", views.ProcessView.as_view(), name="process"),
     path("queue/selftest", SelftestView.as_view(), name="selftest"),
+    path("queue/bulk", bulk.BulkView.as_view(), name="bulk"),
+    path("queue/bulk/<int:bulk_id>", bulk.BulkOperationView.as_view(), name="bulk-operation"),
+    path("queue/bulk/<int:bulk_id>/abort", bulk.BulkAbortView.as_view(), name="bulk-abort"),
+    path("queues/<str:name>/pause", bulk.PauseView.as_view(), name="queue-pause"),
+    path("queues/<str:name>/resume", bulk.ResumeView.as_view(), name="queue-resume"),
     path("queue/stats", views.StatsView.as_view(), name="stats"),
     path("health", views.HealthView.as_view(), name="health"),
     path("items", views.ItemsView.as_view(), name="items"),

@@ -12,7 +12,7 @@ from django.db import Error as DatabaseError
 
 from docqueue import events, store
 from docqueue.duties import Duty, registered
-from docqueue.maintenance import due, partitions, promote, prune, reap, schedule
+from docqueue.maintenance import bulk, due, partitions, promote, prune, reap, schedule
 
 REAP = "reap"
 STEADY = tuple(
@@ -29,6 +29,8 @@ def all_duties() -> tuple[Duty, ...]:
         Duty(name="due", run=due.Rounds().run, every_seconds=due.EVERY_SECONDS, paced=False),
         *STEADY,
         Duty(name="schedule", run=schedule.Rounds().run, every_seconds=schedule.EVERY_SECONDS, paced=False),
+        # It ends its round by itself, and somebody waits for it.
+        Duty(name="bulk", run=bulk.run, every_seconds=bulk.EVERY_SECONDS, paced=False),
         *registered(),
     )
 

@@ -73,6 +73,18 @@ class BulkOperation(models.Model):
     def __str__(self) -> str:
         return f"{self.action} #{self.pk}"
 
+    @property
+    def at_least(self) -> bool:
+        """Whether it matched more items than were counted at the start: then `total` says how many at least."""
+        return bool(self.options.get("at_least"))
+
+    @property
+    def percent(self) -> int:
+        """How far it is, 0 to 100; 100 only when it is done."""
+        if self.state == self.State.DONE:
+            return 100
+        return min(99, 100 * (self.done + self.skipped) // max(1, self.total))
+
 
 class FinishedTotal(models.Model):
     """How many items of a queue one worker has seen end within ten seconds."""

@@ -2,7 +2,8 @@
 -- line takes the key, and becomes pending or meets the next rule of admission.
 with free as materialized (
     select k.key from (select distinct unnest(%(keys)s::text[]) as key) k
-    where not exists (select from docqueue_item h where h.holds_key and h.ordering_key = k.key)
+    -- Key by key: `not exists` would be made a join with all that hold a key, of which old statistics know none.
+    where (select h.id from docqueue_item h where h.holds_key and h.ordering_key = k.key limit 1) is null
 ), mine as materialized (
     select key from free where pg_try_advisory_xact_lock(%(lock_class)s, hashtext(key) & 1023)
 ), head as materialized (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from docqueue import handlers
@@ -57,6 +58,13 @@ class Buffer:
         for key in late:
             del self._served[key]
         return [item for key in late for item in self.lines.pop(key, ())]
+
+    def take(self, queues: AbstractSet[str]) -> list[ClaimedItem]:
+        """Take out the lines of these queues."""
+        found = [key for key in self.lines if key[0] in queues]
+        for key in found:
+            self._served.pop(key, None)
+        return [item for key in found for item in self.lines.pop(key)]
 
     def append(self, items: Iterable[ClaimedItem]) -> None:
         """To the ends of their lines."""

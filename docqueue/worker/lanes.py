@@ -71,7 +71,7 @@ class Lanes:
         self.limited: list[str] = []  # the served queues in which items wait for a limit
         self.dependencies = False  # whether some come after others
         self._returned: set[str] = set()
-        self._paused: set[str] = set()
+        self.paused: set[str] = set()
         self._samples: deque[tuple[int, int]] = deque()  # newest position, next transaction
         self._sampled_at = float("-inf")
         self._settled = 0
@@ -79,7 +79,7 @@ class Lanes:
 
     def served(self, queue: str) -> bool:
         """Whether this worker serves `queue`, and nobody has paused it."""
-        return (not self.serve or queue in self.serve) and queue not in self.exclude and queue not in self._paused
+        return (not self.serve or queue in self.serve) and queue not in self.exclude and queue not in self.paused
 
     def open(self) -> list[str]:
         """The served queues in which there may be something to claim, sorted."""
@@ -160,9 +160,9 @@ class Lanes:
         for key in seen.new:
             self.known[key] = Lane()
         self.sole = seen.workers < 2
+        self._returned, self.paused = set(seen.returned), set(seen.paused)
         waiting = limits.queues(self.using) if seen.limited else ()
         self.limited, self.dependencies = [q for q in waiting if self.served(q)], bool(seen.dependencies)
-        self._returned, self._paused = set(seen.returned), set(seen.paused)
         self._note_suspects(seen, now)
         return bool(seen.new)
 

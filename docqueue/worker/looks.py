@@ -6,7 +6,7 @@ from docqueue.conf import get_settings
 from docqueue.worker.pace import Pace, jittered
 from docqueue.worker.talk import Answer, Request
 
-LOOK_SECONDS = 1.0  # how often lanes, pauses and cancels are read by one that has work, or is told of new one
+LOOK_SECONDS = 0.7  # how often lanes, pauses and cancels are read by one that has work: a pause is to hold in a second
 RECOVER_SECONDS = 5.0  # how often what we hold is compared; at once when an answer was lost
 FIRST_PAUSE_SECONDS = 0.005  # an enqueue that follows another at once does not notify: look again soon, then less often
 

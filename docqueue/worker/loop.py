@@ -17,6 +17,7 @@ from django.db import Error as DatabaseError
 from docqueue import claiming, events, outcomes
 from docqueue.conf import get_settings
 from docqueue.items import ClaimedItem
+from docqueue.pausing import LOOK
 from docqueue.states import Status
 from docqueue.worker.buffer import Buffer
 from docqueue.worker.conversations import Conversation, Conversations
@@ -108,7 +109,8 @@ class WorkLoop:
         """What there is to say and to ask; None when it can wait."""
         idle = not self.buffer and not self.pool.held()
         ended = self.results.take() if self.results.waiting and (idle or not self.results.due_in(now)) else []
-        look = self.looks.look.due(now)
+        look = self.looks.look.due(now) or LOOK in self._heard
+        self._heard.discard(LOOK)
         follows = any(report.item.ordering_key is not None for report in ended)
         appetite = self._appetite(now) if self._hungry(look=look or follows, idle=idle, now=now) else None
         if not (ended or look or appetite or self._said):
@@ -257,6 +259,7 @@ class WorkLoop:
         def feed(queue: str, line: deque[ClaimedItem], *, spare: bool) -> int:
             return self.pool.feed(line, 1 if self._alone else self.speeds.window(queue), spare=spare)
 
+        self._release(self.buffer.take(self._last.paused))
         self.buffer.hand_out(feed, now)
         self._release(self.buffer.overdue(now - HOLD_SECONDS))
 

@@ -10,7 +10,7 @@ from docqueue import claiming, history, store
 from docqueue.conf import get_settings
 from docqueue.duties import registered
 from docqueue.exceptions import ConfigurationError, InvalidOption
-from docqueue.maintenance import perform, promote, reap, schedule
+from docqueue.maintenance import bulk, perform, promote, reap, schedule
 from docqueue.models import Worker
 from docqueue.worker.lease import Lease
 from docqueue.worker.loop import WorkLoop
@@ -61,6 +61,7 @@ def process_document_queue(
     reap.run(alias)
     schedule.Rounds().run(alias)
     promote.run(alias)
+    bulk.run(alias)
     for duty in registered():
         perform(duty, alias)
     # With nothing to do no process is started: a cron call each minute costs a few reads.

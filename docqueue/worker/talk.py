@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -88,7 +89,7 @@ class Answer:
     what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
     looked and found nothing; `open`, `suspects`: there may be more to claim; `draining`: it is on us to run the
     suspects, so nothing else is to be claimed; `sole`: no other worker lives; `again_seconds`: until a limit may let
-    something start.
+    something start; `paused`: queues of which nothing is to start.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -99,6 +100,7 @@ class Answer:
     asked: bool = False
     followed: bool = False
     open: list[str] = field(default_factory=list)
+    paused: AbstractSet[str] = frozenset()
     suspects: bool = False
     draining: bool = False
     sole: bool = False
@@ -131,7 +133,7 @@ class Talk:
                 store.close(self.using)
                 self.lanes.forget()  # the server that comes back may be one that is behind
         answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
-        answer.draining = self.lanes.draining
+        answer.draining, answer.paused = self.lanes.draining, self.lanes.paused
         return answer
 
     def _report(self, request: Request, answer: Answer) -> None:

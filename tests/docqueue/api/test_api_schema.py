@@ -9,6 +9,11 @@ from docqueue.api import urls
 OPERATIONS = {
     ("/queue/process", "post"): "process_document_queue",
     ("/queue/selftest", "post"): "queue_selftest",
+    ("/queue/bulk", "post"): "start_bulk_operation",
+    ("/queue/bulk/{bulk_id}", "get"): "get_bulk_operation",
+    ("/queue/bulk/{bulk_id}/abort", "post"): "abort_bulk_operation",
+    ("/queues/{name}/pause", "post"): "pause_queue",
+    ("/queues/{name}/resume", "post"): "resume_queue",
     ("/queue/stats", "get"): "get_queue_stats",
     ("/health", "get"): "get_health",
     ("/items", "post"): "enqueue_item",

@@ -19,6 +19,7 @@ TABLES = (
     "schedule_tick",
     "schedule",
 )
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "bulk")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -35,6 +36,11 @@ QUERIES = {
         select child_id, dense_rank() over (order by parent_id), if_failed, outcome, result
         from docqueue_dependency order by child_id, parent_id""",
     "limit": "select key, rate, tokens, failures, opened_at, probe_at from docqueue_limit order by key",
+    "queue": "select name, paused_at, paused_reason from docqueue_queue order by name",
+    "bulk": """
+        select action, filter, state, total, done, skipped, finished_at is not null,
+            (select count(*) from docqueue_item i where i.id <= b.reached_id)
+        from docqueue_bulk b order by id""",
     "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action, actor",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,

@@ -1,0 +1,146 @@
+"""From a list to a bulk operation on all that it shows: asked for here, done by the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext, gettext_lazy
+
+from docqueue.admin.actions import REASON_MAX
+from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.bulk import PERMISSIONS, checked
+from docqueue.conf import get_settings
+from docqueue.exceptions import DocqueueError
+from docqueue.service import DocumentQueueService
+
+NARROWS = ("status", "queue", "operation")
+"""Filters of the lists that a bulk operation can have, too."""
+HARMLESS = ("p", "e", "all")
+
+
+class Words(NamedTuple):
+    """What an action is called, and what it does."""
+
+    button: Any
+    question: Any
+
+
+WORDS = {
+    "requeue": Words(
+        gettext_lazy("Requeue all that match"),
+        gettext_lazy("Dead items run again from their first attempt; those that wait for their time run now."),
+    ),
+    "cancel": Words(
+        gettext_lazy("Cancel all that match"),
+        gettext_lazy("They will not run. Running handlers are asked to stop. This can not be undone."),
+    ),
+    "discard": Words(
+        gettext_lazy("Discard all that match"),
+        gettext_lazy("They are given up for good and move to the history. This can not be undone."),
+    ),
+    "purge": Words(
+        gettext_lazy("Delete all that match"),
+        gettext_lazy("They disappear from the history. This can not be undone."),
+    ),
+    "priority": Words(
+        gettext_lazy("Change the priority of all that match"),
+        gettext_lazy("Pending items go to the end of the lane of their new priority."),
+    ),
+}
+
+
+class BulkStarting(ReadOnlyAdmin):
+    """A list with bulk operations on all that it shows, whatever page: `bulk_filter` is what it always asks for."""
+
+    bulk_actions: tuple[str, ...] = ()
+    bulk_filter: Mapping[str, str] = {}
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_bulk"
+        start = path("bulk/<str:action>/", self.admin_site.admin_view(self.bulk_view), name=name)
+        return [start, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        links = [
+            (f"{self._address('bulk', action)}?{request.GET.urlencode()}", WORDS[action].button)
+            for action in self.bulk_actions
+            if request.user.has_perm(PERMISSIONS[action])
+        ]
+        return super().changelist_view(request, {"docqueue_bulk": links, **(extra_context or {})})
+
+    def bulk_view(self, request: HttpRequest, action: str) -> HttpResponse:
+        """Ask for a reason, then start it. Nothing is done to an item in here."""
+        allowed = action in self.bulk_actions and request.user.has_perm(PERMISSIONS[action])
+        if not allowed or not self.has_view_permission(request):
+            raise PermissionDenied
+        back = f"{self._address('changelist')}?{request.GET.urlencode()}"
+        if other := sorted(key for key in request.GET if key not in (*NARROWS, *HARMLESS) and request.GET[key]):
+            text = gettext("A bulk operation can not be narrowed by %(names)s: take that out of the list first.")
+            messages.error(request, text % {"names": ", ".join(other)})
+            return HttpResponseRedirect(back)
+        asked: dict[str, Any] = {
+            **{key: request.GET[key] for key in NARROWS if request.GET.get(key)},
+            **self.bulk_filter,
+        }
+        try:
+            if request.method == "POST" and "confirmed" in request.POST:
+                return self._start(request, action, asked)
+            _, found = checked(action, asked, everything=True)
+        except DocqueueError as error:
+            messages.error(request, f"{error} {error.hint}".strip())
+            return HttpResponseRedirect(back)
+        lines = [(key, ", ".join(value) if isinstance(value, list) else value) for key, value in found.items()]
+        return ask(
+            self, request, WORDS[action].button, WORDS[action].question, lines, back, number=action == "priority"
+        )
+
+    def _start(self, request: HttpRequest, action: str, asked: dict[str, Any]) -> HttpResponse:
+        user: Any = request.user
+        given = request.POST.get("priority", "").strip()
+        more: dict[str, Any] = {}
+        if action == "priority":
+            more["priority"] = int(given) if given.removeprefix("-").isdecimal() and len(given) < 5 else given
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
+        service = DocumentQueueService(get_settings().DATABASE)
+        started = service.bulk(action, everything=True, by=user.get_username(), reason=reason, **more, **asked)
+        text = gettext("Bulk operation %(id)d was started: the workers do it, %(count)s in all.")
+        count = f"{started.total:,}+" if started.at_least else f"{started.total:,}"
+        messages.success(request, text % {"id": started.pk, "count": count})
+        seen = user.has_perm("docqueue.view_bulkoperation")
+        there = reverse("admin:docqueue_bulkoperation_changelist") if seen else self._address("changelist")
+        return HttpResponseRedirect(there)
+
+    def _address(self, what: str, *args: str) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{what}", args=args)
+
+
+def ask(
+    model_admin: Any,
+    request: HttpRequest,
+    button: Any,
+    question: Any,
+    lines: list[tuple[str, str]],
+    back: str,
+    *,
+    number: bool = False,
+) -> HttpResponse:
+    """The page that says what it is about, and asks for a reason (and a priority)."""
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": f"{button}?",
+        "opts": model_admin.model._meta,
+        "media": model_admin.media,
+        "button": button,
+        "question": question,
+        "lines": lines,
+        "number": number,
+        "back": back,
+        "reason_max": REASON_MAX,
+    }
+    return TemplateResponse(request, "admin/docqueue/ask.html", context)

@@ -1,0 +1,226 @@
+"""Bulk operations and pauses over HTTP: asked for here, done by the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from docqueue.api import schema
+from docqueue.api.permissions import MaySeeQueue, has_queue_permission
+from docqueue.api.serializers import EARLIEST, LATEST, ObjectField, PriorityField, ReasonRequest
+from docqueue.api.views import QueueView
+from docqueue.bulk import KINDS, PERMISSIONS
+from docqueue.exceptions import InvalidBulk
+from docqueue.models import BulkOperation
+from docqueue.service import DocumentQueueService
+
+BULK = {
+    "id": 7,
+    "action": "requeue",
+    "filter": {"status": ["dead"], "operation": "document.ingest"},
+    "state": "running",
+    "actor": "ann",
+    "reason": "the archive is back",
+    "created_at": "2030-01-31T12:00:00Z",
+    "finished_at": None,
+    "total": 1200,
+    "at_least": False,
+    "done": 400,
+    "skipped": 3,
+    "percent": 33,
+    "url": "/api/v1/queue/bulk/7",
+}
+DONE = BULK | {"state": "aborted", "finished_at": "2030-01-31T12:00:02Z"}
+PAUSED = {"queue": "documents", "paused": True, "paused_at": "2030-01-31T12:00:00Z", "reason": "the archive moves"}
+RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": ""}
+ERRORS = ("malformed_json", "invalid_request", "not_authenticated", "permission_denied")
+
+
+class BulkRequest(ReasonRequest):
+    """What to do, to which items."""
+
+    action = serializers.ChoiceField(choices=list(KINDS))
+    filter = ObjectField(
+        help_text="status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before."
+    )
+    everything = serializers.BooleanField(required=False, default=False, help_text="Needed where there is no filter.")
+    priority = PriorityField(help_text="The new one, for the action priority.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `DocumentQueueService.bulk`. Raises `InvalidBulk`."""
+        given = self.validated_data
+        asked = given.get("filter") or {}
+        if not isinstance(asked, Mapping):
+            raise InvalidBulk("filter must be a JSON object.")
+        reserved = {"action", "everything", "priority", "by", "reason", "now"}
+        if wrong := [key for key in asked if key in reserved]:
+            raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
+        asked = dict(asked)
+        if asked.get("enqueued_before") is not None:
+            asked["enqueued_before"] = _moment(asked["enqueued_before"])
+        more = {key: given.get(key) for key in ("action", "everything", "priority", "reason")}
+        return {**asked, **more}
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        found = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None  # well formed, but no date there is
+    if found is None or found.tzinfo is None or not EARLIEST <= found <= LATEST:
+        raise InvalidBulk("enqueued_before must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+    return found
+
+
+class BulkAnswer(serializers.ModelSerializer[BulkOperation]):
+    """How far a bulk operation is."""
+
+    at_least = serializers.BooleanField(read_only=True, help_text="There were more than were counted at the start.")
+    percent = serializers.IntegerField(read_only=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = BulkOperation
+        fields = ("id", "action", "filter", "state", "actor", "reason", "created_at", "finished_at", "total",
+                  "at_least", "done", "skipped", "percent", "url")  # fmt: skip
+        extra_kwargs = {
+            "total": {"help_text": "Items that matched when it was asked for."},
+            "done": {"help_text": "Items changed so far."},
+            "skipped": {"help_text": "Items that had moved on, or that somebody held on to."},
+        }
+
+    def get_url(self, found: BulkOperation) -> str:
+        """Where to ask again."""
+        return reverse("docqueue:bulk-operation", args=[found.pk])
+
+
+class PauseAnswer(serializers.Serializer[Any]):
+    """Whether a queue is paused."""
+
+    queue = serializers.CharField()
+    paused = serializers.BooleanField()
+    paused_at = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+
+
+class ByAction(QueueView):
+    """What the action says who may do."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def check_action(self, action: str) -> None:
+        """Raises `PermissionDenied`."""
+        if not self.request.user.has_perm(PERMISSIONS[action]):
+            self.permission_denied(self.request)
+
+
+class BulkView(ByAction):
+    """Start a bulk operation."""
+
+    @extend_schema(
+        operation_id="start_bulk_operation",
+        tags=[schema.TAG],
+        request=BulkRequest,
+        responses=schema.answer(202, BulkAnswer, BULK, "Started; the workers do it.")
+        | schema.refusals(*ERRORS, "invalid_bulk", "invalid_priority"),
+        examples=[
+            OpenApiExample(
+                "requeue dead letters",
+                value={"action": "requeue", "filter": {"status": "dead", "operation": "document.ingest"}},
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        """Do one verb on all items that match now; the answer comes at once, the workers do it in slices.
+
+        Needs docqueue.requeue_item for requeue, docqueue.cancel_item for cancel and discard,
+        docqueue.delete_historyitem for purge, docqueue.change_queueitem for priority.
+        """
+        asked = self.checked(BulkRequest)
+        self.check_action(asked.validated_data["action"])
+        found = DocumentQueueService().bulk(by=self.actor, **asked.arguments())
+        data = BulkAnswer(found).data
+        return Response(data, status=202, headers={"Location": data["url"]})
+
+
+class BulkOperationView(QueueView):
+    """One bulk operation."""
+
+    permission_classes = (MaySeeQueue,)
+
+    @extend_schema(
+        operation_id="get_bulk_operation",
+        tags=[schema.TAG],
+        responses=schema.answer(200, BulkAnswer, BULK)
+        | schema.refusals("not_authenticated", "permission_denied", "bulk_not_found"),
+    )
+    def get(self, request: Request, bulk_id: int) -> Response:
+        """How far it is. Staff or docqueue.view_queueitem."""
+        return Response(BulkAnswer(DocumentQueueService().bulk_status(bulk_id)).data)
+
+
+class BulkAbortView(ByAction):
+    """Abort a bulk operation."""
+
+    @extend_schema(
+        operation_id="abort_bulk_operation",
+        tags=[schema.TAG],
+        request=ReasonRequest,
+        responses=schema.answer(200, BulkAnswer, DONE, "Aborted.")
+        | schema.refusals(*ERRORS, "bulk_not_found", "illegal_transition"),
+        examples=[OpenApiExample("with a reason", value={"reason": "the wrong queue"}, request_only=True)],
+    )
+    def post(self, request: Request, bulk_id: int) -> Response:
+        """End it after the slice that is under way; what was done stays done. Needs what starting it needs."""
+        service = DocumentQueueService()
+        self.check_action(service.bulk_status(bulk_id).action)
+        reason = self.checked(ReasonRequest).validated_data["reason"]
+        return Response(BulkAnswer(service.bulk_abort(bulk_id, by=self.actor, reason=reason)).data)
+
+
+class PauseView(QueueView):
+    """Pause a queue."""
+
+    permission_classes = (has_queue_permission("change_queue"),)
+
+    @extend_schema(
+        operation_id="pause_queue",
+        tags=[schema.TAG],
+        request=ReasonRequest,
+        responses=schema.answer(200, PauseAnswer, PAUSED, "Paused.") | schema.refusals(*ERRORS, "invalid_key"),
+        examples=[OpenApiExample("with a reason", value={"reason": "the archive moves"}, request_only=True)],
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Let nothing of a queue start any more; what runs may finish. Needs docqueue.change_queue."""
+        reason = self.checked(ReasonRequest).validated_data["reason"]
+        since = DocumentQueueService().pause_queue(name, reason, self.actor)
+        return Response(PauseAnswer({"queue": name, "paused": True, "paused_at": since, "reason": reason[:500]}).data)
+
+
+class ResumeView(QueueView):
+    """Resume a queue."""
+
+    permission_classes = (has_queue_permission("change_queue"),)
+
+    @extend_schema(
+        operation_id="resume_queue",
+        tags=[schema.TAG],
+        request=ReasonRequest,
+        responses=schema.answer(200, PauseAnswer, RESUMED, "It goes on.") | schema.refusals(*ERRORS, "invalid_key"),
+        examples=[OpenApiExample("with a reason", value={"reason": "it has moved"}, request_only=True)],
+    )
+    def post(self, request: Request, name: str) -> Response:
+        """Let a paused queue go on; nothing is changed where it is not paused. Needs docqueue.change_queue."""
+        reason = self.checked(ReasonRequest).validated_data["reason"]
+        DocumentQueueService().resume_queue(name, self.actor, reason)
+        return Response(PauseAnswer({"queue": name, "paused": False, "paused_at": None, "reason": ""}).data)

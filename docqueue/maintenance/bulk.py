@@ -1,0 +1,130 @@
+"""Go on with bulk operations: slice by slice, each one transaction with the note of how far it came.
+
+Whoever dies leaves whole slices behind, and the next one goes on from there. Several workers share the operations:
+each slice belongs to the one that holds the operation's row. What somebody else holds on to is waited for briefly, then
+skipped, and never stops the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db import Error as DatabaseError
+
+from docqueue import history, store
+from docqueue.admission import gates
+from docqueue.bulk import KINDS, finish, parameters
+from docqueue.models import BulkOperation
+from docqueue.states import Status
+
+EVERY_SECONDS = 1.0
+ROUND_SECONDS = 0.5  # other duties wait meanwhile
+SLICE = 1000
+STRETCH = 20_000  # rows looked at for one slice
+LOCK_MILLISECONDS = 100
+FINER = 10  # a slice that was refused is tried in parts so much smaller
+
+
+class Slice(NamedTuple):
+    """What one slice did. `over`: the operation has ended with it."""
+
+    done: int
+    over: bool
+
+
+def run(using: str, now: datetime | None = None, *, seconds: float = ROUND_SECONDS) -> int:
+    """Go on with every operation in turn for about so long. Returns how many items were changed."""
+    until = time.monotonic() + seconds
+    total = 0
+    sizes: dict[int, int] = {}
+    open_ids = [row[0] for row in store.run(using, "bulk_running", {})]
+    while open_ids:
+        for bulk_id in list(open_ids):
+            did = _carefully(using, bulk_id, sizes, now)
+            if did is None or did.over:
+                open_ids.remove(bulk_id)
+            total += 0 if did is None else did.done
+            if time.monotonic() >= until:
+                return total
+    return total
+
+
+def _carefully(using: str, bulk_id: int, sizes: dict[int, int], now: datetime | None) -> Slice | None:
+    """One slice; in smaller and smaller parts when it is refused, down to the one item that is at fault."""
+    size = sizes.get(bulk_id, SLICE)
+    try:
+        did = one_slice(using, bulk_id, size, now)
+        sizes[bulk_id] = min(SLICE, size * FINER)
+    except DatabaseError as error:
+        if store.is_unwell(error) or store.in_transaction(using):
+            raise
+        if size > 1:
+            sizes[bulk_id] = max(1, size // FINER)
+            return Slice(0, over=False)
+        did = one_slice(using, bulk_id, 1, now, skip=True)
+        sizes[bulk_id] = FINER
+    return did
+
+
+def one_slice(using: str, bulk_id: int, size: int, now: datetime | None = None, *, skip: bool = False) -> Slice | None:
+    """Change the next `size` items, or `skip` them. None: somebody else is at it, or it has ended."""
+
+    def write() -> Slice | None:
+        with store.atomic(using):
+            rows = store.run(using, "bulk_take", {"id": bulk_id})
+            return _write(using, bulk_id, rows[0], size, now, skip=skip) if rows else None
+
+    return history.with_partition(using, now, write)
+
+
+def _write(using: str, bulk_id: int, row: store.Row, size: int, now: datetime | None, *, skip: bool) -> Slice:
+    action, found, options, created_at, last_id, reached_id = row
+    params = parameters(action, json.loads(found), json.loads(options).get("priority")) | {
+        "created_at": created_at,
+        "now": now,
+    }
+    stretch = {"reached": reached_id, "last_id": last_id, "limit": size, "stretch": STRETCH}
+    look = "bulk_slice_finished" if KINDS[action].finished else "bulk_slice"
+    [(ids, reached)] = store.run(using, look, {**params, **stretch})
+    done = 0
+    if ids and not skip:
+        store.run(using, "limit_locks", {"milliseconds": LOCK_MILLISECONDS})
+        done = ACTIONS[action](using, {**params, "ids": ids, "fair": gates.fair()})
+    over = reached is None
+    noted = {"reached": last_id if over else reached, "done": done, "skipped": len(ids) - done}
+    store.count(using, "bulk_advance", {"id": bulk_id, **noted})
+    if over:
+        finish(using, bulk_id, BulkOperation.State.DONE, now=now)
+    return Slice(done, over)
+
+
+def _move(using: str, params: dict[str, Any], *, statement: str) -> int:
+    """Items that stay in the queue."""
+    rows = store.run(using, statement, params)
+    gates.after_commit(using, rows)
+    return len(rows)
+
+
+def _cancel(using: str, params: dict[str, Any]) -> int:
+    rows = store.run(using, "bulk_cancel", params)
+    gone = [row for row in rows if row[1] == Status.CANCELLED]
+    gates.after_finish(using, [row[2] for row in gone], [row[3] for row in gone], [row[0] for row in gone])
+    return len(rows)
+
+
+def _purge(using: str, params: dict[str, Any]) -> int:
+    return len(store.run(using, "bulk_purge", params))
+
+
+ACTIONS: dict[str, Callable[[str, dict[str, Any]], int]] = {
+    "requeue": partial(_move, statement="bulk_requeue"),
+    "priority": partial(_move, statement="bulk_priority"),
+    "cancel": _cancel,
+    "discard": _cancel,
+    "purge": _purge,
+}

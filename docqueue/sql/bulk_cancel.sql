@@ -1,0 +1,32 @@
+-- Cancel a slice of items, each as cancel.sql does one: at once, or by asking the running handler to stop. What has moved on
+-- since the slice was chosen is left as it is.
+with target as materialized (
+    select id, status from docqueue_item
+    where id = any(%(ids)s::bigint[]) and status = any(%(statuses)s::text[])
+        and (status <> 'dead' or died_at <= %(created_at)s::timestamptz)
+    order by id for update
+), asked as (
+    update docqueue_item i set
+        cancel_requested_at = coalesce(i.cancel_requested_at, %(now)s::timestamptz, clock_timestamp())
+    from target t
+    where i.id = t.id and t.status = 'in_progress'
+    returning i.id, i.status, i.ordering_key, null as slot_key
+), gone as (
+    delete from docqueue_item i using target t where i.id = t.id and t.status <> 'in_progress' returning i.*
+), freed as (
+    delete from docqueue_key k using gone g
+    where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
+), kept as (
+    insert into docqueue_history (
+        id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, attempt,
+        max_attempts, crashes, run_after, enqueued_at, claimed_at, finished_at, claim_no, error_code, error_message, batch_id,
+        tenant)
+    select
+        g.id, g.queue, g.priority, 'cancelled', g.operation, g.document_id, g.ordering_key, g.unique_key, g.payload,
+        g.metadata, g.attempt, g.max_attempts, g.crashes, g.run_after, g.enqueued_at, g.claimed_at,
+        coalesce(%(now)s::timestamptz, clock_timestamp()), g.claim_no, g.error_code, g.error_message, g.batch_id, g.tenant
+    from gone g
+)
+select id, status, ordering_key, slot_key from asked
+union all
+select id, 'cancelled', ordering_key, slot_key from gone

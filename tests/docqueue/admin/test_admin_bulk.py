@@ -1,0 +1,160 @@
+"""From a list to a bulk operation, its progress, its end; and pausing a queue."""
+
+import pytest
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+from docqueue.maintenance import bulk
+from docqueue.models import AuditEntry, BulkOperation, Queue
+from docqueue.states import Status
+from tests.docqueue.admin.conftest import ALL
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
+EVERY = (*ALL, "view_bulkoperation", "delete_historyitem", "change_queueitem", "change_queue", "view_historyitem")
+
+
+@pytest.fixture
+def chief(operator):
+    """Who may do everything, bulk operations and pauses included."""
+    return operator(*EVERY, name="cleo")
+
+
+def start(model, action, query=""):
+    return reverse(f"admin:docqueue_{model}_bulk", args=[action]) + query
+
+
+def said(response):
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_a_list_leads_to_all_that_it_shows_and_the_request_changes_no_item(chief, service, dead):
+    ids = [dead(), dead()]
+    listed = chief.get(reverse("admin:docqueue_deaditem_changelist") + "?queue=demo").content.decode()
+    address = start("deaditem", "requeue", "?queue=demo")
+    assert f'href="{address}"' in listed
+
+    asked = chief.get(address).content.decode()
+    assert "Requeue all that match?" in asked
+    assert "demo" in asked
+    assert not BulkOperation.objects.exists()
+
+    answer = chief.post(address, {"confirmed": "yes", "reason": "fixed"})
+
+    assert answer.status_code == 302
+    assert answer["Location"] == reverse("admin:docqueue_bulkoperation_changelist")
+    started = BulkOperation.objects.get()
+    assert said(answer) == [f"Bulk operation {started.pk} was started: the workers do it, 2 in all."]
+    assert (started.action, started.filter, started.actor, started.reason, started.total) == (
+        "requeue",
+        {"queue": "demo", "status": ["dead"]},
+        "cleo",
+        "fixed",
+        2,
+    )
+    assert {service.get_status(i) for i in ids} == {Status.DEAD}
+    bulk.run("default")
+    assert {service.get_status(i) for i in ids} == {Status.PENDING}
+
+
+def test_a_post_without_the_confirmation_asks(chief, dead):
+    dead()
+    assert chief.post(start("deaditem", "discard")).status_code == 200
+    assert not BulkOperation.objects.exists()
+
+
+def test_the_progress_is_listed(chief, service, dead):
+    for _ in range(4):
+        dead()
+    found = service.bulk("requeue", status="dead", by="ada", reason="<why>")
+    bulk.one_slice("default", found.pk, 1)
+    shown = chief.get(reverse("admin:docqueue_bulkoperation_changelist")).content.decode()
+    assert "1 / 4 (25 %)" in shown
+    assert "&lt;why&gt;" in shown
+    page = chief.get(reverse("admin:docqueue_bulkoperation_change", args=[found.pk])).content.decode()
+    assert "1 / 4 (25 %)" in page
+
+
+def test_chosen_ones_are_aborted_as_far_as_that_is_allowed(operator, service, dead):
+    dead()
+    requeue, discard, ended = (service.bulk(a, status="dead") for a in ("requeue", "discard", "requeue"))
+    service.bulk_abort(ended.pk)
+    ann = operator("view_bulkoperation", "requeue_item")
+    data = {"action": "abort", "_selected_action": [requeue.pk, discard.pk, ended.pk], "index": 0}
+
+    answer = ann.post(reverse("admin:docqueue_bulkoperation_changelist"), data)
+
+    assert sorted(said(answer)) == [
+        f"Bulk operation {requeue.pk} was aborted; 0 items were changed before.",
+        f"Skipped: Bulk operation {ended.pk} is aborted already.",
+        f"Skipped: you may not abort bulk operation {discard.pk}.",
+    ]
+    assert [BulkOperation.objects.get(pk=o.pk).state for o in (requeue, discard)] == ["aborted", "running"]
+
+
+@pytest.mark.parametrize(
+    ("model", "action", "codename"),
+    [
+        ("queueitem", "requeue", "requeue_item"),
+        ("queueitem", "cancel", "cancel_item"),
+        ("queueitem", "priority", "change_queueitem"),
+        ("deaditem", "discard", "cancel_item"),
+        ("historyitem", "purge", "delete_historyitem"),
+    ],
+)
+def test_each_needs_its_permission_and_its_list(operator, model, action, codename):
+    without = operator(*(set(EVERY) - {codename}), name="bob")
+    assert without.post(start(model, action), {"confirmed": "yes"}).status_code == 403
+    assert without.get(start("historyitem", "requeue")).status_code == 403
+    assert not BulkOperation.objects.exists()
+    with_it = operator("view_queueitem", codename, name="cid")
+    assert with_it.post(start(model, action), {"confirmed": "yes", "priority": "5"}).status_code == 302
+    assert BulkOperation.objects.get().action == action
+
+
+def test_what_a_bulk_operation_can_not_ask_for_is_said(chief, dead):
+    dead()
+    answer = chief.post(start("deaditem", "requeue", "?q=7"), {"confirmed": "yes"})
+    assert said(answer) == ["A bulk operation can not be narrowed by q: take that out of the list first."]
+    answer = chief.get(start("queueitem", "requeue", "?status=pending"))
+    assert "requeue is about items that are dead or waiting, not 'pending'." in said(answer)[-1]
+    answer = chief.post(start("queueitem", "priority"), {"confirmed": "yes", "priority": "1e3"})
+    assert "priority must be" in said(answer)[-1]
+    assert not BulkOperation.objects.exists()
+
+
+def test_who_may_only_look_sees_no_links(operator, dead):
+    dead()
+    bob = operator("view_queueitem", name="bob")
+    assert "docqueue-bulk" not in bob.get(reverse("admin:docqueue_deaditem_changelist")).content.decode()
+
+
+def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
+    item = service.enqueue(None, operation)
+    queues = reverse("admin:docqueue_queue_changelist")
+    pause = reverse("admin:docqueue_queue_pause") + "?queue=demo"
+    assert f'href="{pause}"' in chief.get(queues).content.decode()
+    assert "Pause?" in chief.get(pause).content.decode()
+    assert not Queue.objects.exists()
+
+    answer = chief.post(pause, {"confirmed": "yes", "reason": "the archive moves"})
+
+    assert (answer["Location"], said(answer)) == (queues, ["Queue demo is paused."])
+    assert service.explain(item) == "Waiting: queue demo is paused (the archive moves)."
+    resume = reverse("admin:docqueue_queue_resume") + "?queue=demo"
+    assert f'href="{resume}"' in chief.get(queues).content.decode()
+    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo goes on."
+    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo was not paused."
+    assert [(e.action, e.actor) for e in AuditEntry.objects.order_by("id")] == [
+        ("pause_queue", "cleo"),
+        ("resume_queue", "cleo"),
+    ]
+
+
+def test_pausing_needs_its_permission(operator, service, operation):
+    service.enqueue(None, operation)
+    ann = operator(*ALL)
+    assert "Pause" not in ann.get(reverse("admin:docqueue_queue_changelist")).content.decode()
+    for verb in ("pause", "resume"):
+        address = reverse(f"admin:docqueue_queue_{verb}") + "?queue=demo"
+        assert ann.post(address, {"confirmed": "yes"}).status_code == 403
+    assert not Queue.objects.exists()
