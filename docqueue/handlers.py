@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from docqueue import routing
 from docqueue.conf import get_settings
 from docqueue.exceptions import ConfigurationError, UnknownOperation
 from docqueue.retry import RetryPolicy
@@ -174,10 +175,12 @@ def threaded(operation: str) -> bool:
 
 
 def isolations() -> dict[str, set[str]]:
-    """By queue, how the handlers registered for it want to run."""
+    """By queue, how the handlers that ROUTES or they themselves send there want to run."""
     found: dict[str, set[str]] = {}
+    settings = get_settings()
     for known in _registry.values():
-        found.setdefault(known.queue or get_settings().DEFAULT_QUEUE, set()).add(known.isolation)
+        queue = routing.find(settings.ROUTES, known.operation).get("queue") or known.queue or settings.DEFAULT_QUEUE
+        found.setdefault(queue, set()).add(known.isolation)
     return found
 
 
