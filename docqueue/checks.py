@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from docqueue import conf
+from docqueue import conf, templates
 
 
 @register("docqueue")
@@ -57,3 +57,12 @@ def check_alias(**_kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register("docqueue")
+def check_templates(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E004: enqueue would refuse what a template says, as it names an operation that has no handler."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})):
+        return []
+    hint = "Correct the template in DOCQUEUE['TEMPLATES'], or register its handler."
+    return [Error(problem, hint=hint, id="docqueue.E004") for problem in templates.problems()]

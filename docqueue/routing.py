@@ -10,6 +10,29 @@ TABLES: dict[str, dict[str, tuple[type, ...]]] = {
     "ROUTES": {"queue": (str,), "priority": (int,)},
     "LIMITS": {"rate": (int, float), "burst": (int, float), "failures": (int,), "open_seconds": (int, float)},
 }
+# The arguments of enqueue, but for the document and what belongs to one call. (`object`: what is right, enqueue knows.)
+TEMPLATE: dict[str, tuple[type, ...]] = {
+    "operation": (str,),
+    "priority": (str, int),
+    "payload": (dict,),
+    "queue": (str,),
+    "run_after": (object,),
+    "delay_seconds": (int, float),
+    "unique_key": (str,),
+    "unique_for": (object,),
+    "on_conflict": (str,),
+    "idempotency_key": (str,),
+    "ordering_key": (str,),
+    "max_attempts": (int,),
+    "timeout_seconds": (int, float),
+    "metadata": (dict,),
+    "after": (object,),
+    "if_parent_fails": (str,),
+    "tenant": (str,),
+    "concurrency_key": (str,),
+    "concurrency_limit": (int,),
+    "limit_key": (str,),
+}
 OPEN_SECONDS = 30.0
 QUEUE_MAX_LENGTH = 64
 
@@ -30,6 +53,9 @@ def problems(name: str, table: Mapping[Any, Any]) -> list[str]:
         where = f"DOCQUEUE[{name!r}][{key!r}]"
         if not isinstance(key, str) or not key or not isinstance(said, Mapping):
             found.append(f"{where} must be a dict, under a name.")
+        elif name == "TEMPLATES":
+            found += _misfits(where, said, TEMPLATE)
+            found += [] if said.get("operation") else [f"{where} names no operation."]
         elif name in TABLES:
             wrong = _misfits(where, said, TABLES[name])
             found += wrong or (_useless(where, said) if name == "LIMITS" else _out_of_range(where, said))

@@ -15,15 +15,15 @@ from docqueue.items import ClaimedItem
 from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
 from docqueue.models import QueueItem
-from docqueue.producing import Producing
 from docqueue.rules import Rules
 from docqueue.states import LIVE, Status, allowed
+from docqueue.templates import Templates
 from docqueue.validation import NewItem
 
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Producing, Looking):
+class DocumentQueueService(Templates, Looking):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

@@ -31,6 +31,7 @@ BANDS = [
         "outcomes",
         "settling",
         "steps",
+        "templates",
     }
     | {"jsontext", "looking", "producing", "rules", "stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},
