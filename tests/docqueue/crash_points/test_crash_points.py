@@ -14,7 +14,7 @@ from docqueue import claiming, history, store
 from docqueue.maintenance import promote, prune, reap
 from docqueue.service import DocumentQueueService
 from docqueue.worker.forks import start_fork_server
-from tests.docqueue.crash_points import doomed
+from tests.docqueue.crash_points import doomed, scenes_misc  # noqa: F401 - registers its scenes
 from tests.docqueue.crash_points.doomed import COMMIT, NAME, Event, Point
 from tests.docqueue.crash_points.scenes import SCENES, Scene
 from tests.docqueue.crash_points.snapshot import Snapshot, clear, snapshot
