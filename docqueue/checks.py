@@ -66,3 +66,17 @@ def check_templates(**_kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Correct the template in DOCQUEUE['TEMPLATES'], or register its handler."
     return [Error(problem, hint=hint, id="docqueue.E004") for problem in templates.problems()]
+
+
+@register("docqueue", deploy=True)
+def check_dead_letters(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.I001: dead letters are kept until somebody looks after them."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})) or conf.get_settings().DEAD_RETENTION_DAYS:
+        return []
+    return [
+        checks.Info(
+            "Dead letters are kept for ever: they wait until somebody requeues or discards them.",
+            hint="Set DOCQUEUE['DEAD_RETENTION_DAYS'], or silence this if somebody looks after them.",
+            id="docqueue.I001",
+        )
+    ]

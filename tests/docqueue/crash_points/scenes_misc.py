@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from docqueue import handlers
+from docqueue import handlers, history
+from docqueue.conf import overridden
+from docqueue.maintenance import discard
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
-from tests.docqueue.crash_points.stages import as_caller
-from tests.docqueue.helpers import OPERATION, T0
+from tests.docqueue.crash_points.stages import as_caller, dead
+from tests.docqueue.helpers import OPERATION, T0, later
 
 
 def _answering() -> None:
@@ -20,3 +22,15 @@ def enqueue_what_is_answered(service: DocumentQueueService, given: ClaimedItem) 
     service.mark_completed(given, now=T0)
     _answering()
     service.enqueue(None, OPERATION, unique_key="u0", now=T0)
+
+
+@scene(dead, "discard_dead")
+def dead_letters_end(service: DocumentQueueService, given: int) -> None:
+    with overridden(DEAD_RETENTION_DAYS=1):
+        discard.run("default", later(days=2))
+
+
+@scene(as_caller, "commit")
+def drop_what_is_too_much(service: DocumentQueueService, given: ClaimedItem) -> None:
+    """The oldest partition is past, and the next one is in use."""
+    history.drop_surplus("default", -1, later(days=7))
