@@ -31,6 +31,7 @@ class Settings:
     RETRY_BASE_SECONDS: float = 5.0
     RETRY_FACTOR: float = 5.0
     RETRY_MAX_SECONDS: float = 3600.0
+    RETRIES_PER_SECOND: float = 0.0
     PAYLOAD_MAX_BYTES: int = 262_144
     QUEUES: tuple[str, ...] = ()
     EXCLUDE_QUEUES: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ HELP: dict[str, str] = {
     "RETRY_BASE_SECONDS": "Backoff: upper bound of the wait after the first failure.",
     "RETRY_FACTOR": "Backoff: what each further failure multiplies the bound by.",
     "RETRY_MAX_SECONDS": "Backoff: the largest bound.",
+    "RETRIES_PER_SECOND": "Most retries of one queue that are let in a second, whatever has failed; 0: no limit.",
     "PAYLOAD_MAX_BYTES": "Largest payload that enqueue takes, as JSON.",
     "QUEUES": "Queues that a worker serves; empty: all.",
     "EXCLUDE_QUEUES": "Queues that a worker does not serve.",

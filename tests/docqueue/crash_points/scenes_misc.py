@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from docqueue import handlers, history
 from docqueue.conf import overridden
-from docqueue.maintenance import discard
+from docqueue.maintenance import discard, promote
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
-from tests.docqueue.crash_points.stages import as_caller, dead
+from tests.docqueue.crash_points.stages import as_caller, dead, waiting
 from tests.docqueue.helpers import OPERATION, T0, later
 
 
@@ -34,3 +34,9 @@ def dead_letters_end(service: DocumentQueueService, given: int) -> None:
 def drop_what_is_too_much(service: DocumentQueueService, given: ClaimedItem) -> None:
     """The oldest partition is past, and the next one is in use."""
     history.drop_surplus("default", -1, later(days=7))
+
+
+@scene(waiting, "promote_due_others promote_keys open_budget promote_retries")
+def promote_within_a_budget(service: DocumentQueueService, given: None) -> None:
+    with overridden(RETRIES_PER_SECOND=1):
+        promote.run("default", later(3600))
