@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from docqueue import handlers, history
 from docqueue.conf import overridden
-from docqueue.maintenance import discard, promote
+from docqueue.maintenance import ageing, discard, promote
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
-from tests.docqueue.crash_points.stages import as_caller, dead, waiting
+from tests.docqueue.crash_points.stages import as_caller, dead, line, waiting
 from tests.docqueue.helpers import OPERATION, T0, later
 
 
@@ -40,3 +40,9 @@ def drop_what_is_too_much(service: DocumentQueueService, given: ClaimedItem) -> 
 def promote_within_a_budget(service: DocumentQueueService, given: None) -> None:
     with overridden(RETRIES_PER_SECOND=1):
         promote.run("default", later(3600))
+
+
+@scene(line, "age")
+def rise_with_age(service: DocumentQueueService, given: list[int]) -> None:
+    with overridden(AGEING_SECONDS=10):
+        ageing.run("default", later(60))
