@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from docqueue import conf
+from docqueue import conf, templates
 
 
 @register("docqueue")
@@ -57,3 +57,26 @@ def check_alias(**_kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register("docqueue")
+def check_templates(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E004: enqueue would refuse what a template says, as it names an operation that has no handler."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})):
+        return []
+    hint = "Correct the template in DOCQUEUE['TEMPLATES'], or register its handler."
+    return [Error(problem, hint=hint, id="docqueue.E004") for problem in templates.problems()]
+
+
+@register("docqueue", deploy=True)
+def check_dead_letters(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.I001: dead letters are kept until somebody looks after them."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})) or conf.get_settings().DEAD_RETENTION_DAYS:
+        return []
+    return [
+        checks.Info(
+            "Dead letters are kept for ever: they wait until somebody requeues or discards them.",
+            hint="Set DOCQUEUE['DEAD_RETENTION_DAYS'], or silence this if somebody looks after them.",
+            id="docqueue.I001",
+        )
+    ]

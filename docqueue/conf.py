@@ -31,6 +31,7 @@ class Settings:
     RETRY_BASE_SECONDS: float = 5.0
     RETRY_FACTOR: float = 5.0
     RETRY_MAX_SECONDS: float = 3600.0
+    RETRIES_PER_SECOND: float = 0.0
     PAYLOAD_MAX_BYTES: int = 262_144
     QUEUES: tuple[str, ...] = ()
     EXCLUDE_QUEUES: tuple[str, ...] = ()
@@ -54,6 +55,8 @@ class Settings:
     CHILD_MAX_SECONDS: float = 3600.0
     CHILD_MAX_GROWTH_MB: int = 512
     RETENTION_DAYS: int = 14
+    RETENTION_COUNT: int = 0
+    DEAD_RETENTION_DAYS: int = 0
     PROCESS_TOKEN: str = ""
     PROCESS_LIMIT: int = 100
     PROCESS_SECONDS: float = 50.0
@@ -90,6 +93,7 @@ HELP: dict[str, str] = {
     "RETRY_BASE_SECONDS": "Backoff: upper bound of the wait after the first failure.",
     "RETRY_FACTOR": "Backoff: what each further failure multiplies the bound by.",
     "RETRY_MAX_SECONDS": "Backoff: the largest bound.",
+    "RETRIES_PER_SECOND": "Most retries of one queue that are let in a second, whatever has failed; 0: no limit.",
     "PAYLOAD_MAX_BYTES": "Largest payload that enqueue takes, as JSON.",
     "QUEUES": "Queues that a worker serves; empty: all.",
     "EXCLUDE_QUEUES": "Queues that a worker does not serve.",
@@ -112,7 +116,9 @@ HELP: dict[str, str] = {
     "CHILD_MAX_ITEMS": "An executor process is replaced after so many items.",
     "CHILD_MAX_SECONDS": "An executor process is replaced after so long, between two items; 0: never for its age.",
     "CHILD_MAX_GROWTH_MB": "An executor process that has grown by so much is replaced, between two items; 0: never.",
-    "RETENTION_DAYS": "How long finished items stay in the history.",
+    "RETENTION_DAYS": "How long finished items stay in the history at least; a day or a week longer at most.",
+    "RETENTION_COUNT": "While the history has more items than that, its oldest days or weeks are dropped; 0: no limit.",
+    "DEAD_RETENTION_DAYS": "Dead letters end cancelled after so long; 0: never, they wait for a person.",
     "PROCESS_TOKEN": "Secret that the cron endpoint asks for; empty: staff users only.",
     "PROCESS_LIMIT": "Most items of one process_document_queue() call.",
     "PROCESS_SECONDS": "One process_document_queue() call starts no item after so long.",
@@ -152,6 +158,7 @@ FIELDS: tuple[SettingField, ...] = _fields()
 
 NUMBER_MAX = 1_000_000_000
 THREADS_MAX = 100  # each takes two of the 250 descriptors that the fork server can hand to a child
+DAYS, DAYS_MAX = ("RETENTION_DAYS", "DEAD_RETENTION_DAYS"), 36_500
 AT_LEAST_ONE = ("MAX_ATTEMPTS", "MAX_CRASHES", "PROCESSES", "BATCH_SIZE", "CHILD_MAX_ITEMS", "RETENTION_DAYS")
 ABOVE_NOUGHT = (
     "TIMEOUT_SECONDS",
@@ -196,6 +203,7 @@ def _contradictions(raw: Mapping[str, Any]) -> list[str]:
     found = []
     if s.THREADS > THREADS_MAX:
         found.append(f"DOCQUEUE['THREADS'] must be at most {THREADS_MAX}.")
+    found += [f"DOCQUEUE[{name!r}] must be at most {DAYS_MAX}." for name in DAYS if getattr(s, name) > DAYS_MAX]
     if s.RETRY_FACTOR < 1:
         found.append("DOCQUEUE['RETRY_FACTOR'] must be at least 1.")
     found += [f"DOCQUEUE[{name!r}] must be at least 1." for name in AT_LEAST_ONE if getattr(s, name) < 1]

@@ -29,7 +29,8 @@ AHEAD = 1000
 class Enqueued:
     """What became of an enqueue or requeue.
 
-    `created` is False when the unique or idempotency key named an item already; `replaced`: that one got the payload.
+    `created` is False when the unique or idempotency key named an item already; `replaced`: that one got the payload;
+    `answered`: it is completed, and its result stands for this one's, as the operation's `answer_seconds` has it.
     `status` is None only where the key has outlived all that is known of its item.
     """
 
@@ -38,6 +39,7 @@ class Enqueued:
     wait_reason: str | None = None
     created: bool = True
     replaced: bool = False
+    answered: bool = False
 
 
 def enqueue(using: str, columns: dict[str, Any], now: datetime | None = None) -> Enqueued:
@@ -113,7 +115,12 @@ def _insert_if_free(using: str, columns: dict[str, Any], keys: Keys, now: dateti
     own, key = keys.idempotency_key and IDEMPOTENT + keys.idempotency_key, columns["unique_key"]
     if own and not _take(using, [own], [0], [("period", IDEMPOTENCY_SECONDS)], now):
         return _holder(using, own, now)
-    if key is None or _take(using, [key], [0], [(keys.lifetime, keys.seconds)], now):
+    if (answer := _answer(using, columns, now)) is not None:
+        new = answer
+        taken = [own] if own else []
+    elif key is None or _take(using, [key], [0], [(keys.lifetime, keys.seconds)], now):
+        if _answer(using, columns, now) is not None:
+            raise _HoldersGone([])  # it was completed while we waited for the key: all anew
         new = _insert(using, columns, now)
         taken = [one for one in (own, key) if one]
     else:
@@ -122,6 +129,17 @@ def _insert_if_free(using: str, columns: dict[str, Any], keys: Keys, now: dateti
     for one in taken:
         store.run(using, "assign_key", {"key": one, "item_id": new.id})
     return new
+
+
+def _answer(using: str, columns: dict[str, Any], now: datetime | None) -> Enqueued | None:
+    """The completed item that answers instead of a new one, where the operation allows it and there is one."""
+    handler = handlers.find(columns["operation"])
+    if handler is None or handler.answer_seconds is None or columns["unique_key"] is None:
+        return None
+    given = {name: columns[name] for name in ("operation", "unique_key", "payload")}
+    for (item_id,) in store.run(using, "cached_answer", {**given, "seconds": handler.answer_seconds, "now": now}):
+        return Enqueued(id=item_id, status=Status.COMPLETED, created=False, answered=True)
+    return None
 
 
 def _take(
@@ -205,7 +223,7 @@ def _bulk_only(item: Checked) -> Checked:
 
 
 class _HoldersGone(Exception):
-    """Some keys are neither ours nor a live item's."""
+    """Some keys are neither ours nor a live item's, or what we went by is not so any more."""
 
     def __init__(self, keys: list[str]) -> None:
         super().__init__(keys)

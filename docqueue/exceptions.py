@@ -36,6 +36,13 @@ class UnknownOperation(InvalidItem):
     hint = "Register it with @handler in a queue_handlers.py of an installed app, or correct the name."
 
 
+class UnknownTemplate(InvalidItem):
+    """The setting TEMPLATES has nothing under this name."""
+
+    code = "unknown_template"
+    hint = "Add it to DOCQUEUE['TEMPLATES'], or correct the name."
+
+
 class InvalidKey(InvalidItem):
     """A key is empty, too long (255 characters at most) or holds a NUL character."""
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from docqueue import routing
 from docqueue.conf import get_settings
-from docqueue.exceptions import ConfigurationError, UnknownOperation
+from docqueue.exceptions import ConfigurationError, UnknownOperation, is_seconds
 from docqueue.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Handler:
     isolation: str = PROCESS
     concurrency_limit: int | None = None
     limit_key: str | None = None
+    answer_seconds: float | None = None
 
     @property
     def policy(self) -> RetryPolicy:
@@ -71,6 +73,7 @@ def handler(
     isolation: str = PROCESS,
     concurrency_limit: int | None = None,
     limit_key: str | None = None,
+    answer_seconds: float | None = None,
 ) -> Callable[[HandlerFunction], HandlerFunction]:
     """Register the decorated function as the handler of `operation`.
 
@@ -80,7 +83,8 @@ def handler(
     "process", or "thread" for a handler that mostly waits for others (HTTP, storage): where a worker has `--threads`,
     it shares a process with its like, and then `memory_mb` is not enforced. At most `concurrency_limit` items of the
     operation run at once, on all workers together; their starts are limited by what LIMITS says under `limit_key`.
-    (Items may name keys of their own when they are enqueued.)
+    (Items may name keys of their own when they are enqueued.) An item that was completed less than `answer_seconds` ago
+    answers for a new one of the same unique key and payload: that is not enqueued (`Enqueued.answered`).
 
     The function gets a `Context` and returns the item's result (JSON) or None. It may raise `Retry`, `Snooze`,
     `DeadLetter` or `Cancelled`; any other exception is a failed attempt. Raises `ConfigurationError` when the
@@ -91,6 +95,9 @@ def handler(
 
     if isolation not in (PROCESS, THREAD):
         raise ConfigurationError(f"isolation is {PROCESS!r} or {THREAD!r}, not {isolation!r}.")
+
+    if answer_seconds is not None and not (is_seconds(answer_seconds) and answer_seconds > 0):
+        raise ConfigurationError(f"answer_seconds is a positive number of seconds, not {answer_seconds!r}.")
 
     def register(function: HandlerFunction) -> HandlerFunction:
         new = Handler(
@@ -107,6 +114,7 @@ def handler(
             isolation=isolation,
             concurrency_limit=concurrency_limit,
             limit_key=limit_key,
+            answer_seconds=answer_seconds,
         )
         if payload is not None:
             try:
@@ -174,10 +182,12 @@ def threaded(operation: str) -> bool:
 
 
 def isolations() -> dict[str, set[str]]:
-    """By queue, how the handlers registered for it want to run."""
+    """By queue, how the handlers that ROUTES or they themselves send there want to run."""
     found: dict[str, set[str]] = {}
+    settings = get_settings()
     for known in _registry.values():
-        found.setdefault(known.queue or get_settings().DEFAULT_QUEUE, set()).add(known.isolation)
+        queue = routing.find(settings.ROUTES, known.operation).get("queue") or known.queue or settings.DEFAULT_QUEUE
+        found.setdefault(queue, set()).add(known.isolation)
     return found
 
 

@@ -52,7 +52,8 @@ class Producing:
         for so many seconds whatever becomes of it, or "forever". Meanwhile another enqueue under the key does as
         `on_conflict` says: "return" that item (`created` False), "replace" its payload and metadata if it has not
         started (`replaced` True), or "refuse" (`DuplicateKey`). Under one `idempotency_key`, for callers that lost an
-        answer, there is one item in 24 hours. The rest are rules of admission: see `Rules`. Raises an `InvalidItem`
+        answer, there is one item in 24 hours. An operation's `answer_seconds` may have a completed item answer for a
+        new one (`answered`). The rest are rules of admission: see `Rules`. Raises an `InvalidItem`
         that says what is wrong; nothing was written then.
         """
         item = NewItem(

@@ -10,7 +10,31 @@ TABLES: dict[str, dict[str, tuple[type, ...]]] = {
     "ROUTES": {"queue": (str,), "priority": (int,)},
     "LIMITS": {"rate": (int, float), "burst": (int, float), "failures": (int,), "open_seconds": (int, float)},
 }
+# The arguments of enqueue, but for the document and what belongs to one call. (`object`: what is right, enqueue knows.)
+TEMPLATE: dict[str, tuple[type, ...]] = {
+    "operation": (str,),
+    "priority": (str, int),
+    "payload": (dict,),
+    "queue": (str,),
+    "run_after": (object,),
+    "delay_seconds": (int, float),
+    "unique_key": (str,),
+    "unique_for": (object,),
+    "on_conflict": (str,),
+    "idempotency_key": (str,),
+    "ordering_key": (str,),
+    "max_attempts": (int,),
+    "timeout_seconds": (int, float),
+    "metadata": (dict,),
+    "after": (object,),
+    "if_parent_fails": (str,),
+    "tenant": (str,),
+    "concurrency_key": (str,),
+    "concurrency_limit": (int,),
+    "limit_key": (str,),
+}
 OPEN_SECONDS = 30.0
+QUEUE_MAX_LENGTH = 64
 
 
 class LimitRule(NamedTuple):
@@ -29,10 +53,12 @@ def problems(name: str, table: Mapping[Any, Any]) -> list[str]:
         where = f"DOCQUEUE[{name!r}][{key!r}]"
         if not isinstance(key, str) or not key or not isinstance(said, Mapping):
             found.append(f"{where} must be a dict, under a name.")
+        elif name == "TEMPLATES":
+            found += _misfits(where, said, TEMPLATE)
+            found += [] if said.get("operation") else [f"{where} names no operation."]
         elif name in TABLES:
-            found += _misfits(where, said, TABLES[name])
-            if name == "LIMITS" and not found:
-                found += _useless(where, said)
+            wrong = _misfits(where, said, TABLES[name])
+            found += wrong or (_useless(where, said) if name == "LIMITS" else _out_of_range(where, said))
     return found
 
 
@@ -45,13 +71,26 @@ def _misfits(where: str, said: Mapping[str, Any], kinds: Mapping[str, tuple[type
     return found
 
 
+def _out_of_range(where: str, said: Mapping[str, Any]) -> list[str]:
+    found = []
+    if said.get("queue") is not None and not 0 < len(said["queue"]) <= QUEUE_MAX_LENGTH:
+        found.append(f"{where}['queue']: a queue's name is a string of 1 to {QUEUE_MAX_LENGTH} characters.")
+    if said.get("priority") is not None and not -100 <= said["priority"] <= 100:
+        found.append(f"{where}['priority'] must be a whole number from -100 to 100.")
+    return found
+
+
 def _useless(where: str, said: Mapping[str, Any]) -> list[str]:
     found = []
     if said.get("rate") is None and said.get("failures") is None:
         found.append(f"{where} limits nothing: give it a rate, failures, or both.")
     if said.get("burst") is not None and said["burst"] < 1:
         found.append(f"{where}['burst'] must be at least 1: nothing could ever start.")
-    found += [f"{where}[{key!r}] must be greater than 0." for key in said if key != "burst" and said[key] <= 0]
+    found += [
+        f"{where}[{key!r}] must be greater than 0."
+        for key, n in said.items()
+        if n is not None and key != "burst" and n <= 0
+    ]
     return found
 
 

@@ -17,16 +17,16 @@ from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
 from docqueue.models import QueueItem
 from docqueue.pausing import Pausing
-from docqueue.producing import Producing
 from docqueue.rules import Rules
 from docqueue.scheduling import Scheduling
 from docqueue.states import LIVE, Status, allowed
+from docqueue.templates import Templates
 from docqueue.validation import NewItem
 
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Producing, Looking, Scheduling, BulkOperations, Pausing):
+class DocumentQueueService(Templates, Looking, Scheduling, BulkOperations, Pausing):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

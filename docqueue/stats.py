@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from docqueue import handlers, store
+from docqueue.conf import get_settings
 from docqueue.models import AnyItem, Queue
 from docqueue.states import Status, WaitReason
 
@@ -106,6 +107,9 @@ def _error(item: AnyItem) -> str:
 def _why_waiting(item: AnyItem, now: datetime) -> str:
     due = "" if item.next_retry_at is None else in_words((item.next_retry_at - now).total_seconds())
     match WaitReason(item.wait_reason or WaitReason.DELAYED):
+        case WaitReason.RETRY if item.next_retry_at and item.next_retry_at <= now and get_settings().RETRIES_PER_SECOND:
+            most = f"{get_settings().RETRIES_PER_SECOND:g} a second of queue {item.queue}"
+            return f"Waiting: its retry is due, but no more than {most} are let in."
         case WaitReason.RETRY:
             said = f" ({_error(item)})" if _error(item) else ""
             return f"Waiting: retry in {due}{said}."

@@ -211,7 +211,8 @@ def connection(using: str) -> BaseDatabaseWrapper:
 PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
-BY_INDEX = frozenset({"step", "look", "promote_due", "promote_keys"})
+_DUE = frozenset({"promote_due", "promote_due_others", "promote_retries"})
+BY_INDEX = _DUE | {"step", "look", "promote_keys", "discard_dead", "age"}
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 
 _DETOURS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")

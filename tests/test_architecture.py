@@ -33,6 +33,7 @@ BANDS = [
         "outcomes",
         "settling",
         "steps",
+        "templates",
     }
     | {"jsontext", "looking", "producing", "rules", "schedules", "scheduling", "stats", "validation", "waking"},
     {"worker", "maintenance", "tasks_backend"},

@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from docqueue import store
-from docqueue.admission import gates
+from docqueue.admission import budget, gates
+from docqueue.conf import get_settings
 
 SLICE = 1000
 JUST_SECONDS = 10.0  # many times the pause between two rounds, and a walk over what so little time brings
 
 
 def promote_all(using: str, now: datetime | None = None) -> int:
-    """Promote every item whose time has come, in slices of one autocommit statement each. Returns how many."""
-    return _promote(using, now, None)
+    """Promote every item whose time has come, in slices of one autocommit statement each. Returns how many.
+
+    Retries as far as their budget goes, where there is one.
+    """
+    rate = get_settings().RETRIES_PER_SECOND
+    return _promote(using, now, None) + (budget.promote_all(using, rate, now) if rate else 0)
 
 
 def promote_just_due(using: str, now: datetime | None = None, *, seconds: float = JUST_SECONDS) -> int:
@@ -27,10 +32,11 @@ def promote_just_due(using: str, now: datetime | None = None, *, seconds: float 
 
 def _promote(using: str, now: datetime | None, window: float | None) -> int:
     total, last = 0, (None, 0)
+    statement = "promote_due_others" if get_settings().RETRIES_PER_SECOND else "promote_due"
     while True:
         params = {"limit": SLICE, "now": now, "window": window, "after": last[0], "after_id": last[1]}
         params["fair"] = gates.fair()
-        rows = store.run(using, "promote_due", params)
+        rows = store.run(using, statement, params)
         total += len(rows)
         gates.follow(using, [row[:-1] for row in rows])  # those that joined a line may be its head
         if len(rows) < SLICE:

@@ -78,6 +78,7 @@ ENQUEUED = {
     "wait_reason": None,
     "created": True,
     "replaced": False,
+    "answered": False,
     "explain": "Waiting for a free worker.",
     "url": "/api/v1/items/42",
 }

@@ -155,12 +155,11 @@ class EnqueuedAnswer(serializers.Serializer[Any]):
     """What became of an enqueue or requeue."""
 
     id = serializers.IntegerField()
-    status = serializers.ChoiceField(
-        choices=Status.choices, allow_null=True, help_text="null: the history has it no more."
-    )
+    status = serializers.ChoiceField(choices=Status.choices, allow_null=True, help_text="null: it is no longer known.")
     wait_reason = serializers.ChoiceField(choices=WaitReason.choices, allow_null=True)
     created = serializers.BooleanField(help_text="False: the unique or idempotency key named this item already.")
     replaced = serializers.BooleanField(help_text="That item has not started, and got the new payload.")
+    answered = serializers.BooleanField(help_text="That item is completed: its result answers for the new one.")
     explain = serializers.CharField(help_text="In one sentence: where the item is and why.")
     url = serializers.CharField()
 

@@ -174,6 +174,7 @@ class ItemsView(QueueView):
                 "wait_reason": new.wait_reason,
                 "created": new.created,
                 "replaced": new.replaced,
+                "answered": new.answered,
                 "explain": GONE if new.status is None else service.explain(new),
                 "url": url,
             }

@@ -13,4 +13,8 @@ EVERY_SECONDS = 600.0
 def run(using: str, now: datetime | None = None) -> int:
     """Returns how many partitions were dropped."""
     history.ensure(using, now, weeks=history.WEEKS_AHEAD)
-    return len(history.drop_expired(using, get_settings().RETENTION_DAYS, now))
+    settings = get_settings()
+    dropped = history.drop_expired(using, settings.RETENTION_DAYS, now)
+    if settings.RETENTION_COUNT:
+        dropped += history.drop_surplus(using, settings.RETENTION_COUNT, now)
+    return len(dropped)

@@ -104,6 +104,14 @@ class QueueItem(models.Model):
                 condition=WAITING & Q(wait_reason__in=WAITING_FOR_TIME),
                 name="docqueue_item_due",
             ),
+            # promote_retries.sql, retry_queues.sql: where there is a budget for retries
+            models.Index(
+                "queue",
+                "next_retry_at",
+                "id",
+                condition=WAITING & Q(wait_reason=WaitReason.RETRY),
+                name="docqueue_item_retries",
+            ),
             # promote_keys.sql, waiting_keys.sql
             models.Index(
                 "ordering_key",

@@ -20,6 +20,7 @@ TABLES = (
     "schedule",
 )
 TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "bulk")
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "limit")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -52,6 +53,7 @@ QUERIES = {
     "schedule": """
         select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
         from docqueue_schedule order by name""",
+    "limit": "select key, tokens from docqueue_limit order by key",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
