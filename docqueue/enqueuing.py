@@ -77,7 +77,9 @@ def _insert_gated(using: str, columns: dict[str, Any], gates: Gates, now: dateti
     with store.atomic(using) if gates.after else nullcontext():
         row = store.run(using, "enqueue_gated", params)[0]
         if gates.after:
-            dependencies.add(using, [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after])
+            edges = [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after]
+            moved = dependencies.add(using, edges, now)
+            row = moved.get(row[0], row)
     admission_gates.after_commit(using, [row])
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=row[0])
     if not store.in_transaction(using):  # it may have been let through by now
@@ -171,7 +173,7 @@ def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = No
         ids, positions, clock = store.reserve(using, len(items), now)
         _copy(using, zip(chain(ahead, checked), ids, positions, strict=True), clock, gated=gated)
         if gated:
-            dependencies.add(using, _edges(items, ahead, ids))
+            dependencies.add(using, _edges(items, ahead, ids), now)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, count=len(items))
     return list(ids)
 
@@ -221,7 +223,7 @@ def _insert_many_unique(
                 answer, made = _insert_those_with_free_keys(using, items, gated, now)
                 if gated:
                     edges = _edges(new, items, answer)
-                    dependencies.add(using, [edge for edge in edges if edge[0] in made])
+                    dependencies.add(using, [edge for edge in edges if edge[0] in made], now)
                 return answer
         except _HoldersGone as gone:
             store.count(using, "free_keys", {"keys": gone.keys, "now": now})

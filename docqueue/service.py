@@ -11,6 +11,7 @@ from docqueue.admission import gates
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
+from docqueue.flows import Flows
 from docqueue.items import ClaimedItem
 from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
@@ -23,7 +24,7 @@ from docqueue.validation import NewItem
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Producing, Looking):
+class DocumentQueueService(Producing, Flows, Looking):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

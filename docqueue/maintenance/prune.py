@@ -1,4 +1,4 @@
-"""Remove what belongs to items and workers that are gone: attempts, progress, steps, worker rows."""
+"""Remove what belongs to items and workers that are gone: attempts, progress, steps, dependencies, worker rows …"""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def run(using: str, now: datetime | None = None) -> int:
         ("prune_progress", {}),
         ("prune_checkpoints", {}),
         ("prune_keys", {}),
+        ("prune_dependencies", {}),
+        ("prune_batches", retention),
     ):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})
