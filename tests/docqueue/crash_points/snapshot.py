@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES = (
+    "item",
+    "history",
+    "key",
+    "attempt",
+    "worker",
+    "audit",
+    "checkpoint",
+    "progress",
+    "queue",
+    "dependency",
+    "batch",
+)
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -17,6 +29,10 @@ QUERIES = {
     "attempt": "select item_id, attempt, claim_no, outcome, code from docqueue_attempt order by item_id, claim_no",
     "checkpoint": "select item_id, name, result from docqueue_checkpoint order by item_id, name",
     "progress": "select item_id, percent, stage from docqueue_progress order by item_id",
+    "dependency": "select child_id, if_failed, outcome, result from docqueue_dependency order by child_id, parent_id",
+    "batch": """
+        select name, sealed_at is not null, finished_at is not null, outcome, callback_id is not null
+        from docqueue_batch order by id""",
     "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
@@ -26,7 +42,7 @@ QUERIES = {
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
 }
-WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "audit")
+WITH_AN_ID = ("item", "history", "key", "attempt", "checkpoint", "progress", "dependency", "audit")
 
 Snapshot = dict[str, list[tuple[Any, ...]]]
 

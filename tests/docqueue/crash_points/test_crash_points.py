@@ -14,7 +14,7 @@ from docqueue import claiming, history, store
 from docqueue.maintenance import promote, prune, reap
 from docqueue.service import DocumentQueueService
 from docqueue.worker.forks import start_fork_server
-from tests.docqueue.crash_points import doomed
+from tests.docqueue.crash_points import doomed, scenes_flows
 from tests.docqueue.crash_points.doomed import COMMIT, NAME, Event, Point
 from tests.docqueue.crash_points.scenes import SCENES, Scene
 from tests.docqueue.crash_points.snapshot import Snapshot, clear, snapshot
@@ -23,6 +23,7 @@ from tests.docqueue.helpers import T0, later, rows, until, worker
 pytestmark = pytest.mark.django_db(transaction=True)
 KILLED = -9
 AFTERWARDS = later(hours=2)
+assert scenes_flows  # its scenes are among SCENES by being imported
 
 
 @pytest.fixture(autouse=True)
