@@ -193,6 +193,8 @@ def _known(parent: object, before: Mapping[int, int] | None = None) -> int:
     found = parent if isinstance(parent, int) else (before or {}).get(id(parent))
     if found is None or isinstance(found, bool):
         raise UnknownParent("`after` names ids of items, or items that stand before this one in the same call.")
+    if not 0 < found < 2**63:
+        raise UnknownParent(f"There is no item {found} to come after.")
     return found
 
 

@@ -1,5 +1,5 @@
 """The operator's pages in the Django admin. Nothing here changes an item but through `DocumentQueueService`."""
 
-from docqueue.admin import attempts, audit, history, items, queues, workers
+from docqueue.admin import attempts, audit, batches, history, items, queues, workers
 
-__all__ = ["attempts", "audit", "history", "items", "queues", "workers"]
+__all__ = ["attempts", "audit", "batches", "history", "items", "queues", "workers"]

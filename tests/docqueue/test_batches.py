@@ -252,6 +252,15 @@ def test_a_member_may_be_a_child_and_its_batch_waits_for_it(service: DocumentQue
     assert (service.batch_status(batch).outcome, service.get_status(child)) == ("failed", Status.CANCELLED)
 
 
+def test_what_had_the_unique_key_already_is_no_member(service: DocumentQueueService) -> None:
+    first = service.enqueue(None, OPERATION, unique_key="u", now=T0).id
+    with service.batch(now=T0) as batch:
+        again = batch.enqueue(None, OPERATION, unique_key="u", now=T0)
+        (bulk,) = batch.add([NewItem(operation=OPERATION, unique_key="u")], now=T0)
+    assert (again.id, again.created, bulk) == (first, False, first)
+    assert service.batch_status(batch).outcome == "completed", "it is empty"
+
+
 def test_an_option_that_there_is_not_is_refused(service: DocumentQueueService) -> None:
     with pytest.raises(InvalidOption, match="no such option"):
         service.batch().enqueue(None, OPERATION, prioritty=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -94,6 +95,9 @@ def test_in_bulk_a_parent_may_stand_before_its_child_in_the_same_call(service: D
 def test_an_unknown_parent_is_refused_and_nothing_is_written(service: DocumentQueueService) -> None:
     with pytest.raises(UnknownParent, match="There is no item 4711"):
         item(service, after=[4711])
+    for wrong in (0, -1, 2**63, 10**30, True, "7", None):
+        with pytest.raises(UnknownParent):
+            item(service, after=[wrong])
     behind = NewItem(operation=OPERATION)
     with pytest.raises(UnknownParent):
         service.enqueue_many([NewItem(operation=OPERATION, rules=Rules(after=[behind])), behind], now=T0)
@@ -372,3 +376,25 @@ def test_a_finish_waits_for_nobody_who_looks_at_the_same_children(service: Docum
         assert context.parents == [(parent, "completed", 1)], "the child has it all the same"
     promote.run("default", T0)
     assert edges(child) == [(parent, "completed")]
+
+
+def test_the_level_check_reads_parents_and_not_the_children_that_wait(service: DocumentQueueService) -> None:
+    """Fifty thousand wait for ten parents that run, and for one that is dead."""
+    parents = service.enqueue_many([NewItem(operation=OPERATION) for _ in range(11)], now=T0)
+    die(service, parents[-1])
+    with store.connection("default").cursor() as cursor:
+        cursor.execute(
+            "insert into docqueue_dependency (child_id, parent_id) "
+            "select 1000000 + n, (%s::bigint[])[n %% 11 + 1] from generate_series(1, 50000) n",
+            [parents],
+        )
+        cursor.execute("vacuum analyze docqueue_dependency")
+        sql = "explain (analyze, buffers, format json) " + store.sql("unresolved_parents")
+        cursor.execute(sql, {"after": 0, "limit": 1000})
+        found = cursor.fetchone()[0]
+    top = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    assert top["Actual Rows"] == 11
+    assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 1_000
+    assert store.run("default", "unresolved_parents", {"after": 0, "limit": 1000}) == [(p, False) for p in parents]
+    asked = {"parents": parents[-1:], "after": 0, "limit": 1000}
+    assert store.run("default", "children_of", asked) == [], "those on hold go on waiting"

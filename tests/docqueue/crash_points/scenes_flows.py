@@ -61,9 +61,13 @@ def old(service: DocumentQueueService) -> None:
     Dependency.objects.create(child_id=1, parent_id=2, outcome="completed")
 
 
-@scene(nothing, "enqueue_gated commit")
-def enqueue_after_another(service: DocumentQueueService, given: None) -> None:
+@scene(nothing, "enqueue_gated")
+def enqueue_with_rules(service: DocumentQueueService, given: None) -> None:
     service.enqueue(None, OPERATION, tenant="t", now=T0)
+
+
+@scene(nothing, "commit")
+def enqueue_after_another(service: DocumentQueueService, given: None) -> None:
     first = NewItem(operation=OPERATION)
     service.enqueue_many([first, NewItem(operation=OPERATION, rules=Rules(after=[first]))], now=T0)
 

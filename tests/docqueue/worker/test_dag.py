@@ -67,7 +67,7 @@ def _ready(running: list[Running]) -> list[Running]:
     ("layers", "width", "kills"),
     [
         pytest.param(6, 50, 3, id="300 nodes, 3 kills"),
-        pytest.param(10, 1000, 50, id="10,000 nodes, 50 kills", marks=pytest.mark.slow),
+        pytest.param(10, 1000, 50, id="10,000 nodes, 50 kills", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ],
 )
 def test_each_node_runs_once_behind_its_parents_and_the_callback_once(
