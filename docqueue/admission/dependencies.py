@@ -13,6 +13,9 @@ from docqueue.states import Status, WaitReason
 
 T = TypeVar("T")
 SLICE = 1000
+LOOK = 200
+"""Of children at once: each brings its parents along."""
+
 Edge = tuple[int, int, str]
 """A child, a parent, and what becomes of the child if the parent fails."""
 
@@ -31,7 +34,7 @@ def add(using: str, edges: Sequence[Edge], now: datetime | None = None) -> dict[
             raise UnknownParent(f"There is no item {missing[0][1]} to come after.")
         open_ |= {child for child, _, ended in rows if not ended}
     ready = sorted({child for child, _, _ in edges} - open_)
-    moved = [row for part in _slices(ready) for row in _look(using, part, now)]
+    moved = [row for part in _slices(ready, LOOK) for row in _look(using, part, now)]
     gates.after_commit(using, moved)
     gates.after_finish(using, parents=[row[0] for row in moved if row[1] == Status.CANCELLED])
     return {row[0]: row for row in moved}
@@ -52,7 +55,7 @@ def follow(using: str, parents: Sequence[int], now: datetime | None = None) -> i
         ended: list[int] = []
         for part in _slices(parents):
             for children in _children(using, part):
-                moved, cancelled = _promote(using, children, now)
+                moved, cancelled = _promote(using, children, now, list(part))
                 total += moved
                 ended += cancelled
         parents = ended
@@ -80,21 +83,25 @@ def _children(using: str, parents: Sequence[int]) -> Iterator[list[int]]:
         after = found[-1][0]
 
 
-def _promote(using: str, children: Sequence[int], now: datetime | None) -> tuple[int, list[int]]:
-    """How many moved; which of them ended cancelled."""
+def _promote(
+    using: str, children: Sequence[int], now: datetime | None, parents: list[int] | None = None
+) -> tuple[int, list[int]]:
+    """How many moved; which of them ended cancelled. `parents`: those of theirs that have ended, if that is known."""
     total, ended = 0, []
-    for part in _slices(children):
-        rows = _look(using, part, now)
+    for part in _slices(children, LOOK):
+        rows = _look(using, part, now, parents)
         total += len(rows)
         ended += [row[0] for row in rows if row[1] == Status.CANCELLED]
         gates.follow(using, rows)
     return total, ended
 
 
-def _look(using: str, children: Sequence[int], now: datetime | None) -> list[store.Row]:
-    params = {"children": list(children), "fair": gates.fair(), "now": now}
+def _look(
+    using: str, children: Sequence[int], now: datetime | None, parents: list[int] | None = None
+) -> list[store.Row]:
+    params = {"children": list(children), "parents": parents, "fair": gates.fair(), "now": now}
     return history.with_partition(using, now, lambda: store.run(using, "promote_children", params))
 
 
-def _slices(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (values[start : start + SLICE] for start in range(0, len(values), SLICE))
+def _slices(values: Sequence[T], size: int = SLICE) -> Iterator[Sequence[T]]:
+    return (values[start : start + size] for start in range(0, len(values), size))

@@ -1,20 +1,28 @@
 -- Look at items that come after others: copy how each parent has ended, with its result, and let a child go on when none is
 -- left to wait for, or end it cancelled with a parent that must not fail. What may still end well, a dead parent of a child
 -- that holds included, stays open. A child moves in the very statement that finds no parent open, before it copies that:
--- of two parents that end at once, the statement with the later snapshot sees both.
-with edge as materialized (
-    select d.id, d.child_id, d.parent_id, d.if_failed, d.outcome is null as open, p.status is null as ended,
+-- of two parents that end at once, the statement with the later snapshot sees both. `parents`: of a child that still waits
+-- for others, look at these only; null: at all.
+with kid as materialized (
+    -- (that a row is open is asked so that the planner does not think of the index over all that are)
+    select id, (
+            select true from docqueue_dependency d where d.child_id = k.id and case when d.outcome is null then (
+                select p.status <> 'dead' or d.if_failed = 'hold' from docqueue_item p where p.id = d.parent_id) end limit 1
+        ) is not null as waits
+    from unnest(%(children)s::bigint[]) as k (id)
+), edge as materialized (
+    select d.id, d.child_id, d.parent_id, d.if_failed, k.waits, d.outcome is null as open, p.status is null as ended,
         case when d.outcome is not null then d.outcome when p.status is null then coalesce(h.status, 'cancelled')
             when p.status = 'dead' then p.status end as outcome
-    from docqueue_dependency d
+    from kid k join docqueue_dependency d on d.child_id = k.id
+        and (not k.waits or %(parents)s::bigint[] is null or d.parent_id = any(%(parents)s::bigint[]))
     left join lateral (select status from docqueue_item where id = d.parent_id and d.outcome is null limit 1) p on true
     left join lateral (
         select status from docqueue_history where id = d.parent_id and d.outcome is null and p.status is null limit 1
     ) h on true
-    where d.child_id = any(%(children)s::bigint[])
 ), judged as materialized (
     select child_id, min(parent_id) filter (where if_failed = 'cancel' and outcome <> 'completed') as culprit,
-        bool_or(outcome is null or if_failed = 'hold' and outcome <> 'completed') as held
+        bool_or(waits or if_failed = 'hold' and outcome <> 'completed') as held
     from edge group by child_id
 ), child as materialized (
     -- the statement that locks also reads; one that somebody else has locked keeps its rows open, for the next round
@@ -28,29 +36,27 @@ with edge as materialized (
     order by i.id for update of i skip locked
 ), known as materialized (
     select d.id from docqueue_dependency d
-    where d.outcome is null and d.id = any(array(
+    where coalesce(d.outcome, '') = '' and d.id = any(array(
         select e.id from edge e join judged j on j.child_id = e.child_id
         where e.open and case
             when e.child_id in (select id from child) then e.outcome is not null
             when j.held and j.culprit is null then e.ended
             -- somebody has let it run, or ended it; else it is locked
-            else e.ended and not exists (select from docqueue_item w where w.id = e.child_id and w.status = 'waiting' and w.wait_reason = 'dependency')
+            else e.ended and (select true from docqueue_item w where w.id = e.child_id and w.status = 'waiting' and w.wait_reason = 'dependency') is null
         end))
     order by d.id for update skip locked
 ), noted as (
     update docqueue_dependency d set
         outcome = e.outcome, result = (select h.result from docqueue_history h where h.id = d.parent_id limit 1)
-    from edge e
-    where d.id = e.id and d.id = any(array(select id from known))
+    from edge e where d.id = e.id and d.id = any(array(select id from known))
 ), numbered as materialized (
-    select c.id, c.gate, case when c.gate is null then nextval('docqueue_position_seq') end as position
+    select c.id, gate, case when gate is null then nextval('docqueue_position_seq') end as position
     from child c join judged j on j.child_id = c.id where j.culprit is null order by c.id
 ), moved as (
     update docqueue_item i set
         status = case when n.gate is null then 'pending' else 'waiting' end, wait_reason = n.gate, position = n.position,
         returned = n.gate is null and i.suspect, next_retry_at = case when n.gate = 'delayed' then i.run_after end
-    from numbered n
-    where i.id = n.id
+    from numbered n where i.id = n.id
     returning i.id, i.status, i.wait_reason, i.queue, i.ordering_key, i.slot_key
 ), gone as (
     delete from docqueue_item i where i.id = any(array(

@@ -398,3 +398,42 @@ def test_the_level_check_reads_parents_and_not_the_children_that_wait(service: D
     assert store.run("default", "unresolved_parents", {"after": 0, "limit": 1000}) == [(p, False) for p in parents]
     asked = {"parents": parents[-1:], "after": 0, "limit": 1000}
     assert store.run("default", "children_of", asked) == [], "those on hold go on waiting"
+
+
+@pytest.mark.parametrize("statistics", ["fit", "of the empty tables"])
+def test_a_look_at_children_reads_these_and_their_parents_only(service: DocumentQueueService, statistics: str) -> None:
+    """Among sixty thousand items and as many dependencies, half of them between items that have ended."""
+    with store.connection("default").cursor() as cursor, transaction.atomic():
+        cursor.execute("analyze docqueue_item, docqueue_dependency, docqueue_history")
+        cursor.execute(
+            "insert into docqueue_item (id, queue, status, wait_reason, operation, payload, metadata, max_attempts, "
+            "timeout_seconds) select n, 'q', 'waiting', 'dependency', 'test.noop', '{}', '{}', 5, 300 "
+            "from generate_series(1000001, 1060000) n"
+        )
+        cursor.execute(
+            "insert into docqueue_dependency (child_id, parent_id) "
+            "select n + 1, case when n %% 2 = 0 then n else -n end from generate_series(1000001, 1059999) n",
+            [],
+        )
+        if statistics == "fit":
+            cursor.execute("analyze docqueue_item, docqueue_dependency")
+        for setting in store.BY_INDEX_LOCALLY.split(";"):
+            cursor.execute(setting)
+        sql = "explain (analyze, buffers, format json) " + store.sql("promote_children")
+        cursor.execute(
+            sql,
+            {
+                "children": list(range(1_000_002, 1_000_002 + dependencies.LOOK)),
+                "parents": None,
+                "fair": False,
+                "now": None,
+            },
+        )
+        found = cursor.fetchone()[0]
+        transaction.set_rollback(True)
+    nodes = [(json.loads(found) if isinstance(found, str) else found)[0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    scanned = {node.get("Relation Name") for node in nodes if node["Node Type"] == "Seq Scan"}
+    assert not scanned & {"docqueue_item", "docqueue_dependency"}
+    assert nodes[0]["Shared Hit Blocks"] + nodes[0]["Shared Read Blocks"] < 10_000
