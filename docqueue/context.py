@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-from docqueue import history, outcomes, settling, store
+from docqueue import family, history, outcomes, settling, store
 from docqueue.exceptions import Cancelled, LeaseLost
+from docqueue.family import Parent
 from docqueue.items import ClaimedItem
 from docqueue.jsontext import result_text
 from docqueue.steps import Steps
@@ -41,6 +42,7 @@ class Context:
         self._metadata: dict[str, Any] | None = None
         self._channel = channel
         self._steps: Steps | None = None
+        self._parents: list[Parent] | None = None
         self._said_at = 0.0
         self._said_stage = ""
 
@@ -72,6 +74,18 @@ class Context:
         if self._metadata is None:
             self._metadata = self.item.metadata
         return self._metadata
+
+    @property
+    def parents(self) -> list[Parent]:
+        """The items that this one comes after, by id: each with `id`, `outcome`, `result`. Read when first asked."""
+        if self._parents is None:
+            self._parents = family.parents(self.using, self.id)
+        return self._parents
+
+    @property
+    def parent_results(self) -> dict[int, Any]:
+        """The results of those by id; None for one that has none, or did not complete."""
+        return {parent.id: parent.result for parent in self.parents}
 
     @property
     def attempt(self) -> int:

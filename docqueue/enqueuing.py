@@ -79,7 +79,9 @@ def _insert_gated(using: str, columns: dict[str, Any], gates: Gates, now: dateti
     with store.atomic(using) if gates.after else nullcontext():
         row = store.run(using, "enqueue_gated", params)[0]
         if gates.after:
-            dependencies.add(using, [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after])
+            edges = [(row[0], _known(parent), gates.if_parent_fails) for parent in gates.after]
+            moved = dependencies.add(using, edges, now)
+            row = moved.get(row[0], row)
     admission_gates.after_commit(using, [row])
     limits.after_commit(using, [gates.limit_key], now)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=row[0])
@@ -190,7 +192,7 @@ def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = No
         ids, positions, clock = store.reserve(using, len(items), now)
         _copy(using, zip(chain(ahead, checked), ids, positions, strict=True), clock, gated=gated)
         if gated:
-            dependencies.add(using, _edges(items, ahead, ids))
+            dependencies.add(using, _edges(items, ahead, ids), now)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, count=len(items))
     return list(ids)
 
@@ -210,6 +212,8 @@ def _known(parent: object, before: Mapping[int, int] | None = None) -> int:
     found = parent if isinstance(parent, int) else (before or {}).get(id(parent))
     if found is None or isinstance(found, bool):
         raise UnknownParent("`after` names ids of items, or items that stand before this one in the same call.")
+    if not 0 < found < 2**63:
+        raise UnknownParent(f"There is no item {found} to come after.")
     return found
 
 
@@ -240,7 +244,7 @@ def _insert_many_unique(
                 answer, made = _insert_those_with_free_keys(using, items, gated, now)
                 if gated:
                     edges = _edges(new, items, answer)
-                    dependencies.add(using, [edge for edge in edges if edge[0] in made])
+                    dependencies.add(using, [edge for edge in edges if edge[0] in made], now)
                 return answer
         except _HoldersGone as gone:
             store.count(using, "free_keys", {"keys": gone.keys, "now": now})

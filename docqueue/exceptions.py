@@ -104,6 +104,21 @@ class BulkNotFound(DocqueueError):
     status = 404
 
 
+class BatchNotFound(DocqueueError):
+    """No batch has this id; finished ones are removed after the retention period."""
+
+    code = "batch_not_found"
+    status = 404
+
+
+class BatchSealed(DocqueueError):
+    """The batch is sealed: it takes no more items."""
+
+    code = "batch_sealed"
+    status = 409
+    hint = "Nothing was enqueued. Add all items before the batch is sealed, or make another batch."
+
+
 class DuplicateKey(DocqueueError):
     """An item has this unique key already, and the caller asked to be refused then. `item_id` says which."""
 

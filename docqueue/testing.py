@@ -22,7 +22,7 @@ from docqueue.conf import get_settings
 from docqueue.context import Context
 from docqueue.items import ClaimedItem
 from docqueue.looking import HasId
-from docqueue.maintenance import promote, reap
+from docqueue.maintenance import batches, promote, reap
 from docqueue.models import AnyItem
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
@@ -99,6 +99,8 @@ def drain(
     while True:
         promote.run(alias, now)
         found = claiming.claim_as_caller(alias, queues, 1, now=now)
+        if not found and batches.run(alias, now):
+            continue  # with what a finished batch has enqueued
         if not found:
             return ran
         if len(ran) >= limit:

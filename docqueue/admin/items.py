@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import handlers
+from docqueue import family, handlers
 from docqueue.admin import actions, columns, filters
 from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_columns import ItemColumns
@@ -122,6 +122,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
             "subtitle": None,
             "verbs": [v for v in verbs if actions.may(user, v)],
             "steps": steps[:SHOWN],
+            "family": family.relatives(using, item.pk, SHOWN),
             "attempts": attempts,
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
             "audit": audit[:SHOWN] if user.has_perm("docqueue.view_auditentry") else [],

@@ -5,6 +5,13 @@ them all, about every two seconds. Under a snapshot that somebody holds for long
 what only the clock announces has a duty of its own besides, `due`.
 """
 
-from docqueue.admission import concurrency, due, fair, limits, ordering
+from docqueue.admission import concurrency, dependencies, due, fair, limits, ordering
 
-RULES = (due.promote_all, ordering.promote_all, concurrency.promote_all, limits.ensure_all, fair.promote_all)
+RULES = (
+    due.promote_all,
+    dependencies.promote_all,
+    ordering.promote_all,
+    concurrency.promote_all,
+    limits.ensure_all,
+    fair.promote_all,
+)

@@ -30,15 +30,18 @@ class Moved(NamedTuple):
 Look = Callable[[str, Sequence[Any]], object]
 L = TypeVar("L", bound=Look)
 
+PARENTS = "parents"
+"""Stands beside the wait reasons: what is done about the children of items that have ended."""
+
 _looks: dict[str, tuple[str, Look]] = {}
 """By wait reason: what of a moved item its rule wants to know, and what it does with that."""
 
 
-def looks_at(reason: WaitReason, column: str) -> Callable[[L], L]:
+def looks_at(reason: WaitReason | str, column: str) -> Callable[[L], L]:
     """Register what a rule does about items that come before it: it is given this column of theirs, each value once."""
 
     def register(look: L) -> L:
-        _looks[reason.value] = (column, look)
+        _looks[str(reason)] = (column, look)
         return look
 
     return register
@@ -80,7 +83,7 @@ def after_finish(
     freed: dict[str, list[Any]] = {
         WaitReason.ORDERING.value: list(dict.fromkeys(key for key in keys if key is not None)),
         WaitReason.CONCURRENCY.value: list(dict.fromkeys(key for key in slots if key is not None)),
-        WaitReason.DEPENDENCY.value: list(parents),
+        PARENTS: list(parents),
     }
 
     def let_go() -> None:

@@ -65,6 +65,7 @@ ITEM = {
         }
     ],
     "steps": [{"name": "extract", "created_at": "2030-01-31T11:59:59Z"}],
+    "parents": [{"id": 41, "outcome": "completed", "if_failed": "hold"}],
 }
 CANCELLED = ITEM | {"status": "cancelled", "wait_reason": None, "explain": "Cancelled."}
 CANCELLING = ITEM | {
@@ -167,6 +168,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         400,
         "No handler is registered for the operation 'document.ingets'. Did you mean 'document.ingest'?",
         "Register it with @handler in a queue_handlers.py of an installed app, or correct the name.",
+    ),
+    "unknown_parent": (
+        400,
+        "There is no item 41 to come after.",
+        "Nothing was enqueued. Give the id of an item that exists, or one that stands before it in the same call.",
     ),
     "invalid_key": (400, "document_id must be a string of 1 to 255 characters without NUL.", ""),
     "invalid_priority": (400, "priority must be a whole number from -100 to 100 or a word.", ""),

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -16,6 +15,7 @@ from rest_framework.exceptions import ErrorDetail
 from docqueue import correlation, validation
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
 from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
+from docqueue.rules import IF_FAILED, MOST_PARENTS
 from docqueue.states import Status, WaitReason
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -93,6 +93,11 @@ class WholeField(RawField):
     """A whole number from 1."""
 
 
+@extend_schema_field({"type": "array", "items": {"type": "integer"}, "maxItems": MOST_PARENTS, "nullable": True})
+class ParentsField(RawField):
+    """Ids of items."""
+
+
 @extend_schema_field({"oneOf": [{"type": "number", "minimum": 0}, {"enum": list(validation.LIFETIMES)}]})
 class LifetimeField(RawField):
     """A duration, or until when."""
@@ -119,6 +124,10 @@ class EnqueueRequest(StrictSerializer):
     ordering_key = KeyField(help_text="Items of one key never run at once. null: no ordering.")
     max_attempts = WholeField()
     timeout_seconds = SecondsField()
+    after = ParentsField(help_text="Ids of items that have to be completed first; 1000 at most.")
+    if_parent_fails = serializers.ChoiceField(
+        choices=IF_FAILED, required=False, help_text="hold (default), cancel or run it if one dies or is cancelled."
+    )
     metadata = ObjectField(help_text="Travels with the item; correlation_id and user are always the request's own.")
 
     def arguments(self) -> dict[str, Any]:
@@ -132,6 +141,9 @@ class EnqueueRequest(StrictSerializer):
         for name in ("payload", "metadata"):
             if not isinstance(given.get(name, {}), Mapping):
                 raise PayloadNotJson(f"{name} must be a JSON object.")
+        after = given.get("after", [])
+        if not isinstance(after, list) or not all(type(parent) is int for parent in after):
+            raise InvalidOption("after must be a list of items' ids.")
         if "run_after" in given:
             given["run_after"] = _moment(given["run_after"])
         return {
@@ -229,6 +241,14 @@ class StepAnswer(serializers.ModelSerializer[Checkpoint]):
         fields = ("name", "created_at")
 
 
+class ParentAnswer(serializers.Serializer[Any]):
+    """An item that this one comes after."""
+
+    id = serializers.IntegerField()
+    outcome = serializers.CharField(allow_null=True, help_text="completed, dead, cancelled; null: it has not ended.")
+    if_failed = serializers.CharField(help_text="hold, cancel or run: what becomes of this item if that one fails.")
+
+
 class DeadLetterAnswer(serializers.ModelSerializer[QueueItem]):
     """A dead item in the list."""
 
@@ -254,13 +274,15 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
     attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
     steps = StepAnswer(read_only=True, many=True, help_text="Durable steps that a live item has behind it, in order.")
 
+    parents = ParentAnswer(read_only=True, many=True, help_text="The items that it comes after, by id.")
+
     class Meta:
         model = AnyItem
         fields = ("id", "status", "cancelling", "wait_reason", "explain", "queue", "operation", "document_id",
                   "priority", "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds",
                   "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at",
                   "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint", "progress",
-                  "attempts", "steps", "payload", "metadata", "result")  # fmt: skip
+                  "attempts", "steps", "parents", "payload", "metadata", "result")  # fmt: skip
         extra_kwargs = {
             "payload": {"help_text": "Left out without the permission docqueue.view_payload."},
             "metadata": {"help_text": "Left out without the permission docqueue.view_payload."},
@@ -270,31 +292,6 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
     def get_cancelling(self, item: AnyItem) -> bool:
         """Whether somebody asked to cancel it while it runs."""
         return item.status == Status.IN_PROGRESS and item.cancel_requested_at is not None
-
-
-@extend_schema_field(OpenApiTypes.OBJECT)
-class AnyObject(serializers.DictField):
-    """Nested plain JSON."""
-
-
-class StatsAnswer(serializers.Serializer[Any]):
-    """The whole queue at one moment."""
-
-    total = AnyObject(help_text="pending, in_progress, completed, failed (dead), waiting, retrying, cancelled.")
-    queues = AnyObject(help_text="The same by queue, with oldest_due_seconds and workers.")
-    workers = serializers.IntegerField(help_text="Live workers.")
-    unserved = serializers.ListField(child=serializers.CharField(), help_text="Queues that no live worker serves.")
-    hints = serializers.ListField(child=serializers.CharField(), help_text="What to do about them.")
-
-
-class HealthAnswer(serializers.Serializer[Any]):
-    """Whether the queue works. The status code says the same: 200 or 503."""
-
-    healthy = serializers.BooleanField()
-    database = serializers.BooleanField(help_text="It answers, and every migration is applied.")
-    queue = serializers.BooleanField(help_text="Every queue with items is served.")
-    worker = serializers.BooleanField(help_text="Some worker is alive, or a cron run was seen lately.")
-    details = AnyObject()
 
 
 class FieldError(serializers.Serializer[Any]):

@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from docqueue import correlation, health
-from docqueue.api import dead_letters, schema, serializers
+from docqueue import correlation, family, health
+from docqueue.api import dead_letters, overview, schema, serializers
 from docqueue.api.parsers import BoundedJSONParser
 from docqueue.api.permissions import (
     MayProcessQueue,
@@ -111,7 +111,7 @@ class StatsView(QueueView):
     @extend_schema(
         operation_id="get_queue_stats",
         tags=[schema.TAG],
-        responses=schema.answer(200, serializers.StatsAnswer, schema.STATS)
+        responses=schema.answer(200, overview.StatsAnswer, schema.STATS)
         | schema.refusals("not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
@@ -127,8 +127,8 @@ class HealthView(QueueView):
     @extend_schema(
         operation_id="get_health",
         tags=[schema.TAG],
-        responses=schema.answer(200, serializers.HealthAnswer, schema.HEALTH, "Healthy.")
-        | schema.answer(503, serializers.HealthAnswer, schema.UNHEALTHY, "Not healthy.")
+        responses=schema.answer(200, overview.HealthAnswer, schema.HEALTH, "Healthy.")
+        | schema.answer(503, overview.HealthAnswer, schema.UNHEALTHY, "Not healthy.")
         | schema.refusals("not_authenticated"),
     )
     def get(self, request: Request) -> Response:
@@ -149,8 +149,8 @@ class ItemsView(QueueView):
         responses=schema.answer(201, serializers.EnqueuedAnswer, schema.ENQUEUED, "Enqueued.")
         | schema.answer(200, serializers.EnqueuedAnswer, schema.ENQUEUED | {"created": False}, "Already there.")
         | schema.refusals(
-            "malformed_json", "invalid_request", "unknown_operation", "invalid_key", "invalid_priority",
-            "payload_too_large", "not_authenticated", "permission_denied", "duplicate_key",
+            "malformed_json", "invalid_request", "unknown_operation", "unknown_parent", "invalid_key",
+            "invalid_priority", "payload_too_large", "not_authenticated", "permission_denied", "duplicate_key",
         ),
         examples=[
             OpenApiExample(
@@ -205,6 +205,7 @@ class ItemView(QueueView):
             "explain": service.explain(item),
             "attempts": Attempt.objects.using(service.using).filter(item_id=item_id).order_by("-id")[:ATTEMPTS_SHOWN],
             "progress": Progress.objects.using(service.using).filter(item_id=item_id).first(),
+            "parents": family.relatives(service.using, item_id, 0)["parents"],
             "steps": Checkpoint.objects.using(service.using).filter(item_id=item_id).order_by("id").defer("result"),
         }
         return item_answer(item, extras, self.request.user)

@@ -1,4 +1,4 @@
-"""Remove what belongs to items and workers that are gone: attempts, progress, steps, worker rows; and old ticks."""
+"""Remove what belongs to items and workers that are gone: attempts, progress, steps, dependencies, old ticks …"""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def run(using: str, now: datetime | None = None) -> int:
         ("prune_checkpoints", {}),
         ("prune_keys", {}),
         ("prune_ticks", retention),
+        ("prune_dependencies", {}),
+        ("prune_batches", retention),
     ):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})

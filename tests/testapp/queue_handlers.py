@@ -19,7 +19,7 @@ from docqueue.exceptions import Cancelled, DeadLetter, LeaseLost, Retry, Snooze
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
 from docqueue.worker import child
-from tests.testapp import limited_handlers  # noqa: F401 - they register themselves
+from tests.testapp import flow_handlers, limited_handlers  # noqa: F401 - they register themselves
 from tests.testapp.marks import mark_line
 from tests.testapp.models import Effect
 

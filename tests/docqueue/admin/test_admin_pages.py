@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from django.urls import reverse
 
+from docqueue.maintenance import batches
 from docqueue.models import Attempt, AuditEntry, Checkpoint, Progress, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
@@ -50,6 +51,36 @@ def test_the_page_of_a_finished_item_shows_its_result(ann, service, operation):
     shown = page(ann, "historyitem", item.id)
     assert "&quot;pages&quot;: 12" in shown
     assert "&quot;colour&quot;: &quot;blue&quot;" in shown
+
+
+def test_the_page_of_an_item_names_its_parents_its_children_and_its_batch(ann, service, operation):
+    parent = service.enqueue(None, operation).id
+    batch = service.batch("pages")
+    child = batch.enqueue(None, operation, after=[parent], if_parent_fails="run").id
+    shown = page(ann, "queueitem", child)
+    assert f'after <a href="/admin/docqueue/queueitem/{parent}/change/">#{parent}</a>' in shown
+    assert "not yet" in shown
+    assert "this one runs all the same" in shown
+    assert f'<a href="/admin/docqueue/batch/{batch.id}/change/">batch #{batch.id}</a>' in shown
+    shown = page(ann, "queueitem", parent)
+    assert f'before <a href="/admin/docqueue/queueitem/{child}/change/">#{child}</a>' in shown
+
+
+def test_batches_are_shown_with_what_is_left_of_them_and_how_they_ended(ann, operator, service, operation):
+    done = service.batch("done & dusted", on_complete=NewItem(operation=operation, payload={"secret": 1}))
+    done.seal()
+    service.batch().add([NewItem(operation=operation), NewItem(operation=operation)])
+    batches.run("default")
+    listed = ann.get(reverse("admin:docqueue_batch_changelist")).content.decode()
+    assert "done &amp; dusted" in listed
+    assert "open: more may be added" in listed
+    assert '<td class="field-left">2</td>' in listed
+    callback = service.batch_status(done).callback_id
+    assert f">#{callback}</a>" in listed
+    assert "secret" in page(ann, "batch", done.id)
+    others = operator("view_queueitem", name="bob")
+    assert "secret" not in page(others, "batch", done.id)
+    assert operator("view_worker", name="eve").get(reverse("admin:docqueue_batch_changelist")).status_code == 403
 
 
 def test_an_item_that_moved_on_is_followed_to_where_it_is(ann, service, dead):

@@ -93,6 +93,11 @@ REFUSED = {
     "start beyond all calendars": ({"run_after": "9999-12-31T23:59:59-23:59"}, 400, "invalid_option"),
     "start that is a number": ({"run_after": 5}, 400, "invalid_option"),
     "start and delay": ({"run_after": "2030-01-31T12:00:00Z", "delay_seconds": 1}, 400, "invalid_option"),
+    "parent that there is not": ({"after": [4711]}, 400, "unknown_parent"),
+    "parent beyond all numbers": ({"after": [10**30]}, 400, "unknown_parent"),
+    "parent that is a word": ({"after": ["7"]}, 400, "invalid_option"),
+    "parents that are none": ({"after": 7}, 400, "invalid_option"),
+    "parent that may explode": ({"after": [], "if_parent_fails": "explode"}, 400, "invalid_request"),
     "no attempts": ({"max_attempts": 0}, 400, "invalid_option"),
     "no time": ({"timeout_seconds": 0}, 400, "invalid_option"),
     "misspelt field": ({"priorty": 5}, 400, "invalid_request"),
@@ -138,6 +143,17 @@ def test_another_content_type_is_refused(ann, operation):
 def test_a_charset_that_is_no_text_encoding_does_no_harm(ann, operation):
     body = f'{{"operation": "{operation}"}}'.encode()
     assert ann.generic("POST", URL, body, content_type="application/json; charset=rot13").status_code == 201
+
+
+def test_an_item_may_come_after_others_and_its_answer_names_them(ann, person, operation, service):
+    parent = service.enqueue(None, operation).id
+    body = {"operation": operation, "after": [parent], "if_parent_fails": "cancel"}
+    new = ann.post_json(URL, body).json()
+    assert (new["status"], new["wait_reason"]) == ("waiting", "dependency")
+    child = service.get_item(new["id"])
+    assert person(staff=True, name="bob").get(f"/api/v1/items/{child.id}").json()["parents"] == [
+        {"id": parent, "outcome": None, "if_failed": "cancel"}
+    ]
 
 
 def test_strangers_and_people_without_the_permission_enqueue_nothing(anonymous, person, operation):

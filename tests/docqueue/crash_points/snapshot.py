@@ -15,18 +15,18 @@ TABLES = (
     "progress",
     "queue",
     "dependency",
+    "batch",
     "limit",
     "schedule_tick",
     "schedule",
+    "bulk",
 )
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "bulk")
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "limit")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
             attempt, max_attempts, claim_no, crashes, suspect, returned, holds_key, claim_token is not null,
             worker_id is not null, cancel_requested_at is not null, died_at is not null, next_retry_at is not null,
-            error_code, unique_key, ordering_key, slot_key, slot, limit_key, tenant, batch_id
+            error_code, unique_key, ordering_key, slot_key, slot, limit_key, tenant, batch_id is not null
         from docqueue_item order by id""",
     "history": "select id, status, attempt, claim_no, crashes, result from docqueue_history order by id",
     "key": "select item_id, key, lifetime from docqueue_key order by item_id, key",
@@ -42,6 +42,9 @@ QUERIES = {
         select action, filter, state, total, done, skipped, finished_at is not null,
             (select count(*) from docqueue_item i where i.id <= b.reached_id)
         from docqueue_bulk b order by id""",
+    "batch": """
+        select name, sealed_at is not null, finished_at is not null, outcome, callback_id is not null
+        from docqueue_batch order by id""",
     "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action, actor",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
@@ -53,7 +56,6 @@ QUERIES = {
     "schedule": """
         select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
         from docqueue_schedule order by name""",
-    "limit": "select key, tokens from docqueue_limit order by key",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
