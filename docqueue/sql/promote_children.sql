@@ -4,7 +4,7 @@
 -- of two parents that end at once, the statement with the later snapshot sees both. `parents`: of a child that still waits
 -- for others, look at these only; null: at all.
 with kid as materialized (
-    -- (that a row is open is asked so that the planner does not think of the index over all that are)
+    -- in a case: else the planner may walk the index over all open rows instead of the child's own
     select id, (
             select true from docqueue_dependency d where d.child_id = k.id and case when d.outcome is null then (
                 select p.status <> 'dead' or d.if_failed = 'hold' from docqueue_item p where p.id = d.parent_id) end limit 1
