@@ -102,7 +102,13 @@ def forget(using: str | None = None) -> None:
         _known.pop(using, None)
 
 
-_UPPER = re.compile(r"TO \('([^']+)'\)")
+_BOUNDS = re.compile(r"FROM \('([^']+)'\) TO \('([^']+)'\)")
+
+
+def bounds(using: str) -> list[tuple[datetime, datetime]]:
+    """From when to when each partition of the history goes."""
+    found = (_BOUNDS.search(bound) for _, bound in store.run(using, "partitions", {}))
+    return [(datetime.fromisoformat(m[1]), datetime.fromisoformat(m[2])) for m in found if m]
 
 
 def drop_expired(using: str, retention_days: int, now: datetime | None = None) -> list[str]:
@@ -113,8 +119,8 @@ def drop_expired(using: str, retention_days: int, now: datetime | None = None) -
     limit = (now or store.clock(using)) - timedelta(days=retention_days)
     dropped = []
     for name, bound in store.run(using, "partitions", {}):
-        match = _UPPER.search(bound)
-        if match and datetime.fromisoformat(match[1]) <= limit:
+        match = _BOUNDS.search(bound)
+        if match and datetime.fromisoformat(match[2]) <= limit:
             try:
                 store.drop_partition(using, name)
             except OperationalError as error:

@@ -32,7 +32,7 @@ BANDS = [
         "settling",
         "steps",
     }
-    | {"jsontext", "looking", "producing", "rules", "stats", "validation", "waking"},
+    | {"explaining", "jsontext", "looking", "producing", "rules", "stats", "validation", "waits", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
     | {"queue_handlers", "selftest", "doctor", "chaos"},

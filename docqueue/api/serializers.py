@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from docqueue import correlation, validation
+from docqueue.api.waiting import PLACE, AnyObject, PlaceAnswer
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
 from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
 from docqueue.states import Status, WaitReason
@@ -246,7 +246,7 @@ class DeadLettersAnswer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last one.")
 
 
-class ItemAnswer(serializers.ModelSerializer[AnyItem]):
+class ItemAnswer(PlaceAnswer, serializers.ModelSerializer[AnyItem]):
     """An item, live or finished. Columns that a state does not know are null."""
 
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
@@ -257,7 +257,7 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
 
     class Meta:
         model = AnyItem
-        fields = ("id", "status", "cancelling", "wait_reason", "explain", "queue", "operation", "document_id",
+        fields = ("id", "status", "cancelling", "wait_reason", "explain", *PLACE, "queue", "operation", "document_id",
                   "priority", "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds",
                   "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at",
                   "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint", "progress",
@@ -271,21 +271,6 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
     def get_cancelling(self, item: AnyItem) -> bool:
         """Whether somebody asked to cancel it while it runs."""
         return item.status == Status.IN_PROGRESS and item.cancel_requested_at is not None
-
-
-@extend_schema_field(OpenApiTypes.OBJECT)
-class AnyObject(serializers.DictField):
-    """Nested plain JSON."""
-
-
-class StatsAnswer(serializers.Serializer[Any]):
-    """The whole queue at one moment."""
-
-    total = AnyObject(help_text="pending, in_progress, completed, failed (dead), waiting, retrying, cancelled.")
-    queues = AnyObject(help_text="The same by queue, with oldest_due_seconds and workers.")
-    workers = serializers.IntegerField(help_text="Live workers.")
-    unserved = serializers.ListField(child=serializers.CharField(), help_text="Queues that no live worker serves.")
-    hints = serializers.ListField(child=serializers.CharField(), help_text="What to do about them.")
 
 
 class HealthAnswer(serializers.Serializer[Any]):

@@ -12,12 +12,12 @@ from django.db import Error as DatabaseError
 
 from docqueue import events, store
 from docqueue.duties import Duty, registered
-from docqueue.maintenance import due, partitions, promote, prune, reap
+from docqueue.maintenance import depths, due, partitions, promote, prune, reap, totals
 
 REAP = "reap"
 STEADY = tuple(
     Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
-    for module in (promote, partitions, prune)
+    for module in (promote, partitions, prune, depths, totals)
 )
 
 
