@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "finished_total", "depth")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,
@@ -22,6 +22,10 @@ QUERIES = {
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
         from docqueue_worker w order by id""",
+    "totals": """
+        select queue, at, worker_id <> 0, completed, cancelled, dead from docqueue_finished_total
+        order by queue, at, worker_id""",
+    "depth": "select queue, status, number, counted_at from docqueue_depth order by queue, status",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",

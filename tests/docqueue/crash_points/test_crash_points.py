@@ -14,7 +14,7 @@ from docqueue import claiming, history, store
 from docqueue.maintenance import promote, prune, reap
 from docqueue.service import DocumentQueueService
 from docqueue.worker.forks import start_fork_server
-from tests.docqueue.crash_points import doomed
+from tests.docqueue.crash_points import doomed, scenes_stats
 from tests.docqueue.crash_points.doomed import COMMIT, NAME, Event, Point
 from tests.docqueue.crash_points.scenes import SCENES, Scene
 from tests.docqueue.crash_points.snapshot import Snapshot, clear, snapshot
@@ -22,6 +22,8 @@ from tests.docqueue.helpers import T0, later, rows, until, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KILLED = -9
+MORE_SCENES = (scenes_stats,)
+"""Imported for the scenes that they add."""
 AFTERWARDS = later(hours=2)
 
 
