@@ -211,7 +211,7 @@ def connection(using: str) -> BaseDatabaseWrapper:
 PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
-BY_INDEX = frozenset({"step", "look", "promote_due", "promote_keys", "stats_live"})
+BY_INDEX = frozenset({"step", "look", "promote_due", "promote_keys", "stats_finished", "stats_live"})
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 
 _DETOURS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")

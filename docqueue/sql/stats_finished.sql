@@ -9,7 +9,7 @@ with clock as materialized (
     select queue, count(*) filter (where status = 'completed') as completed,
         count(*) filter (where status = 'cancelled') as cancelled, count(*) as number
     from (
-        select queue, status from docqueue_history where finished_at >= (select at from mark)
+        select queue, status from docqueue_history where finished_at >= (select at from mark) order by finished_at
         -- a mark that nobody moves is no use: then it is the history that tells
         limit (select case when m.at > c.now - interval '10 minutes' then %(limit)s + 1 end from mark m, clock c)
     ) h

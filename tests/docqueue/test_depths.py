@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from docqueue import stats, store
+from docqueue import history, stats, store
 from docqueue.admin import queues
 from docqueue.maintenance import depths
 from docqueue.models import Depth, QueueItem
@@ -138,7 +139,7 @@ def test_queues_are_found_wherever_their_items_are(service):
         in_state(service, status, reason, queue=f"q{number:02d}")
     found = stats.depths("default", T0)
     live = [f"q{n:02d}" for n, (s, _) in enumerate(STATES) if s not in (Status.COMPLETED, Status.CANCELLED)]
-    assert list(sorted(found)) == live
+    assert sorted(found) == live
 
 
 def test_the_oldest_is_found_behind_the_front_of_any_lane(service):
@@ -231,3 +232,51 @@ def test_no_claim_writes_into_the_index_over_what_no_claim_looks_at(crowd):
         (text,) = cursor.fetchone()
     assert "in_progress" not in text
     assert "pending" not in text
+
+
+PAST = """
+insert into docqueue_history (id, queue, priority, status, operation, payload, metadata, attempt, max_attempts, crashes,
+    enqueued_at, finished_at, claim_no)
+select n, 'q' || n %% 3, 0, 'completed', 'o', '{"page": 1}', '{}', 1, 5, 0, %(now)s,
+    %(now)s - make_interval(secs => n), 1
+from generate_series(1, 60000) n
+"""
+
+
+@pytest.fixture
+def past(transactional_db: None) -> Iterator[None]:
+    """A history of a second an item, compared with the totals up to a minute ago."""
+    history.forget()
+    history.ensure("default", T0 - timedelta(hours=12))
+    history.ensure("default", T0)
+    with connection.cursor() as cursor:
+        cursor.execute(PAST, {"now": T0})
+        cursor.execute("vacuum (analyze) docqueue_history")
+    for mark in ("finished", "audited"):
+        Depth.objects.create(queue="", status=mark, number=0, counted_at=T0 - timedelta(seconds=60))
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("truncate docqueue_history")
+        cursor.execute("analyze docqueue_history")
+
+
+def history_rows(plan: Plan) -> float:
+    found = [n for n in plan.nodes if str(n.get("Relation Name")).startswith("docqueue_history_")]
+    assert "Seq Scan" not in {n["Node Type"] for n in found if n["Actual Loops"]}
+    return sum(n["Actual Rows"] * n["Actual Loops"] for n in found)
+
+
+def test_of_the_history_only_what_was_not_compared_yet_is_counted(past):
+    plan = explain("stats_finished", limit=100_000, now=T0)
+    assert history_rows(plan) == 60
+    plan.assert_bounded(blocks=400)
+    assert history_rows(explain("stats_finished", limit=10, now=T0)) == 11, "and no further than the bound"
+
+
+def test_a_compare_reads_its_own_hour_of_the_history(past):
+    seen = T0 - timedelta(seconds=60)
+    params = {"mark": "finished", "seen": seen, "lo": seen, "hi": T0, "edge": 5.0, "pause": 0.0, "now": T0}
+    plan = explain("compare_finished", **params)
+    assert history_rows(plan) == 65
+    plan.assert_bounded(blocks=600)
+    assert history_rows(explain("compare_finished", **params | {"seen": T0})) == 0, "somebody else has moved the mark"

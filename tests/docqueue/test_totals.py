@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def partition() -> None:
+    history.forget()
     history.ensure("default", T0)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue", "finished_total", "depth")
+TABLES = ("item", "history", "key", "attempt", "worker", "audit", "checkpoint", "progress", "queue")
+TABLES += ("finished_total", "depth")
 QUERIES = {
     "item": """
         select id, status, wait_reason, queue, priority, dense_rank() over (order by position), operation, payload,

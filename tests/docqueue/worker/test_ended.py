@@ -27,8 +27,9 @@ def told() -> dict[int, int]:
 def test_counts_are_kept_per_queue_and_ten_seconds_and_written_once() -> None:
     ended = Ended()
     ended.worker = 7
-    for word, number in (("completed", 3), ("completed", 2), ("cancelled", 1), ("dead", 1), ("retried", 9), ("lost", 9)):
+    for word, number in {"completed": 3, "cancelled": 1, "dead": 1, "retried": 9, "lost": 9}.items():
         ended.add("a", word, number)
+    ended.add("a", "completed", 2)
     ended.add("b", "completed", 1)
     assert ended.write("default") in (2, 3, 4)
     assert ended.write("default") == 0
