@@ -63,7 +63,10 @@ def _not_served(using: str, item: AnyItem, now: datetime | None) -> Explanation 
 
 def _in_lane(using: str, item: AnyItem, now: datetime) -> Explanation:
     """Its place among the pending items of its queue, and how long those before it may take."""
-    text, position = "Waiting for a free worker", _place_in_lane(using, item.pk)
+    text, me = "Waiting for a free worker", QueueItem.objects.using(using).filter(pk=item.pk).first()
+    if me is None or me.status != Status.PENDING:  # it has moved on since it was read
+        return Explanation(reason=Status.PENDING.value, text=f"{text}.")
+    position = _place_in_lane(using, me)
     if position is None:
         return Explanation(reason=Status.PENDING.value, text=f"{text}: behind more than {FAR:,} others of its queue.")
     since = now - timedelta(minutes=RATE_MINUTES)
@@ -81,11 +84,8 @@ def _in_lane(using: str, item: AnyItem, now: datetime) -> Explanation:
     )
 
 
-def _place_in_lane(using: str, item_id: int) -> int | None:
-    """What came back goes first, then by priority and position. None: behind more than `FAR`, or not pending."""
-    me = QueueItem.objects.using(using).filter(pk=item_id, status=Status.PENDING).first()
-    if me is None:
-        return None
+def _place_in_lane(using: str, me: QueueItem) -> int | None:
+    """What came back goes first, then by priority and position. None: behind more than `FAR`."""
     pending = QueueItem.objects.using(using).filter(status=Status.PENDING, queue=me.queue)
     higher, equal = Q(priority__gt=me.priority), Q(priority=me.priority, position__lt=me.position)
     if me.returned:

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from docqueue import history, stats, store
+from docqueue import explaining, history, stats, store
 from docqueue.admin import queues
 from docqueue.maintenance import depths
 from docqueue.models import Depth, QueueItem
@@ -88,7 +88,7 @@ def test_a_count_is_made_once_in_about_a_minute_and_forgotten_when_the_queue_is_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_workers_at_once_one_counts_and_a_moment_later_none(service, bound):
+def test_workers_that_count_at_once_agree_and_a_moment_later_none_counts_again(service, bound):
     pending(service, 9)
     assert sum(in_threads(4, lambda _n: depths.run("default", T0))) >= 1
     assert Depth.objects.get().number == 9
@@ -216,14 +216,12 @@ def test_a_full_count_reads_an_index_alone(crowd, kind):
     plan.assert_bounded(blocks=1_000, sorted_rows=0)
 
 
-def test_places_in_a_lane_are_counted_by_its_index(crowd, service, monkeypatch):
+def test_places_in_a_deep_lane_are_counted_up_to_the_bound(crowd, service, monkeypatch):
     monkeypatch.setattr("docqueue.waits.FAR", 1_000)
     monkeypatch.setattr("docqueue.explaining.FAR", 1_000)
     for priority, place in ((2, True), (0, False)):
         item = QueueItem.objects.filter(status=Status.PENDING, queue="q0", priority=priority).order_by("position")[9]
-        from docqueue.explaining import _place_in_lane
-
-        assert (_place_in_lane("default", item.pk) == 10) is place
+        assert (explaining._place_in_lane("default", item) == 10) is place
 
 
 def test_no_claim_writes_into_the_index_over_what_no_claim_looks_at(crowd):

@@ -221,3 +221,12 @@ def test_an_item_that_has_moved_on_meanwhile_is_told_as_it_was_read(service):
     item = service.get_item(item_id)
     QueueItem.objects.all().delete()
     assert explaining.detail("default", item, T0).text == "Waiting: as many items of 'line' run as may."
+
+
+def test_a_pending_item_that_was_claimed_meanwhile_has_no_place_any_more(service):
+    pending(service, 1)
+    item_id = pending(service, 1)[0]
+    item = service.get_item(item_id)
+    service.mark_in_progress(item_id, now=T0)
+    said = explaining.detail("default", item, T0)
+    assert (said.text, said.position) == ("Waiting for a free worker.", None)
