@@ -37,7 +37,7 @@ with mark as materialized (
         cancelled = docqueue_finished_total.cancelled + excluded.cancelled
 ), moved as (
     update docqueue_depth d set counted_at = %(hi)s,
-        number = extract(epoch from (select coalesce(%(now)s::timestamptz, clock_timestamp())))
+        number = floor(extract(epoch from (select coalesce(%(now)s::timestamptz, clock_timestamp()))))
     from mark m where d.id = m.id
     returning d.id
 )

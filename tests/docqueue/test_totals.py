@@ -219,6 +219,12 @@ def test_a_history_from_before_the_totals_is_counted_hour_by_hour(service, drift
     assert not drifts
 
 
+def test_one_compare_follows_the_other_at_whatever_fraction_of_a_second(service):
+    finish(service, 1, later(1))
+    totals.compare("default", later(hours=3, seconds=0.7))
+    assert mark() == later(hours=3, seconds=-40), "three hours at once"
+
+
 def test_where_much_has_ended_since_the_compare_the_workers_are_believed(service, monkeypatch):
     monkeypatch.setattr("docqueue.stats.FINISHED_EXACTLY", 10)
     me = worker(T0, 600)
@@ -259,6 +265,8 @@ def test_of_many_workers_that_compare_at_once_each_part_is_compared_once(service
         finish(service, 3, later(hours=hour), me)
         tell(me, 2, later(hours=hour))
     in_threads(4, lambda _n: totals.compare("default", later(hours=7)))
+    assert completed(service, later(hours=7)) == 18
+    totals.compare("default", later(hours=7))  # who meets another leaves the rest to the next time
     assert told() == completed(service, later(hours=7)) == 18
     assert [e.fields["completed"] for e in drifts] == [1] * 6
 
