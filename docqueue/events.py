@@ -37,6 +37,7 @@ class EventName(StrEnum):
     ITEM_STALLED = "item_stalled"
     DATABASE_UNWELL = "database_unwell"
     DATABASE_BACK = "database_back"
+    TOTALS_DRIFTED = "totals_drifted"
     DUTY_DONE = "duty_done"
     DUTY_FAILED = "duty_failed"
 

@@ -170,6 +170,11 @@ def forget(using: str | None = None) -> None:
         _known.pop(using, None)
 
 
+def bounds(using: str) -> list[tuple[datetime, datetime]]:
+    """From when to when each partition of the history goes, where it has both ends."""
+    return [(lower, upper) for _, lower, upper in _bounds(using) if lower and upper]
+
+
 def drop_expired(using: str, retention_days: int, now: datetime | None = None) -> list[str]:
     """Drop the partitions that ended longer than the retention ago. Returns the names of those dropped.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from docqueue import stats, store
+from docqueue import explaining, stats, store
 from docqueue.exceptions import ItemNotFound
 from docqueue.models import AnyItem
 from docqueue.states import Status
+from docqueue.waits import Explanation
 
 
 class HasId(Protocol):
@@ -49,5 +50,9 @@ class Looking:
         return stats.read(self.using, now)
 
     def explain(self, item: HasId | int, *, now: datetime | None = None) -> str:
-        """One plain sentence: where the item is, why, and what would move it. Raises `ItemNotFound`."""
-        return stats.explain(self.using, self.get_item(item), now)
+        """In plain words: where the item is, why, and what would move it. Raises `ItemNotFound`."""
+        return self.explain_detail(item, now=now).text
+
+    def explain_detail(self, item: HasId | int, *, now: datetime | None = None) -> Explanation:
+        """The same with its figures: reason, place in line, estimate, who is before it. Raises `ItemNotFound`."""
+        return explaining.detail(self.using, self.get_item(item), now)

@@ -1,15 +1,28 @@
-"""What people and dashboards ask the queue: depths, workers, and why an item is where it is."""
+"""What people and dashboards ask the queue: depths, workers, what has finished. Why an item waits: explaining.py."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from docqueue import handlers, store
-from docqueue.conf import get_settings
-from docqueue.models import AnyItem, Queue
-from docqueue.states import Status, WaitReason
+from docqueue import store
+from docqueue.states import WaitReason
+
+DEEP = 100_000
+"""So many items of a queue and state are counted each time; of more, the last full count is told, with its age."""
+
+KINDS = {
+    "pending": "pending",
+    "in_progress": "in_progress",
+    "failed": "dead",
+    "waiting": "waiting",
+    "retrying": "retrying",
+}
+"""The live numbers of `Counts` in the order of stats_live.sql, with their names in docqueue_depth."""
+
+OTHER_REASONS = [reason.value for reason in WaitReason if reason is not WaitReason.RETRY]
+FINISHED_EXACTLY = 100_000
 
 
 @dataclass(kw_only=True)
@@ -27,10 +40,25 @@ class Counts:
 
 @dataclass(kw_only=True)
 class QueueCounts(Counts):
-    """One queue: its items, the age of its oldest pending one, and how many live workers serve it."""
+    """One queue: its items, how long its oldest pending one has been due, and how many live workers serve it.
+
+    `finished_per_minute`: how many ended in the last ten minutes, by what workers have told so far.
+    `counted_seconds_ago` has the numbers that are too large to be counted each time, with the age of the full count
+    that is shown; None: there is none yet, and the number is the least there are.
+    """
 
     oldest_due_seconds: float | None = None
     workers: int = 0
+    finished_per_minute: float = 0.0
+    counted_seconds_ago: dict[str, float | None] = field(default_factory=dict)
+
+    def in_words(self, name: str) -> str:
+        """One of the numbers: "12", "≥ 100,000", or "about 1,234,567, counted 3 min ago"."""
+        number = getattr(self, name)
+        if name not in self.counted_seconds_ago:
+            return str(number)
+        age = self.counted_seconds_ago[name]
+        return f"≥ {number:,}" if age is None else f"about {number:,}, counted {in_words(age)} ago"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +74,14 @@ class QueueStats:
         """The same as plain JSON values."""
         return asdict(self) | {"hints": [no_worker(queue) for queue in self.unserved]}
 
+    def notes(self) -> list[str]:
+        """One line about each number that was not counted now."""
+        return [
+            f"{queue}: {name} {counts.in_words(name)}"
+            for queue, counts in self.queues.items()
+            for name in counts.counted_seconds_ago
+        ]
+
 
 def no_worker(queue: str) -> str:
     """What to do about a queue without a worker, in words."""
@@ -53,17 +89,14 @@ def no_worker(queue: str) -> str:
 
 
 def read(using: str, now: datetime | None = None) -> QueueStats:
-    """Count. Live items exactly; finished ones as far back as the history goes."""
-    queues: dict[str, QueueCounts] = {}
-    for queue, *depths, oldest in store.run(using, "stats_live", {"now": now}):
-        names = ("pending", "in_progress", "failed", "waiting", "retrying")
-        counts = queues.setdefault(queue, QueueCounts())
-        for name, depth in zip(names, depths, strict=True):
-            setattr(counts, name, depth)
-        counts.oldest_due_seconds = None if oldest is None else max(0.0, round(oldest, 3))
-    for queue, completed, cancelled in store.run(using, "stats_finished", {}):
-        counts = queues.setdefault(queue, QueueCounts())
-        counts.completed, counts.cancelled = completed, cancelled
+    """Count: live items up to `DEEP` in a queue and state, finished ones as far back as the history goes."""
+    queues = depths(using, now)
+    for queue, completed, cancelled, rate in store.run(
+        using, "stats_finished", {"limit": FINISHED_EXACTLY, "now": now}
+    ):
+        if completed or cancelled or rate or queue in queues:
+            counts = queues.setdefault(queue, QueueCounts())
+            counts.completed, counts.cancelled, counts.finished_per_minute = completed, cancelled, round(rate, 1)
     workers = [served for _, served in store.run(using, "stats_workers", {"now": now})]
     for queue, counts in queues.items():
         counts.workers = sum(1 for served in workers if not served or queue in served)
@@ -72,74 +105,42 @@ def read(using: str, now: datetime | None = None) -> QueueStats:
     return QueueStats(total=total, queues=dict(sorted(queues.items())), workers=len(workers), unserved=unserved)
 
 
+def depths(using: str, now: datetime | None = None) -> dict[str, QueueCounts]:
+    """The live numbers of each queue that holds something, without its workers."""
+    queues = _counted(using, now)
+    if any(counts.counted_seconds_ago for counts in queues.values()):
+        full = {(q, kind): (number, age) for q, kind, number, age in store.run(using, "stats_depths", {"now": now})}
+        for queue, counts in queues.items():
+            for name in counts.counted_seconds_ago:
+                number, age = full.get((queue, KINDS[name]), (0, None))
+                if number >= getattr(counts, name):
+                    setattr(counts, name, number)
+                    counts.counted_seconds_ago[name] = age
+    return queues
+
+
+def _counted(using: str, now: datetime | None) -> dict[str, QueueCounts]:
+    """Count up to `DEEP` each; what is at least that has no age yet."""
+    queues: dict[str, QueueCounts] = {}
+    params = {"limit": DEEP, "reasons": OTHER_REASONS, "now": now}
+    for queue, *numbers, oldest in store.run(using, "stats_live", params):
+        found = dict(zip(KINDS, numbers, strict=True))
+        queues[queue] = QueueCounts(
+            **found,
+            oldest_due_seconds=None if oldest is None else max(0.0, round(oldest, 3)),
+            counted_seconds_ago={name: None for name, number in found.items() if number >= DEEP},
+        )
+    return queues
+
+
+def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:
+    """Queues and kinds of items of which there are too many to be counted each time."""
+    return sorted((q, KINDS[name]) for q, counts in _counted(using, now).items() for name in counts.counted_seconds_ago)
+
+
 def in_words(seconds: float) -> str:
     """A duration as people say it: "12 s", "3 min", "2 h", "5 d"."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{round(seconds / size)} {unit}"
     return f"{max(0, round(seconds))} s"
-
-
-def explain(using: str, item: AnyItem, now: datetime | None = None) -> str:
-    """One plain sentence: where the item is, why, and what would move it."""
-    moment = now or datetime.now(UTC)
-    match Status(item.status):
-        case Status.WAITING:
-            return _why_waiting(item, moment)
-        case Status.PENDING:
-            return _why_pending(using, item, now)
-        case Status.IN_PROGRESS if item.cancel_requested_at:
-            return "Cancelling: its handler was asked to stop."
-        case Status.IN_PROGRESS:
-            return f"Running: attempt {item.attempt} of {item.max_attempts}."
-        case Status.DEAD:
-            return f"Failed for good: {_error(item)}. Requeue it or discard it."
-        case Status.CANCELLED:
-            return "Cancelled."
-        case Status.COMPLETED:
-            return "Completed."
-
-
-def _error(item: AnyItem) -> str:
-    return (item.error_message or item.error_code or "").rstrip(".")
-
-
-def _why_waiting(item: AnyItem, now: datetime) -> str:
-    due = "" if item.next_retry_at is None else in_words((item.next_retry_at - now).total_seconds())
-    match WaitReason(item.wait_reason or WaitReason.DELAYED):
-        case WaitReason.RETRY if item.next_retry_at and item.next_retry_at <= now and get_settings().RETRIES_PER_SECOND:
-            most = f"{get_settings().RETRIES_PER_SECOND:g} a second of queue {item.queue}"
-            return f"Waiting: its retry is due, but no more than {most} are let in."
-        case WaitReason.RETRY:
-            said = f" ({_error(item)})" if _error(item) else ""
-            return f"Waiting: retry in {due}{said}."
-        case WaitReason.DELAYED:
-            return f"Waiting: starts in {due}."
-        case WaitReason.SNOOZED:
-            return f"Waiting: snoozed by its handler, again in {due}."
-        case WaitReason.NO_HANDLER:
-            return f"Waiting: the worker that took it has no handler for {item.operation}; tried again in {due}."
-        case WaitReason.UNWELL:
-            return f"Waiting: the database was unwell while it ran; again in {due}."
-        case WaitReason.ORDERING:
-            return f"Waiting: another item of {item.ordering_key!r} comes first."
-        case WaitReason.DEPENDENCY:
-            return "Waiting: an item that it comes after has not ended well yet."
-        case WaitReason.CONCURRENCY:
-            return f"Waiting: as many items of {item.slot_key!r} run as may."
-        case WaitReason.LIMITED:
-            return f"Waiting: the limit {item.limit_key!r} lets no more start now."
-        case WaitReason.FAIR_SHARE:
-            return f"Waiting: {item.tenant!r} has its share of the lane already."
-
-
-def _why_pending(using: str, item: AnyItem, now: datetime | None) -> str:
-    paused = Queue.objects.using(using).filter(name=item.queue, paused_at__isnull=False).first()
-    if paused is not None:
-        return f"Waiting: queue {item.queue} is paused ({paused.paused_reason or 'no reason given'})."
-    served = [queues for _, queues in store.run(using, "stats_workers", {"now": now})]
-    if not any(not queues or item.queue in queues for queues in served):
-        return f"Waiting for a worker. {no_worker(item.queue)}"
-    if handlers.find(item.operation) is None:
-        return f"Waiting: no handler is registered for {item.operation}."
-    return "Waiting for a free worker."

@@ -35,8 +35,8 @@ BANDS = [
         "steps",
         "templates",
     }
-    | {"batching", "family", "flows", "jsontext", "looking", "producing", "rules", "schedules", "scheduling"}
-    | {"stats", "validation", "waking"},
+    | {"batching", "explaining", "family", "flows", "jsontext", "looking", "producing", "rules", "schedules"}
+    | {"scheduling", "stats", "validation", "waits", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
     | {"queue_handlers", "selftest", "doctor", "chaos"},

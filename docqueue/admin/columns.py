@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
 
-from docqueue import stats
+from docqueue import explaining, stats
 from docqueue.models import AnyItem
 from docqueue.states import Status
 
@@ -110,10 +110,10 @@ class Reasons:
         self._pending: dict[tuple[str, str], str] = {}
 
     def why(self, item: AnyItem) -> str:
-        """The sentence of `DocumentQueueService.explain`."""
+        """The short form of what `DocumentQueueService.explain` says."""
         if item.status != Status.PENDING:
-            return stats.explain(self.using, item, self.now)  # read from the item's own columns
+            return explaining.brief(self.using, item, self.now)  # read from the item's own columns
         place = (item.queue, item.operation)  # all that a pending item's reason depends on
         if place not in self._pending:
-            self._pending[place] = stats.explain(self.using, item)
+            self._pending[place] = explaining.brief(self.using, item)
         return self._pending[place]

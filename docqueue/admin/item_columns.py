@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from docqueue import explaining
 from docqueue.admin import columns
 from docqueue.conf import get_settings
 from docqueue.states import Status
@@ -37,8 +38,9 @@ class ItemColumns:
 
     @admin.display(description=_("why"))
     def why(self, item: Any) -> Display:
-        shown = getattr(item, "reason_shown", None) or columns.Reasons(get_settings().DATABASE).why(item)
-        return columns.text(shown)
+        if not hasattr(item, "reason_shown"):  # on its own page there is room for all of it
+            item.reason_shown = explaining.detail(get_settings().DATABASE, item).text
+        return columns.text(item.reason_shown)
 
     @admin.display(description=_("attempt"))
     def tries(self, item: Any) -> Display:

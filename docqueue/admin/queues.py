@@ -23,11 +23,11 @@ class Row:
     """One queue."""
 
     name: str
-    pending: int = 0
-    in_progress: int = 0
-    dead: int = 0
-    waiting: int = 0
-    retrying: int = 0
+    pending: int | str = 0
+    in_progress: int | str = 0
+    dead: int | str = 0
+    waiting: int | str = 0
+    retrying: int | str = 0
     oldest: str = ""
     workers: int = 0
     paused: Queue | None = None
@@ -59,17 +59,17 @@ class QueueAdmin(PausingAdmin):
 
 
 def rows(using: str) -> list[Row]:
-    """The queues by name. Finished items are not counted here: that would read the whole history."""
+    """The queues by name: what is too deep to be counted each time with the age of its last full count."""
     found: dict[str, Row] = {}
-    for name, pending, in_progress, dead, waiting, retrying, oldest in store.run(using, "stats_live", {}):
+    for name, counts in stats.depths(using).items():
         found[name] = Row(
             name=name,
-            pending=pending,
-            in_progress=in_progress,
-            dead=dead,
-            waiting=waiting,
-            retrying=retrying,
-            oldest="" if oldest is None else stats.in_words(oldest),
+            pending=_shown(counts, "pending"),
+            in_progress=_shown(counts, "in_progress"),
+            dead=_shown(counts, "failed"),
+            waiting=_shown(counts, "waiting"),
+            retrying=_shown(counts, "retrying"),
+            oldest="" if counts.oldest_due_seconds is None else stats.in_words(counts.oldest_due_seconds),
         )
     for queue in Queue.objects.using(using):
         row = found.setdefault(queue.name, Row(name=queue.name))
@@ -78,3 +78,8 @@ def rows(using: str) -> list[Row]:
     for row in found.values():
         row.workers = sum(1 for queues in served if not queues or row.name in queues)
     return [found[name] for name in sorted(found)]
+
+
+def _shown(counts: stats.QueueCounts, name: str) -> int | str:
+    """A number, in words when it was not counted now."""
+    return counts.in_words(name) if name in counts.counted_seconds_ago else getattr(counts, name)

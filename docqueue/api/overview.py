@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-
-@extend_schema_field(OpenApiTypes.OBJECT)
-class AnyObject(serializers.DictField):
-    """Nested plain JSON."""
-
-
-class StatsAnswer(serializers.Serializer[Any]):
-    """The whole queue at one moment."""
-
-    total = AnyObject(help_text="pending, in_progress, completed, failed (dead), waiting, retrying, cancelled.")
-    queues = AnyObject(help_text="The same by queue, with oldest_due_seconds and workers.")
-    workers = serializers.IntegerField(help_text="Live workers.")
-    unserved = serializers.ListField(child=serializers.CharField(), help_text="Queues that no live worker serves.")
-    hints = serializers.ListField(child=serializers.CharField(), help_text="What to do about them.")
+from docqueue.api.waiting import AnyObject
 
 
 class HealthAnswer(serializers.Serializer[Any]):

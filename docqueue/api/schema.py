@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
+from docqueue.api import waiting
 from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.problems import problem as problem_body
 from docqueue.api.serializers import Problem
@@ -30,6 +31,7 @@ ITEM = {
     "cancelling": False,
     "wait_reason": "retry",
     "explain": "Waiting: retry in 12 s (the archive is locked).",
+    **waiting.EXAMPLE,
     "queue": "documents",
     "operation": "document.ingest",
     "document_id": "7",
@@ -67,12 +69,16 @@ ITEM = {
     "steps": [{"name": "extract", "created_at": "2030-01-31T11:59:59Z"}],
     "parents": [{"id": 41, "outcome": "completed", "if_failed": "hold"}],
 }
-CANCELLED = ITEM | {"status": "cancelled", "wait_reason": None, "explain": "Cancelled."}
-CANCELLING = ITEM | {
-    "status": "in_progress",
-    "cancelling": True,
-    "explain": "Cancelling: its handler was asked to stop.",
-}
+CANCELLED = ITEM | waiting.EXAMPLE_ENDED | {"status": "cancelled", "wait_reason": None, "explain": "Cancelled."}
+CANCELLING = (
+    ITEM
+    | waiting.EXAMPLE_ENDED
+    | {
+        "status": "in_progress",
+        "cancelling": True,
+        "explain": "Cancelling: its handler was asked to stop.",
+    }
+)
 ENQUEUED = {
     "id": 42,
     "status": "pending",
@@ -140,7 +146,7 @@ COUNTS = {
 }
 STATS = {
     "total": COUNTS,
-    "queues": {"documents": COUNTS | {"oldest_due_seconds": 0.8, "workers": 2}},
+    "queues": {"documents": COUNTS | waiting.EXAMPLE_QUEUE},
     "workers": 2,
     "unserved": [],
     "hints": [],

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from docqueue import correlation, validation
+from docqueue.api.waiting import PLACE, PlaceAnswer
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
 from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
 from docqueue.rules import IF_FAILED, MOST_PARENTS
@@ -265,7 +266,7 @@ class DeadLettersAnswer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last one.")
 
 
-class ItemAnswer(serializers.ModelSerializer[AnyItem]):
+class ItemAnswer(PlaceAnswer, serializers.ModelSerializer[AnyItem]):
     """An item, live or finished. Columns that a state does not know are null."""
 
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
@@ -278,7 +279,7 @@ class ItemAnswer(serializers.ModelSerializer[AnyItem]):
 
     class Meta:
         model = AnyItem
-        fields = ("id", "status", "cancelling", "wait_reason", "explain", "queue", "operation", "document_id",
+        fields = ("id", "status", "cancelling", "wait_reason", "explain", *PLACE, "queue", "operation", "document_id",
                   "priority", "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds",
                   "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at",
                   "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint", "progress",

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from docqueue import correlation, family, health
-from docqueue.api import dead_letters, overview, schema, serializers
+from docqueue.api import dead_letters, overview, schema, serializers, waiting
 from docqueue.api.parsers import BoundedJSONParser
 from docqueue.api.permissions import (
     MayProcessQueue,
@@ -111,7 +111,7 @@ class StatsView(QueueView):
     @extend_schema(
         operation_id="get_queue_stats",
         tags=[schema.TAG],
-        responses=schema.answer(200, overview.StatsAnswer, schema.STATS)
+        responses=schema.answer(200, waiting.StatsAnswer, schema.STATS)
         | schema.refusals("not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
@@ -201,8 +201,12 @@ class ItemView(QueueView):
         """The item as the caller may see it. Raises `ItemNotFound`."""
         service = DocumentQueueService()
         item = service.get_item(item_id)
+        said = service.explain_detail(item)
         extras = {
-            "explain": service.explain(item),
+            "explain": said.text,
+            "position": said.position,
+            "estimate_seconds": said.estimate_seconds,
+            "blocked_by": said.blocked_by,
             "attempts": Attempt.objects.using(service.using).filter(item_id=item_id).order_by("-id")[:ATTEMPTS_SHOWN],
             "progress": Progress.objects.using(service.using).filter(item_id=item_id).first(),
             "parents": family.relatives(service.using, item_id, 0)["parents"],

@@ -12,12 +12,25 @@ from django.db import Error as DatabaseError
 
 from docqueue import events, store
 from docqueue.duties import Duty, registered
-from docqueue.maintenance import ageing, batches, bulk, discard, due, partitions, promote, prune, reap, schedule
+from docqueue.maintenance import (
+    ageing,
+    batches,
+    bulk,
+    depths,
+    discard,
+    due,
+    partitions,
+    promote,
+    prune,
+    reap,
+    schedule,
+    totals,
+)
 
 REAP = "reap"
 STEADY = tuple(
     Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
-    for module in (promote, partitions, prune, batches, discard, ageing)
+    for module in (promote, partitions, prune, batches, discard, ageing, depths, totals)
 )
 
 

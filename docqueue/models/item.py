@@ -160,6 +160,14 @@ class QueueItem(models.Model):
             ),
             # the dead-letter queue, newest first
             models.Index("died_at", "id", condition=Q(status=Status.DEAD), name="docqueue_item_dead"),
+            # stats_live.sql: depths of what no claim looks at, and so at no claim's cost
+            models.Index(
+                "queue",
+                "status",
+                "wait_reason",
+                condition=Q(status__in=[Status.WAITING, Status.DEAD]),
+                name="docqueue_item_aside",
+            ),
         ]
         constraints = [
             # One holder of an ordering key at a time. An index over all live items of a key would deadlock callers.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError
 
-from docqueue import events, store
+from docqueue import events, stats, store
 from docqueue.conf import get_settings
 from docqueue.events import EventName
 
@@ -43,7 +43,6 @@ COUNTED = frozenset(
         EventName.DUTY_FAILED,
     }
 )
-STATES = ("pending", "in_progress", "dead", "waiting", "retrying")  # the columns of stats_live.sql
 
 _installed: list[Counters] = []
 
@@ -145,10 +144,10 @@ class DatabaseCollector(Collector):
         oldest = GaugeMetricFamily("docqueue_oldest_due_seconds", "Age of the oldest pending item.", labels=("queue",))
         serving = GaugeMetricFamily("docqueue_queue_workers", "Live workers that serve the queue.", labels=("queue",))
         served = [queues for _, queues in store.run(self.using, "stats_workers", {})]
-        for queue, *depths, age in store.run(self.using, "stats_live", {}):
-            for status, depth in zip(STATES, depths, strict=True):
-                items.add_metric((queue, status), depth)
-            oldest.add_metric((queue,), max(0.0, age or 0.0))
+        for queue, counts in stats.depths(self.using).items():
+            for name, status in stats.KINDS.items():
+                items.add_metric((queue, status), getattr(counts, name))
+            oldest.add_metric((queue,), counts.oldest_due_seconds or 0.0)
             serving.add_metric((queue,), sum(1 for queues in served if not queues or queue in queues))
         workers = GaugeMetricFamily("docqueue_workers", "Live workers.", value=len(served))
         return [GaugeMetricFamily("docqueue_up", UP, value=1), items, oldest, serving, workers]

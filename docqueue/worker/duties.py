@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import Error as DatabaseError
 
@@ -20,15 +20,16 @@ from docqueue.worker.pace import Pace
 
 
 class Duties(threading.Thread):
-    """Runs every duty when it is due.
+    """Runs every duty when it is due, those that are this worker's `own` as well.
 
     While the own lease is not `calm` nobody is reaped: we might be the one who was away.
     """
 
-    def __init__(self, using: str, calm: Callable[[], bool]) -> None:
+    def __init__(self, using: str, calm: Callable[[], bool], own: Sequence[Duty] = ()) -> None:
         super().__init__(name="docqueue-duties", daemon=True)
         self.using = using
         self.calm = calm
+        self.own = own
         self._ended = False
         self._due: dict[Duty, Pace] = {}
         self._free = threading.Lock()
@@ -37,7 +38,7 @@ class Duties(threading.Thread):
 
     def run(self) -> None:
         """Until stopped."""
-        self._due = {duty: Pace(duty.every_seconds) for duty in all_duties()}
+        self._due = {duty: Pace(duty.every_seconds) for duty in (*self.own, *all_duties())}
         session: store.Session | None = None
         with store.own_connection(self.using):
             while not self._ended:

@@ -316,5 +316,6 @@ class WorkLoop:
         if self.lease.stands():
             try:
                 claiming.stop(self.using, self.worker)
+                self.tally.ended.write(self.using)
             except DatabaseError as error:
                 self.outage.failed(error, worker_id=self.worker)

@@ -14,8 +14,9 @@ from django.db import Error as DatabaseError
 
 from docqueue import claiming, events, history, store
 from docqueue.conf import get_settings
+from docqueue.duties import Duty
 from docqueue.models import Worker
-from docqueue.worker import talker
+from docqueue.worker import ended, talker
 from docqueue.worker.duties import Duties
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
@@ -90,7 +91,7 @@ class Supervisor:
         with signals.installed(), rarely_collected():
             # Before any connection or thread of ours: the fork server starts clean.
             pool = self._make_pool()
-            duties = Duties(self.options.using, self._calm)
+            duties = Duties(self.options.using, self._calm, [self._counting()])
             try:
                 pool.start()
                 while not signals.count:
@@ -108,6 +109,9 @@ class Supervisor:
         if options.in_process:
             return InlinePool(options.using)
         return ProcessPool(options.using, options.processes, threads=options.threads)
+
+    def _counting(self) -> Duty:
+        return Duty(name="ended", run=self.tally.ended.write, every_seconds=ended.EVERY_SECONDS, paced=False)
 
     def _calm(self) -> bool:
         return self._lease is not None and self._lease.calm()
@@ -141,6 +145,7 @@ class Supervisor:
     def _serve(self, worker: int, pool: ProcessPool | InlinePool, duties: Duties, signals: StopSignals) -> bool:
         """Serve under one worker row. True: done; False: the lease was lost, start anew."""
         options, settings = self.options, get_settings()
+        self.tally.ended.worker = worker
         beat = (settings.LEASE_SECONDS, settings.heartbeat_seconds, options.heartbeat_file)
         lease = self._lease = Lease(options.using, worker, *beat)
         lease.start()

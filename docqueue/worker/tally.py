@@ -11,6 +11,7 @@ from typing import Any
 
 from docqueue import correlation, events, outcomes
 from docqueue.states import Status
+from docqueue.worker.ended import Ended
 from docqueue.worker.protocol import Report
 
 QUICK_SECONDS = 0.010
@@ -32,6 +33,9 @@ class Tally:
     _window: int = 0
     _lines: int = 0
     _unsaid: int = 0
+
+    def __post_init__(self) -> None:
+        self.ended = Ended()
 
     def count(self, settled: Sequence[tuple[Report, Status | None]]) -> None:
         """Add ended runs, each with what the database made of it: None when the claim was no longer ours."""
@@ -57,6 +61,7 @@ class Tally:
                 self._tell(report, word, logging.DEBUG)
         for (queue, operation, word), seconds in runs.items():
             setattr(self, word, getattr(self, word) + len(seconds))
+            self.ended.add(queue, word, len(seconds))
             if word in ("retried", "dead"):
                 self.failed += len(seconds)
             said = {"queue": queue, "operation": operation, "outcome": word, "count": len(seconds)}

@@ -128,7 +128,6 @@ def test_the_stats_are_plain_json(service):
         (Status.WAITING, WaitReason.DELAYED, "Waiting: starts in 60 min."),
         (Status.WAITING, WaitReason.RETRY, "Waiting: retry in 60 min (no)."),
         (Status.WAITING, WaitReason.SNOOZED, "Waiting: snoozed by its handler, again in 60 min."),
-        (Status.WAITING, WaitReason.ORDERING, "Waiting: another item of 'line' comes first."),
         (Status.PENDING, None, "Waiting for a free worker."),
         (Status.IN_PROGRESS, None, "Running: attempt 1 of 5."),
         (Status.DEAD, None, "Failed for good: hopeless. Requeue it or discard it."),

@@ -45,13 +45,20 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(said))
             return
         rows = [*said["queues"].items(), ("total", said["total"] | {"workers": stats.workers})]
-        cells = [(name, *(str(counts[c]) for c in COLUMNS)) for name, counts in rows]
+        cells = [(name, *(_cell(counts, column) for column in COLUMNS)) for name, counts in rows]
         if not (self.stdout.isatty() and draw(cells)):
             width = max(len(row[0]) for row in [("queue",), *cells])
             for name, *numbers in [("queue", *COLUMNS), *cells]:
                 self.stdout.write(name.ljust(width) + "".join(n.rjust(13) for n in numbers))
-        for hint in said["hints"]:
-            self.stdout.write(hint)
+        for line in [*stats.notes(), *said["hints"]]:
+            self.stdout.write(line)
+
+
+def _cell(counts: dict[str, Any], column: str) -> str:
+    """A number; one that was not counted now is marked, and explained below the table."""
+    marks = counts.get("counted_seconds_ago", {})
+    sign = "" if column not in marks else "≥" if marks[column] is None else "~"
+    return f"{sign}{counts[column]}"
 
 
 def draw(rows: Sequence[Sequence[str]]) -> bool:

@@ -53,7 +53,7 @@ def picture(using: str) -> Any:
     from rich.text import Text
 
     found = DocumentQueueService(using).get_queue_stats()
-    hints = found.as_dict()["hints"]
+    hints = [*found.notes(), *found.as_dict()["hints"]]
     return Group(_queues(found), _workers(using), *map(Text, hints))
 
 
@@ -63,11 +63,12 @@ def _queues(found: stats.QueueStats) -> Any:
 
     table = Table("queue", title=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", title_justify="left")
     table.columns[0].min_width = 12
-    for column in ("pending", "running", "waiting", "retry", "failed", "workers", "oldest"):
+    for column in ("pending", "running", "waiting", "retry", "failed", "workers", "a minute", "oldest"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, counts in found.queues.items():
         oldest = "–" if counts.oldest_due_seconds is None else stats.in_words(counts.oldest_due_seconds)
-        table.add_row(escape(name), *(f"{getattr(counts, column):,}" for column in QUEUE_COLUMNS), oldest)
+        numbers = (f"{getattr(counts, column):,}" for column in QUEUE_COLUMNS)
+        table.add_row(escape(name), *numbers, f"{counts.finished_per_minute:,.0f}", oldest)
     return table
 
 

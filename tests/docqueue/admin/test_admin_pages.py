@@ -257,3 +257,8 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
     assert "stalled" in shown
     assert "pid 4712, 31 MiB, connection read-only: idle" in shown
     assert "<script>alert" not in shown
+
+
+def test_the_page_of_an_item_in_line_names_the_one_that_comes_first(ann, service, operation):
+    first, second = (service.enqueue("p", operation, ordering_key="p").id for _ in range(2))
+    assert f"item {first} (pending) of &#x27;p&#x27; comes first" in page(ann, "queueitem", second)

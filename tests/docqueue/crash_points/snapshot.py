@@ -20,6 +20,8 @@ TABLES = (
     "schedule_tick",
     "schedule",
     "bulk",
+    "finished_total",
+    "depth",
 )
 QUERIES = {
     "item": """
@@ -56,6 +58,10 @@ QUERIES = {
     "schedule": """
         select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
         from docqueue_schedule order by name""",
+    "totals": """
+        select queue, at, worker_id <> 0, completed, cancelled, dead from docqueue_finished_total
+        order by queue, at, worker_id""",
+    "depth": "select queue, status, number, counted_at from docqueue_depth order by queue, status",
     "partition": """
         select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
         where i.inhparent = 'docqueue_history'::regclass order by 1""",
