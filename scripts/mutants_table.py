@@ -437,7 +437,7 @@ MUTANTS = [
     Mutant(
         "pause-unseen-by-workers",
         "docqueue/worker/lanes.py",
-        " and queue not in self._paused",
+        " and queue not in self.paused",
         "",
         "tests/docqueue/worker/test_loop.py -k paused_queue",
         "A paused queue starts nothing.",

@@ -14,7 +14,17 @@ from tests.docqueue.interleaving.rules import Rules
 UNIQUE_VIOLATION = "23505"
 SETTLING = frozenset({"complete", "settle", "step"})
 LOOKS = frozenset(
-    {"lane_queues", "waiting_keys", "waiting_slots", "limited_queues", "waiting_limits", "fair_queues", "status"}
+    {
+        "lane_queues",
+        "waiting_keys",
+        "waiting_slots",
+        "limited_queues",
+        "waiting_limits",
+        "fair_queues",
+        "unresolved_parents",
+        "children_of",
+        "status",
+    }
 )
 COUNTED = frozenset({"register_worker", "heartbeat", "mark_lost", "take_keys", "key_holders"})  # no item comes first
 WITH_KEY = frozenset({"complete"})  # it answers with an ordering key where others say how it became
