@@ -1,6 +1,6 @@
 # docqueue. `make` alone says what there is. Everything happens in .venv/ and var/; nothing else is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo reset test test-slow chaos mutants check coverage bench bench-quick format lock docs
+.PHONY: help setup run demo reset test test-slow chaos semantics mutants check coverage bench bench-quick format lock docs
 SHELL := /bin/sh
 export PORT ?= 8000
 export VENV ?= .venv
@@ -39,6 +39,9 @@ test-slow: setup  ## the slow tests
 
 chaos: setup  ## storms on real workers, judged by a ledger (ARGS="--seeds '1 2 3' --items 2000 --strikes 40")
 	@$(PY) -m config.chaos $(ARGS)
+
+semantics: setup  ## the tests behind docs/semantics.md on PostgreSQL 15 (Debian's package) and 18 (ARGS="-m 'not slow'")
+	@$(PY) -m scripts.semantics $(ARGS)
 
 mutants: setup  ## break each guarantee on purpose: a test must fail (ARGS="--only NAME …" or --list; about 12 minutes)
 	@$(PY) -m scripts.mutants $(ARGS)

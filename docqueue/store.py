@@ -219,9 +219,8 @@ BY_INDEX = _DUE | _LOOKS | {"promote_keys", "promote_slots", "promote_children",
 _DETOURS = ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
 BY_INDEX_LOCALLY = "; ".join(f"set local enable_{detour} = off" for detour in _DETOURS)
 # A plan that is made once, perhaps while the table is empty, must be good for a million rows.
-OWN_SETTINGS = "; ".join(
-    ["set plan_cache_mode = force_generic_plan", *(f"set enable_{detour} = off" for detour in _DETOURS)]
-)
+_OFF = [f"set enable_{detour} = off" for detour in _DETOURS]
+OWN_SETTINGS = "; ".join(["set plan_cache_mode = force_generic_plan", *_OFF])
 AS_IT_CAME = "; ".join(["reset plan_cache_mode", *(f"reset enable_{detour}" for detour in _DETOURS)])
 _own: WeakSet[Any] = WeakSet()
 

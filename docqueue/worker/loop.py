@@ -95,12 +95,11 @@ class WorkLoop:
 
     def _talk(self, now: float) -> None:
         if self.talks.claimer.under_way is not None:
-            batch = self._last.sole and len(self.results.waiting) >= get_settings().BATCH_SIZE
-            if batch and (scribe := self.talks.free_scribe()):
+            full = len(self.results.waiting) >= get_settings().BATCH_SIZE
+            if self._last.sole and full and (scribe := self.talks.free_scribe()):
                 scribe.ask(Request(ended=self.results.take()))
             return
-        request = self._compose(now)
-        self._eager = False
+        self._eager, request = False, self._compose(now)
         if request is not None:
             self.talks.claimer.ask(request)
             self._listen(now)  # the answer is there already where no thread is between
@@ -111,8 +110,8 @@ class WorkLoop:
         ended = self.results.take() if self.results.waiting and (idle or not self.results.due_in(now)) else []
         look = self.looks.look.due(now) or LOOK in self._heard
         self._heard.discard(LOOK)
-        follows = any(report.item.ordering_key is not None for report in ended)
-        appetite = self._appetite(now) if self._hungry(look=look or follows, idle=idle, now=now) else None
+        curious = look or any(report.item.ordering_key is not None for report in ended)
+        appetite = self._appetite(now) if self._hungry(look=curious, idle=idle, now=now) else None
         if not (ended or look or appetite or self._said):
             return None
         known = self._known() if self.looks.recover.due(now) else None

@@ -99,3 +99,18 @@ def test_who_waits_is_found_by_index(service):
         cursor.execute("vacuum analyze docqueue_item")
         cursor.execute("set enable_seqscan = off")
     assert promote.run("default", T0) == 0
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_items_of_one_tenant_hold_up_ten_of_another_by_no_more_than_its_share(service):
+    service.enqueue_many(items("large", 100_000), now=T0)
+    late = service.enqueue_many(items("late", 10), now=T0)
+    me = worker(T0)
+    started: list[int] = []
+    while not set(late) <= set(started):
+        found = service.claim(1, worker=me, now=T0)
+        started += [claim.id for claim in found]
+        for claim in found:
+            service.mark_completed(claim, now=T0)
+        promote.run("default", T0)
+    assert len(started) - 10 <= 30 + 30, "the share that was there, and what may follow while the ten go"

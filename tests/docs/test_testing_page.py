@@ -18,7 +18,7 @@ OPERATIONS = ("document.ingest", "letter.send", "document.ocr")
 @pytest.fixture
 def page(root: Path):
     """What the page's blocks define, with the handlers they talk of."""
-    known = dict(handlers._registry)
+    known, hooks = dict(handlers._registry), dict(handlers._dead_hooks)
     names: dict[str, object] = {"outbox": [], "ocr_calls": 0, "DocumentQueueService": DocumentQueueService}
 
     def ocr(ctx):
@@ -41,6 +41,7 @@ def page(root: Path):
     yield names
     handlers._registry.clear()
     handlers._registry.update(known)
+    handlers._dead_hooks.update(hooks)
 
 
 @pytest.mark.django_db(transaction=True)

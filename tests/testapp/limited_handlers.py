@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+from docqueue.exceptions import Retry
 from docqueue.handlers import handler
 from docqueue.retry import Fixed
 from tests.testapp.marks import mark_line
@@ -112,3 +113,10 @@ def keep_a_server(ctx):
 def modest(ctx):
     """Long enough to be watched, and small."""
     time.sleep(0.8)
+
+
+@handler("test.while_there", retry=Fixed(0.1))
+def while_there(ctx):
+    """Fail as long as a file is there."""
+    if Path(ctx.payload["file"]).exists():
+        raise Retry("still down")

@@ -6,9 +6,12 @@ import random
 import time
 from collections import deque
 
+import psutil
+
 from docqueue import outcomes
+from tests.docqueue.helpers import until
 from tests.docqueue.worker.pools import MakePool, news_of, run, slow, work
-from tests.docqueue.worker.processes import marks
+from tests.docqueue.worker.processes import alive, marks
 
 
 def test_items_behind_a_slow_one_come_back_and_the_child_goes_on_with_others(make_pool: MakePool, tmp_path) -> None:
@@ -79,12 +82,11 @@ def test_stopping_gives_unstarted_items_back_at_once_and_lets_the_running_one_fi
     pool.feed(deque([first, behind]), 5)
     while not marks(file):
         pool.collect(0.02)
-    process = pool.children[0].process
+    child = psutil.Process(pool.children[0].process.pid)
     assert pool.stop() == [behind]
     news = news_of(pool, 1)
     assert [(r.item.id, r.outcome) for r in news] == [(first.id, outcomes.Completed())]
-    process.join(5)
-    assert process.exitcode == 0
+    until(lambda: not alive(child), 5)
 
 
 def test_a_cancelled_item_that_has_not_started_is_not_started(make_pool: MakePool, tmp_path) -> None:
