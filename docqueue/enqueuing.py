@@ -45,7 +45,12 @@ class Enqueued:
 def enqueue(using: str, columns: dict[str, Any], now: datetime | None = None) -> Enqueued:
     """Insert one validated item; under its keys, if it has any, only when no other item has them."""
     keys: Keys | None = columns.pop("keys")
-    return _insert(using, columns, now) if keys is None else _insert_with_keys(using, columns, keys, now)
+    new = _insert(using, columns, now) if keys is None else _insert_with_keys(using, columns, keys, now)
+    if columns["gates"] is not None and new.created and not store.in_transaction(using):
+        # Its rules may have let it through right behind the commit.
+        status, wait_reason = store.run(using, "status", {"item_id": new.id})[0]
+        return replace(new, status=Status(status), wait_reason=wait_reason)
+    return new
 
 
 def _insert(using: str, columns: dict[str, Any], now: datetime | None) -> Enqueued:
@@ -85,8 +90,6 @@ def _insert_gated(using: str, columns: dict[str, Any], gates: Gates, now: dateti
     admission_gates.after_commit(using, [row])
     limits.after_commit(using, [gates.limit_key], now)
     events.emit(events.EventName.ITEMS_ENQUEUED, logging.DEBUG, operation=columns["operation"], count=1, item_id=row[0])
-    if not store.in_transaction(using):  # it may have been let through by now
-        row = (row[0], *store.run(using, "status", {"item_id": row[0]})[0], *row[3:])
     return Enqueued(id=row[0], status=Status(row[1]), wait_reason=row[2])
 
 

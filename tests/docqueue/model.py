@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 MAX_CRASHES = 3
 RETRY_SECONDS = 20
+SLOTS = 2  # of a concurrency key
+RATE, BURST = 0.125, 2  # of the limit; the rate is exact in binary, and so are its tokens after whole seconds
 
 
 @dataclass
@@ -18,10 +20,13 @@ class Item:
     unique: str | None
     priority: int
     max_attempts: int
+    slots: str | None = None
+    limited: bool = False
     status: str = "pending"
     reason: str | None = None
     next_at: datetime | None = None
     holds: bool = False
+    slot: bool = False
     returned: bool = False
     suspect: bool = False
     cancel: bool = False
@@ -38,6 +43,7 @@ class Item:
             "wait_reason": self.reason,
             "next_retry_at": self.next_at,
             "holds_key": self.holds,
+            "has_slot": self.slot,
             "returned": self.returned,
             "suspect": self.suspect,
             "attempt": self.attempt,
@@ -58,6 +64,9 @@ class Model:
     unique: dict[str, int] = field(default_factory=dict)
     leases: dict[int, datetime] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
+    tokens: float = BURST
+    filled_at: datetime | None = None
+    paused: bool = False
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -72,8 +81,21 @@ class Model:
         found = [i for i in self.live.values() if i.key == key and i.reason == "ordering"]
         return sorted(found, key=lambda i: i.id)
 
-    def claimable(self, limit: int) -> list[int]:
-        """What a worker's claim must take."""
+    def claimable(self, limit: int, now: datetime) -> list[int]:
+        """What a worker's claim must take, which is charged to the limit."""
+        if self.paused:
+            return []
+        found = self._front(limit)
+        waiting = sorted((i for i in self.live.values() if i.reason == "limited"), key=lambda i: (-i.priority, i.id))
+        if waiting and self.filled_at is not None:
+            tokens = min(BURST, self.tokens + RATE * (now - self.filled_at).total_seconds())
+            if allowed := waiting[: min(int(tokens), limit - len(found))]:
+                self.tokens, self.filled_at = tokens - len(allowed), now
+                found += [i.id for i in allowed]
+        return found
+
+    def _front(self, limit: int) -> list[int]:
+        """What of it stands in the lane."""
         pending = sorted(
             (i for i in self.live.values() if i.status == "pending"), key=lambda i: (-i.priority, i.position)
         )
@@ -89,22 +111,33 @@ class Model:
 
     def enqueue(self, item: Item, due_at: datetime | None) -> None:
         """A new item."""
-        if due_at is not None:
-            item.status, item.reason, item.next_at = "waiting", "delayed", due_at
-        elif item.key is not None:
-            if self.holder(item.key) or self.line(item.key):
-                item.status, item.reason = "waiting", "ordering"
-            else:
-                item.holds = True
+        self.live[item.id] = item
         if item.unique is not None:
             self.unique[item.unique] = item.id
-        self.live[item.id] = item
+        if due_at is not None:
+            item.status, item.reason, item.next_at = "waiting", "delayed", due_at
+        else:
+            self.admit(item)
+
+    def admit(self, item: Item) -> None:
+        """Lead an item whose time has come through the gates, as far as they are open."""
+        item.status, item.returned = "waiting", False
+        if item.key is not None and not item.holds:
+            item.reason = "ordering"
+            self.next_turn(item.key)
+        elif item.slots is not None and not item.slot:
+            item.reason = "concurrency"
+            self.next_slots(item.slots)
+        elif item.limited:
+            item.reason = "limited"
+        else:
+            item.status, item.reason, item.returned = "pending", None, item.suspect
 
     def claim(self, item_id: int, worker: int) -> Item:
         """A worker takes a pending item."""
         item = self.live[item_id]
-        assert item.status == "pending"
-        item.status, item.worker, item.returned = "in_progress", worker, False
+        assert item.status == "pending" or item.reason == "limited"
+        item.status, item.reason, item.worker, item.returned = "in_progress", None, worker, False
         item.attempt += 1
         item.claim_no += 1
         return item
@@ -115,16 +148,19 @@ class Model:
         self.finished[item.id] = status
         self._free_unique(item)
         self.next_turn(item.key)
+        self.next_slots(item.slots)
 
     def die(self, item: Item) -> None:
         """An item is set aside, and lets the others of its key pass."""
-        item.status, item.reason, item.next_at, item.holds = "dead", None, None, False
+        item.status, item.reason, item.next_at, item.holds, item.slot = "dead", None, None, False, False
         self._free_unique(item)
         self.next_turn(item.key)
+        self.next_slots(item.slots)
 
     def wait(self, item: Item, reason: str, until: datetime) -> None:
-        """An item waits for its time, holding its key if it held it."""
-        item.status, item.reason, item.next_at = "waiting", reason, until
+        """An item waits for its time, holding its key if it held it, without its slot."""
+        item.status, item.reason, item.next_at, item.slot = "waiting", reason, until, False
+        self.next_slots(item.slots)
 
     def settle(self, item: Item) -> bool:
         """A claim ends. True: the cancel that was asked for decides how."""
@@ -138,20 +174,36 @@ class Model:
     def next_turn(self, key: str | None) -> None:
         """If the key is free, the first in line takes it."""
         if key is not None and self.holder(key) is None and (line := self.line(key)):
-            head = line[0]
-            head.status, head.reason, head.holds, head.returned = "pending", None, True, head.suspect
+            line[0].holds = True
+            self.admit(line[0])
+
+    def next_slots(self, key: str | None) -> None:
+        """As far as slots are free, those that are next take one."""
+        while key is not None:
+            mine = [i for i in self.live.values() if i.slots == key]
+            waiting = sorted((i for i in mine if i.reason == "concurrency"), key=lambda i: (-i.priority, i.id))
+            if not waiting or sum(i.slot for i in mine) >= SLOTS:
+                return
+            waiting[0].slot = True
+            self.admit(waiting[0])
 
     def promote(self, now: datetime) -> None:
         """Every rule of admission."""
         due = [i for i in self.live.values() if i.next_at is not None and i.next_at <= now]
-        for item in sorted(due, key=lambda i: (i.next_at, i.id)):
-            item.next_at = None
-            if item.key is None or item.holds:
-                item.status, item.reason, item.returned = "pending", None, item.suspect
-            else:
-                item.reason, item.returned = "ordering", False
+        for item in due:
+            item.next_at, item.reason = None, "due"
+        for item in due:  # all stand at their gate before the first goes through
+            if item.key is not None and not item.holds:
+                item.reason = "ordering"
+            elif item.slots is not None and not item.slot:
+                item.reason = "concurrency"
+        for item in due:
+            if item.reason == "due":
+                self.admit(item)
         for key in sorted({i.key for i in self.live.values() if i.key is not None}):
             self.next_turn(key)
+        for slots in sorted({i.slots for i in self.live.values() if i.slots is not None}):
+            self.next_slots(slots)
 
     def reap(self, now: datetime) -> None:
         """Leases that ran out."""
@@ -178,11 +230,8 @@ class Model:
         item.next_at, item.returned, item.cancel = None, False, False
         if delay:
             self.wait(item, "delayed", now + timedelta(seconds=delay))
-        elif item.key is not None and not item.holds:
-            item.status, item.reason = "waiting", "ordering"
-            self.next_turn(item.key)
         else:
-            item.status, item.reason, item.returned = "pending", None, item.suspect
+            self.admit(item)
 
     def _free_unique(self, item: Item) -> None:
         if item.unique is not None and self.unique.get(item.unique) == item.id:

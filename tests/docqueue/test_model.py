@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from random import Random
 from typing import ClassVar
@@ -19,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from docqueue import claiming, outcomes, settling
+from docqueue.conf import overridden
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
 from docqueue.maintenance import promote, reap
 from docqueue.models import Worker
@@ -26,10 +28,10 @@ from docqueue.retry import Fixed
 from docqueue.service import ClaimedItem, DocumentQueueService
 from docqueue.states import Status
 from tests.docqueue.helpers import T0, rows
-from tests.docqueue.model import RETRY_SECONDS, Item, Model
+from tests.docqueue.model import BURST, RATE, RETRY_SECONDS, SLOTS, Item, Model
 
 OPERATION = "model.operation"
-TABLES = ("item", "history", "key", "worker", "attempt", "audit")
+TABLES = ("item", "history", "key", "worker", "attempt", "audit", "limit", "queue")
 DICE = st.integers(0, 2**32).map(Random)
 
 
@@ -67,7 +69,7 @@ class Walk(RuleBasedStateMachine):
         self.at = dice.randrange(3)
         actions = [self._time_passes] * 3 + [self._enqueue] * 2
         if self.model.live:
-            actions += [self._claim] * 4 + [self._somebody_acts] * 3
+            actions += [self._claim] * 4 + [self._somebody_acts] * 3 + [self._pause]
         if self.claims:
             actions += [self._settle] * 5
         dice.choice(actions)(dice)
@@ -107,10 +109,14 @@ class Walk(RuleBasedStateMachine):
     def _enqueue_one(self, dice: Random) -> None:
         key, unique = dice.choice([None, "a", "a", "b"]), dice.choice([None, None, "u"])
         priority, delay, most = dice.choice([-1, 0, 1]), dice.choice([0, 0, 0, 15]), dice.choice([1, 2, 3])
+        slots, limited = dice.choice([None, None, "s"]), dice.choice([False, False, True])
         new = self.service.enqueue(
             None,
             OPERATION,
             priority,
+            concurrency_key=slots,
+            concurrency_limit=SLOTS if slots else None,
+            limit_key="limit" if limited else None,
             ordering_key=key,
             unique_key=unique,
             delay_seconds=delay,
@@ -122,7 +128,9 @@ class Walk(RuleBasedStateMachine):
         else:
             assert new.created
             due_at = self.now + timedelta(seconds=delay) if delay else None
-            self.model.enqueue(Item(new.id, key, unique, priority, most), due_at)
+            self.model.enqueue(Item(new.id, key, unique, priority, most, slots, limited), due_at)
+            if limited and self.model.filled_at is None:
+                self.model.filled_at = self.now
         item = self.model.live[new.id]
         assert (new.status, new.wait_reason) == (item.status, item.reason)
 
@@ -135,10 +143,11 @@ class Walk(RuleBasedStateMachine):
         match dice.choice(["batch", "batch", "suspect", "one"]):
             case "batch":
                 limit = dice.choice([1, 2, 5])
-                expected = [] if lost else self.model.claimable(limit)
+                expected = [] if lost else self.model.claimable(limit, self.now)
                 found = self.service.claim(limit, worker=self.worker, now=self.now)
                 assert sorted(c.id for c in found) == sorted(expected)
-                assert found == sorted(found, key=lambda c: (-c.priority, c.position))
+                plain = [c for c in found if c.limit_key is None]
+                assert plain == sorted(plain, key=lambda c: (-c.priority, c.position))
                 self._took(found)
             case "suspect":
                 expected = [] if lost else self.model.suspects()
@@ -217,7 +226,9 @@ class Walk(RuleBasedStateMachine):
         if how == "crash":
             item.crashes += 1
             item.suspect = True
-        if how == "release":
+        if how == "release" and item.limited:
+            item.status, item.reason = "waiting", "limited"
+        elif how == "release":
             item.status, item.returned = "pending", True
         elif how == "snooze":
             self.model.wait(item, "snoozed", self.now + wait)
@@ -235,6 +246,15 @@ class Walk(RuleBasedStateMachine):
                 self._requeue(item_id, dice.choice([0, 15]), dice.random() < 0.5)
             case verb:
                 self._cancel(item_id, verb)
+
+    def _pause(self, dice: Random) -> None:
+        if self.model.paused:
+            self.service.resume_queue("default", by="walk")
+        elif dice.random() < 0.5:
+            self.service.pause_queue("default", "to see", by="walk")
+        else:
+            return
+        self.model.paused = not self.model.paused
 
     def _cancel(self, item_id: int, verb: str) -> None:
         item = self.model.live.get(item_id)
@@ -266,7 +286,10 @@ class Walk(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         type(self).steps += 1
-        found = rows("select *, cancel_requested_at is not null as cancelled from docqueue_item order by id")
+        found = rows(
+            "select *, cancel_requested_at is not null as cancelled, slot is not null as has_slot "
+            "from docqueue_item order by id"
+        )
         wanted = {item.id: item.shown() for item in self.model.live.values()}
         assert {r["id"]: {name: r[name] for name in wanted.get(r["id"], r)} for r in found} == wanted
         for r in found:
@@ -278,18 +301,30 @@ class Walk(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_random_walks_through_the_service_agree_with_the_model(register, monkeypatch):
+@pytest.mark.parametrize(
+    ("examples", "steps"),
+    [
+        pytest.param(30, 40, id="30 walks"),
+        pytest.param(
+            int(os.environ.get("MODEL_EXAMPLES", "400")), 20, id="many walks",
+            marks=[pytest.mark.slow, pytest.mark.timeout(3600)],
+        ),
+    ],
+)  # fmt: skip
+def test_random_walks_through_the_service_agree_with_the_model(register, monkeypatch, examples, steps):
+    """MODEL_EXAMPLES=10000 for a long one."""
     register(OPERATION, retry=Fixed(RETRY_SECONDS))
     monkeypatch.setattr("docqueue.outcomes.CRASH_BACKOFF", Fixed(RETRY_SECONDS))  # the model knows no chance
     Walk.steps = 0
-    run_state_machine_as_test(
-        Walk,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=40,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    assert Walk.steps > 200
+    with overridden(LIMITS={"limit": {"rate": RATE, "burst": BURST}}):
+        run_state_machine_as_test(
+            Walk,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    assert Walk.steps > 6 * examples
