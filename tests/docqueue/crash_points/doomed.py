@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from django.db import connections
 
-from docqueue import store
+from docqueue import store, waking
 from docqueue.service import DocumentQueueService
 from tests.docqueue.crash_points.snapshot import Snapshot, snapshot
 
@@ -67,6 +67,7 @@ def watch(witness: Witness) -> None:
     wrapper = connections["default"]
     with wrapper.cursor() as cursor:
         cursor.execute("select set_config('application_name', %s, false)", [NAME])
+    waking.QUIET_SECONDS = 0.0  # whether it notifies must not hang on how quick it is
     run, count, copy_items, commit = store.run, store.count, store.copy_items, wrapper._commit
     store.run = lambda using, name, params: witness.around(name, lambda: run(using, name, params))
     store.count = lambda using, name, params: witness.around(name, lambda: count(using, name, params))

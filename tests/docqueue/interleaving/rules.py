@@ -118,6 +118,10 @@ class Rules(Ledger):
         done = ids if told["completed"] == len(ids) else told["ids"] or ()
         completing = self._complete({"ids": ids, "tokens": tokens}, [(item_id,) for item_id in done])
         claiming = self._claimed(params, claims)
+        followers = [item for item in (self.items[row[0]] for row in claims) if item.in_line]
+        for item in followers:  # next in line of a key that is let go here, by what is committed now
+            before = [i.id for i in self._line(item.key) if i.id < item.id]
+            must(not before, f"item {item.id} of key {item.key} was let in before {before}")
         next(completing)
         next(claiming)
         try:
@@ -126,12 +130,12 @@ class Rules(Ledger):
             claiming.close()
             raise
         next(completing, None)
-        for claim in (ClaimedItem._make(row) for row in claims):
-            item = self.items[claim.id]
-            if item.in_line:  # it was next in line of a key that was let go here
-                self._turn(item.key, item.id)
-                item.status, item.reason, item.holds = "pending", None, True
-                self.facts["claimed from its key's line"] += 1
+        for item in followers:
+            must(
+                item.in_line and not self._holders(item.key), f"item {item.id} took key {item.key}, which was not free"
+            )
+            item.status, item.reason, item.holds = "pending", None, True
+            self.facts["claimed from its key's line"] += 1
         next(claiming, None)
 
     def _complete(self, params: dict[str, Any], rows: Any) -> Rule:

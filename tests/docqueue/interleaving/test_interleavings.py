@@ -116,7 +116,7 @@ def test_a_statement_with_a_fault_is_found_out(stage: Explorer, monkeypatch: pyt
     faulty, sound = fault.text(), store.sql
     monkeypatch.setattr(store, "sql", lambda name: faulty if name == fault.statement else sound(name))
     found = first_failure(stage)
-    assert fault.breaks in found.promise
+    assert any(word in found.promise for word in fault.breaks.split("|")), found.promise
     assert f"seed {found.seed}" in str(found), "it must be possible to see it again"
     monkeypatch.setattr(store, "sql", sound)
     stage.play(found.seed)

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from docqueue import history
 from docqueue.models import Attempt
 from docqueue.service import DocumentQueueService, NewItem
 from tests.docqueue.helpers import rows, until
@@ -50,6 +51,7 @@ class SmallDisk:
 @pytest.fixture
 def small_disk(transactional_db: None) -> Iterator[SmallDisk]:
     database = connection.settings_dict["NAME"]
+    history.ensure("default", weeks=history.WEEKS_AHEAD)
     tables = [
         r["name"]
         for r in rows("select relid::regclass::text as name from pg_partition_tree('docqueue_history') where isleaf")
