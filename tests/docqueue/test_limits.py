@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 from django.db import connection, connections
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqueue.conf import overridden
@@ -139,6 +139,7 @@ def excess(starts: list[datetime], rate: float, burst: float) -> float:
     )
 
 
+@settings(deadline=None)
 @given(
     rate=st.floats(0.2, 50),
     burst=st.integers(1, 20),
