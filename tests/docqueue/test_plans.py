@@ -316,3 +316,16 @@ def test_the_crowd_is_as_large_as_it_says(crowd):
     found = {r["status"]: r["n"] for r in rows("select status, count(*) as n from docqueue_item group by 1")}
     assert sum(found.values()) >= 130_000
     assert set(found) == {Status.PENDING, Status.WAITING, Status.IN_PROGRESS, Status.DEAD}
+
+
+def test_no_statement_of_a_session_of_our_own_is_compiled():
+    """Where jit is on, what is switched off would look dear enough for it."""
+    with connection.cursor() as cursor:
+        cursor.execute("set jit = on")
+        cursor.execute(store.OWN_SETTINGS)
+        cursor.execute("show jit")
+        assert cursor.fetchone() == ("off",)
+        cursor.execute("reset jit")
+        cursor.execute(store.BY_INDEX_LOCALLY)
+        cursor.execute("show jit")
+        assert cursor.fetchone() == ("off",)
