@@ -110,7 +110,7 @@ def _say_where(site: str, access: Access) -> None:
                 (this link works once)
   Admin         {site}/admin/      user {access.user}, password {password}
   API           {site}/api/docs/
-                curl -H "Authorization: Token {access.token}" {site}/api/v1/search?q=invoice
+                curl -H "Authorization: Token {access.token}" '{site}/api/v1/search?q=invoice'
   Credentials   {var_dir() / "credentials"}
   Logs          {var_dir() / "logs"}
 

@@ -38,7 +38,8 @@ from `.env` in the checkout. A value of the wrong kind stops the start with a se
 in a settings dict is a check error with a suggestion.
 
 In production set at least `PRODUCTION`, `SECRET_KEY`, `ALLOWED_HOSTS` and `DATABASE_URL`, and `TRUSTED_PROXY` when a
-proxy in front ends TLS; `manage.py check --deploy` then finds nothing to say.
+proxy in front ends TLS; `manage.py check --deploy` then says no more than that dead letters
+are kept for ever (`docqueue.I001`), unless there is `DOCQUEUE_DEAD_RETENTION_DAYS`.
 """
 
 

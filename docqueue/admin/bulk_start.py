@@ -82,7 +82,9 @@ class BulkStarting(ReadOnlyAdmin):
         back = f"{self._address('changelist')}?{request.GET.urlencode()}"
         if other := sorted(key for key in request.GET if key not in (*NARROWS, *HARMLESS) and request.GET[key]):
             text = gettext("A bulk operation can not be narrowed by %(names)s: take that out of the list first.")
-            messages.error(request, text % {"names": ", ".join(other)})
+            messages.error(
+                request, text % {"names": ", ".join(gettext("a search") if key == "q" else key for key in other)}
+            )
             return HttpResponseRedirect(back)
         asked: dict[str, Any] = {
             **{key: request.GET[key] for key in NARROWS if request.GET.get(key)},

@@ -197,9 +197,15 @@ class ScheduleAdmin(ReadOnlyAdmin):
         done = 0
         for one in chosen:
             try:
-                done += bool(getattr(self._service(), verb)(one, **said))
+                answer = getattr(self._service(), verb)(one, **said)
             except DocqueueError as error:
                 messages.warning(request, f"{one.name}: {error}")
+                continue
+            there = verb == "run_now" and not answer.created
+            if there:
+                text = gettext("Schedule %(name)s: nothing was enqueued, as there is item %(id)d with its unique key.")
+                messages.warning(request, text % {"name": one.name, "id": answer.id})
+            done += bool(answer) and not there
         texts = {
             "run_now": ngettext("%(n)d item enqueued.", "%(n)d items enqueued.", done),
             "pause_schedule": ngettext("%(n)d schedule paused.", "%(n)d schedules paused.", done),
@@ -241,7 +247,10 @@ class ScheduleAdmin(ReadOnlyAdmin):
             return columns.text(str(error))
         local = [moment.astimezone(zone) for moment in found]
         shown = [(date_format(moment, "D Y-m-d H:i:s"), moment.tzname() or "", columns.ago(moment)) for moment in local]
-        return format_html_join(SafeString("<br>"), "{} {} ({})", shown) or columns.NOTHING
+        lines = format_html_join(SafeString("<br>"), "{} {} ({})", shown) or columns.NOTHING
+        if one.paused_at is None:
+            return lines
+        return format_html("{}<br>{}", gettext("none while it is paused; without the pause:"), lines)
 
     @admin.display(description=_("last ticks"))
     def last_ticks(self, one: Schedule) -> Display:

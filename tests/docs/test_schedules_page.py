@@ -45,6 +45,15 @@ def test_the_pages_schedules_tick_and_their_handlers_find_their_tick(blocks: lis
 
 
 @pytest.mark.django_db
+def test_the_pages_schedules_can_be_run_by_hand(blocks: list[str]) -> None:
+    exec(blocks[0], {})
+    schedule.Rounds().run("default", FRIDAY)
+    DocumentQueueService().run_now("daily report", now=FRIDAY)
+    testing.drain(now=FRIDAY)
+    assert HistoryItem.objects.get(operation="report.daily").result == {"for": "now"}
+
+
+@pytest.mark.django_db
 def test_the_pages_verbs_do_what_they_say(blocks: list[str]) -> None:
     exec(blocks[0], {})
     exec(blocks[1], {})

@@ -114,7 +114,7 @@ def test_each_needs_its_permission_and_its_list(operator, model, action, codenam
 def test_what_a_bulk_operation_can_not_ask_for_is_said(chief, dead):
     dead()
     answer = chief.post(start("deaditem", "requeue", "?q=7"), {"confirmed": "yes"})
-    assert said(answer) == ["A bulk operation can not be narrowed by q: take that out of the list first."]
+    assert said(answer) == ["A bulk operation can not be narrowed by a search: take that out of the list first."]
     answer = chief.get(start("queueitem", "requeue", "?status=pending"))
     assert "requeue is about items that are dead or waiting, not 'pending'." in said(answer)[-1]
     answer = chief.post(start("queueitem", "priority"), {"confirmed": "yes", "priority": "1e3"})

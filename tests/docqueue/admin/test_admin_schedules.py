@@ -87,6 +87,24 @@ def test_it_is_paused_resumed_and_run_from_its_page_and_audited(ann, service, op
     assert ann.get(reverse("admin:docqueue_schedule_do", args=[made.pk, "run_now"])).status_code == 405
 
 
+def test_run_now_says_when_its_unique_key_was_taken_and_nothing_was_enqueued(ann, service, operation):
+    made = service.add_schedule("s", operation, seconds=60, unique_key="s")
+    there = service.run_now("s")
+    answer = ann.post(reverse("admin:docqueue_schedule_do", args=[made.pk, "run_now"]), follow=True)
+    assert [str(m) for m in answer.context["messages"]] == [
+        f"Schedule s: nothing was enqueued, as there is item {there.id} with its unique key.",
+        "0 items enqueued.",
+    ]
+    assert QueueItem.objects.count() == 1
+
+
+def test_the_page_of_a_paused_one_says_that_it_has_no_ticks(ann, service, operation):
+    made = service.add_schedule("s", operation, seconds=60)
+    assert "while it is paused" not in ann.get(change(made.pk)).content.decode()
+    service.pause_schedule("s")
+    assert "none while it is paused; without the pause:" in ann.get(change(made.pk)).content.decode()
+
+
 def test_it_is_paused_resumed_and_run_from_the_list(ann, service, operation):
     made = [service.add_schedule(name, operation, seconds=60) for name in ("a", "b")]
     for action, text in (
