@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from docqueue import conf, templates
+from docqueue import conf, handlers, routing, templates
 
 
 @register("docqueue")
@@ -66,6 +66,21 @@ def check_templates(**_kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Correct the template in DOCQUEUE['TEMPLATES'], or register its handler."
     return [Error(problem, hint=hint, id="docqueue.E004") for problem in templates.problems()]
+
+
+@register("docqueue")
+def check_limits(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E005: a handler names a limit that there is not; every enqueue of its operation would be refused."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})):
+        return []
+    table = conf.get_settings().LIMITS
+    found: list[CheckMessage] = []
+    for operation in sorted(handlers.ruled):
+        key = handlers.get(operation).limit_key
+        if key is not None and routing.limit(table, key) is None:
+            said = f"The handler of {operation} names the limit {key!r}, and DOCQUEUE['LIMITS'] has nothing under it."
+            found.append(Error(said, hint="Add it there, or correct the name.", id="docqueue.E005"))
+    return found
 
 
 @register("docqueue", deploy=True)

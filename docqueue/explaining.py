@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, Sum
@@ -30,7 +31,8 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
     status = Status(item.status)
     match status:
         case Status.WAITING:
-            return waits.detail(using, item, moment)
+            found, why = waits.detail(using, item, moment), _paused(using, item)
+            return found if why is None else replace(found, text=f"{found.text[:-1]}; and {why}.")
         case Status.PENDING:
             return _not_served(using, item, now) or _in_lane(using, item, moment)
         case Status.IN_PROGRESS if item.cancel_requested_at:
@@ -48,10 +50,8 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
 
 def _not_served(using: str, item: AnyItem, now: datetime | None) -> Explanation | None:
     """Why nobody takes from its lane now."""
-    paused = Queue.objects.using(using).filter(name=item.queue, paused_at__isnull=False).first()
-    if paused is not None:
-        why = paused.paused_reason or "no reason given"
-        return Explanation(reason="paused", text=f"Waiting: queue {item.queue} is paused ({why}).")
+    if why := _paused(using, item):
+        return Explanation(reason="paused", text=f"Waiting: {why}.")
     served = [queues for _, queues in store.run(using, "stats_workers", {"now": now})]
     if not any(not queues or item.queue in queues for queues in served):
         return Explanation(reason="no_worker", text=f"Waiting for a worker. {no_worker(item.queue)}")
@@ -59,6 +59,11 @@ def _not_served(using: str, item: AnyItem, now: datetime | None) -> Explanation 
         text = f"Waiting: no handler is registered for {item.operation}."
         return Explanation(reason="no_handler", text=text)
     return None
+
+
+def _paused(using: str, item: AnyItem) -> str | None:
+    found = Queue.objects.using(using).filter(name=item.queue, paused_at__isnull=False).first()
+    return None if found is None else f"queue {item.queue} is paused ({found.paused_reason or 'no reason given'})"
 
 
 def _in_lane(using: str, item: AnyItem, now: datetime) -> Explanation:

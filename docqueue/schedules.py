@@ -12,7 +12,7 @@ from typing import Any
 
 from docqueue import enqueuing, jsontext, ticks, validation
 from docqueue.enqueuing import Enqueued
-from docqueue.exceptions import ConfigurationError, InvalidSchedule, PayloadNotJson
+from docqueue.exceptions import ConfigurationError, DuplicateKey, InvalidSchedule, PayloadNotJson
 from docqueue.models import Schedule
 from docqueue.rules import NO_RULES, Rules
 from docqueue.validation import NewItem
@@ -137,7 +137,10 @@ def item(operation: str, options: Mapping[str, Any], metadata: Mapping[str, Any]
 def enqueue(using: str, name: str, plan: Plan, tick_at: datetime | None, now: datetime | None) -> Enqueued:
     """Enqueue what this schedule enqueues; the item's metadata name the schedule and the tick. Raises as `item`."""
     told = {"schedule": name} | ({} if tick_at is None else {"tick_at": tick_at.isoformat()})
-    return enqueuing.enqueue(using, item(plan.operation, plan.options, told), now)
+    try:
+        return enqueuing.enqueue(using, item(plan.operation, plan.options, told), now)
+    except DuplicateKey as error:  # the schedule asked to be refused then: this tick has nothing to do
+        return Enqueued(id=error.item_id, status=None, created=False)
 
 
 def problem(plan: Plan) -> str:

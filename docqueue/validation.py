@@ -221,7 +221,8 @@ def _gates(item: NewItem, known: Gates, *, bound: bool) -> Gates | None:
     asked = item.rules or Rules()
     tenant = asked.tenant
     if tenant is None and bound:
-        tenant = ({**correlation.current(), **(item.metadata or {})}).get("tenant")
+        given = item.metadata if isinstance(item.metadata, Mapping) else {}
+        tenant = {**correlation.current(), **given}.get("tenant")
     if asked.concurrency_key is None and asked.concurrency_limit is not None:
         raise InvalidOption("concurrency_limit says something of a concurrency_key, and there is none.")
     gates = known._replace(

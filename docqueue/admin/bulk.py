@@ -66,6 +66,8 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("progress"))
     def progress(self, found: BulkOperation) -> Display:
         total = f"{found.total:,}+" if found.at_least else f"{found.total:,}"
+        if found.at_least:
+            return format_html("{} / {}", f"{found.done:,}", total)
         shown = '<progress max="100" value="{0}"></progress> {1} / {2} ({0} %)'
         return format_html(shown, found.percent, f"{found.done:,}", total)
 

@@ -80,9 +80,11 @@ class BulkOperation(models.Model):
 
     @property
     def percent(self) -> int:
-        """How far it is, 0 to 100; 100 only when it is done."""
+        """How far it is, 0 to 100; 100 only when it is done, and 0 until then where nobody has counted all."""
         if self.state == self.State.DONE:
             return 100
+        if self.at_least:
+            return 0
         return min(99, 100 * (self.done + self.skipped) // max(1, self.total))
 
 

@@ -28,11 +28,19 @@ with moment as materialized (
     order by l.key for update of l skip locked
 ), allowed as materialized (
     select *, least(%(limit)s, case when probing then 1 else floor(tokens) end)::int as most from ready
+), probe as materialized (
+    -- of the first in line whoever had its turn least often: one that fails for its own reasons must not stop the others
+    select a.key, (select c.id from (
+            select i.id, i.claim_no, i.priority from docqueue_item i join pairs p on p.queue = i.queue and p.limit_key = a.key
+            where i.status = 'waiting' and i.wait_reason = 'limited' and i.limit_key = a.key
+            order by i.priority desc, i.id limit 100
+        ) c order by c.claim_no, c.priority desc, c.id limit 1) as id
+    from allowed a where a.probing
 ), found as (
     select a.key, a.moment, a.probing, a.most, i.id, row_number() over (partition by a.key order by i.priority desc, i.id) as place
-    from allowed a join pairs p on p.limit_key = a.key cross join lateral (
+    from allowed a join pairs p on p.limit_key = a.key left join probe o on o.key = a.key cross join lateral (
         select id, priority from docqueue_item
-        where status = 'waiting' and wait_reason = 'limited' and queue = p.queue and limit_key = a.key
+        where status = 'waiting' and wait_reason = 'limited' and queue = p.queue and limit_key = a.key and id = coalesce(o.id, id)
         order by priority desc, id limit a.most
         for update skip locked
     ) i

@@ -20,10 +20,14 @@ update docqueue_limit l set
     failures = case when s.completed > 0 then 0 else s.failures + s.failed end,
     opened_at = case
         when s.completed > 0 then null
-        when s.failed > 0 and (s.opened_at is not null or s.failures + s.failed >= s.failures_to_open)
+        when s.failed > 0 and s.opened_at is null and s.failures + s.failed >= s.failures_to_open
             then (select coalesce(%(now)s::timestamptz, clock_timestamp()))
         else s.opened_at end,
-    probe_at = case when s.probed or s.completed > 0 or s.failed > 0 then null else s.probe_at end
+    probe_at = case
+        when s.failed > 0 and s.completed = 0 and s.opened_at is not null
+            then (select coalesce(%(now)s::timestamptz, clock_timestamp()))  -- of the last that failed: the next waits from then on
+        when s.probed or s.completed > 0 then null
+        else s.probe_at end
 from summed s
 where l.key = s.key
 returning l.key, l.opened_at is not null and s.opened_at is null, l.opened_at is null and s.opened_at is not null

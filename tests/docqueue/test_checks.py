@@ -79,3 +79,10 @@ def test_prepared_statements_are_a_warning(settings, aliases):
     aliases(pooled=postgres)
     settings.DOCQUEUE = {"DATABASE": "pooled"}
     assert ids(checks.check_alias()) == ["docqueue.W001"]
+
+
+def test_a_limit_that_a_handler_names_must_be_there(register, settings):
+    register("test.held", limit_key="nowhere")
+    assert "nowhere" in str([m.msg for m in run_checks(tags=["docqueue"]) if m.id == "docqueue.E005"])
+    settings.DOCQUEUE = {"LIMITS": {"no*": {"rate": 1}}}
+    assert not [m for m in run_checks(tags=["docqueue"]) if m.id == "docqueue.E005"]

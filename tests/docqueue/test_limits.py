@@ -217,7 +217,7 @@ def test_half_open_one_probe_starts_and_its_success_closes(service):
     ids = opened(service)
     [probe] = claim(service, 30)
     assert claim(service, 31) == [], "a single one"
-    assert (probe.id, probe.attempt) == (ids[0], 1), "it does not count: it had one already"
+    assert (probe.id, probe.attempt, probe.claim_no) == (ids[3], 0, 1), "its attempt does not count"
     service.mark_completed(probe, now=later(31))
     assert Limit.objects.get().opened_at is None
     assert len(claim(service, 31)) == 4
@@ -229,9 +229,25 @@ def test_a_probe_that_fails_leaves_it_open_and_spends_no_attempt(service):
         [probe] = claim(service, at)
         fail(service, probe, at + 0.5)
         promote.run("default", later(at + 0.5))
-        assert row(probe.id)["attempt"] == 1
+        assert row(probe.id)["attempt"] == (0 if probe.id in ids[3:] else 1)
         assert claim(service, at + 30) == []
     assert {row(i)["status"] for i in ids} == {"waiting"}
+
+
+def test_an_item_that_fails_for_its_own_reasons_does_not_stop_the_others(service):
+    """Whoever had its turn least often is the next probe."""
+    poison, good = opened(service), enqueue(service, 1, key="km")[0]
+    tried = []
+    for at in range(30, 300, 31):
+        [probe] = claim(service, at)
+        tried.append(probe.id)
+        if probe.id == good:
+            service.mark_completed(probe, now=later(at))
+            break
+        fail(service, probe, at)
+        promote.run("default", later(at + 1))
+    assert tried == [*poison[3:], good], "those that had not been tried yet come first"
+    assert Limit.objects.get().opened_at is None
 
 
 def test_a_probe_of_which_nothing_is_heard_is_followed_by_another(service):

@@ -83,7 +83,8 @@ def said(found: BulkOperation) -> str:
     """How far it is, in one line."""
     least = "at least " if found.at_least else ""
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
+    share = "" if found.at_least else f" ({found.percent} %)"
     return (
         f"bulk operation {found.pk} ({found.action}) is {found.state}: "
-        f"{found.done:,} of {least}{found.total:,} done{skipped} ({found.percent} %)"
+        f"{found.done:,} of {least}{found.total:,} done{skipped}{share}"
     )
