@@ -92,6 +92,28 @@ def test_in_bulk_a_parent_may_stand_before_its_child_in_the_same_call(service: D
     assert [place(i) for i in ids] == ["pending", "dependency", "pending"]
 
 
+def test_in_bulk_parents_that_are_one_by_their_key_are_one(service: DocumentQueueService) -> None:
+    known = item(service, unique_key="u")
+    first, again = (NewItem(operation=OPERATION, unique_key="u") for _ in range(2))
+    child = NewItem(operation=OPERATION, rules=Rules(after=[first, again, known]))
+    ids = service.enqueue_many([first, again, child], now=T0)
+    assert (ids[0], ids[1]) == (known, known)
+    assert rows("select child_id, parent_id from docqueue_dependency") == [{"child_id": ids[2], "parent_id": known}]
+
+
+def test_in_bulk_a_key_that_comes_again_does_not_make_an_item_come_after_its_own_child(
+    service: DocumentQueueService,
+) -> None:
+    top = item(service)
+    first = NewItem(operation=OPERATION, unique_key="u", rules=Rules(after=[top]))
+    child = NewItem(operation=OPERATION, rules=Rules(after=[first]))
+    again = NewItem(operation=OPERATION, unique_key="u", rules=Rules(after=[child]))
+    ids = service.enqueue_many([first, child, again], now=T0)
+    assert ids[2] == ids[0]
+    run(service, top)
+    assert place(ids[0]) == "pending"
+
+
 def test_an_unknown_parent_is_refused_and_nothing_is_written(service: DocumentQueueService) -> None:
     with pytest.raises(UnknownParent, match="There is no item 4711"):
         item(service, after=[4711])
