@@ -42,7 +42,8 @@ with moment as materialized (
     update docqueue_item i set
         status = 'in_progress', wait_reason = null, attempt = i.attempt + (not c.probing)::int, claim_no = i.claim_no + 1,
         claim_token = %(token)s, worker_id = %(worker_id)s, claimed_at = c.moment,
-        position = nextval('docqueue_position_seq'), returned = false
+        -- it does not run alone: if its worker dies it is not charged
+        position = nextval('docqueue_position_seq'), returned = false, suspect = false
     from chosen c
     where i.id = c.id
         and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)

@@ -270,3 +270,22 @@ def test_the_item_of_a_lost_worker_runs_again_uncharged(service):
     reap.run("default", later(3600))
     assert row(item_id)["status"] == "pending"
     assert Attempt.objects.get().code == "lease_lost"
+
+
+def test_one_that_was_suspect_and_starts_beside_others_is_not_charged_when_its_worker_dies(service):
+    item_id, _ = enqueue(service, 2)
+    QueueItem.objects.filter(id=item_id).update(suspect=True)  # its process died, and it has backed off
+    assert len(claim(service, 0)) == 2
+    reap.run("default", later(3600))
+    assert [attempt.code for attempt in Attempt.objects.all()] == ["lease_lost"] * 2
+    assert row(item_id)["crashes"] == 0
+
+
+def test_a_suspect_that_is_handed_back_unrun_still_runs_alone(service):
+    [item_id] = enqueue(service, 1)
+    claim(service, 0)
+    reap.run("default", later(3600))
+    [found] = service.claim(10, now=later(3600))
+    assert found.suspect
+    service.release(found, now=later(3600))
+    assert (row(item_id)["status"], row(item_id)["returned"], row(item_id)["suspect"]) == ("pending", True, True)
