@@ -15,7 +15,7 @@ from docqueue.maintenance import promote, reap
 from docqueue.models import Attempt, HistoryItem, Limit, QueueItem
 from docqueue.rules import Rules
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
-from tests.docqueue.helpers import OPERATION, T0, in_threads, later, row, worker
+from tests.docqueue.helpers import OPERATION, T0, in_background, in_threads, later, row, rows, somebody_else, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,6 +115,16 @@ def test_changed_settings_are_taken_over_and_a_key_without_a_limit_waits_no_more
     with overridden(LIMITS={}):
         promote.run("default", later(60))
         assert [c.id for c in claim(service, 60)] == ids[5:]
+
+
+def test_an_enqueue_neither_waits_for_who_charges_the_limit_nor_locks_it(service):
+    enqueue(service, 1)
+    before = rows("select ctid::text, xmin::text, xmax::text from docqueue_limit")
+    enqueue(service, 1)
+    assert rows("select ctid::text, xmin::text, xmax::text from docqueue_limit") == before
+    with somebody_else() as other:
+        other.execute("select from docqueue_limit for update")
+        in_background(lambda: enqueue(service, 1)).result(10)
 
 
 def test_an_unknown_limit_is_refused_at_the_door(service):
