@@ -261,6 +261,15 @@ def test_what_had_the_unique_key_already_is_no_member(service: DocumentQueueServ
     assert service.batch_status(batch).outcome == "completed", "it is empty"
 
 
+def test_an_item_that_comes_twice_is_refused_not_left_out(service: DocumentQueueService) -> None:
+    one = NewItem(operation=OPERATION)
+    batch = service.batch()
+    for put in (batch.add, batch.chain, service.chain):
+        with pytest.raises(InvalidOption, match="twice"):
+            put([one, one])
+    assert service.batch_status(batch).total == 0
+
+
 def test_an_option_that_there_is_not_is_refused(service: DocumentQueueService) -> None:
     with pytest.raises(InvalidOption, match="no such option"):
         service.batch().enqueue(None, OPERATION, prioritty=1)
