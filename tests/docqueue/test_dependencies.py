@@ -239,6 +239,20 @@ def test_let_run_by_a_person_a_child_does_not_wait_for_its_parents_any_more(serv
     assert edges(child) == [(parent, "completed")], "and nobody looks at it again"
 
 
+@pytest.mark.parametrize("fails", ["cancel", "run", "hold"])
+@pytest.mark.parametrize("verb", ["cancel", "requeue"])
+def test_a_dead_parent_of_whom_nobody_waits_any_more_is_looked_at_once(
+    service: DocumentQueueService, verb: str, fails: str
+) -> None:
+    parent, other = item(service), item(service)
+    child = item(service, after=[parent, other], if_parent_fails=fails)
+    getattr(service, verb)(child, now=T0)
+    die(service, parent)
+    promote.run("default", T0)
+    asked = {"after": 0, "limit": 1000}
+    assert not any(something for _, something in store.run("default", "unresolved_parents", asked))
+
+
 def test_the_level_check_finds_what_no_event_announced(
     service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
