@@ -211,6 +211,15 @@ def test_outcome_and_callback_are_set_together_or_not_at_all(
     assert batches.run("default", T0) == 1
 
 
+def test_one_whose_callback_can_not_be_read_keeps_no_other_from_being_finished(service: DocumentQueueService) -> None:
+    made = [service.batch(on_complete=NewItem(operation=OPERATION), now=T0) for _ in range(2)]
+    BatchRow.objects.filter(id=made[0].id).update(on_complete={"of": "another version"}, sealed_at=T0)
+    BatchRow.objects.filter(id=made[1].id).update(sealed_at=T0)
+    with pytest.raises(KeyError):
+        batches.run("default", T0)
+    assert [service.batch_status(batch).outcome for batch in made] == [None, "completed"]
+
+
 def test_those_who_add_do_not_wait_for_each_other_and_the_seal_waits_for_them(service: DocumentQueueService) -> None:
     batch = service.batch(on_complete=NewItem(operation=OPERATION), now=T0)
     with transaction.atomic():
