@@ -37,7 +37,7 @@ def lines(service: DocumentQueueService) -> None:
 def test_a_line_is_read_at_its_front(lines, settings):
     with connection.cursor() as cursor:
         cursor.execute(settings or "select")  # the test's rollback takes them back
-    explain("promote_fair", queue="default", share=10, tenants=[], shares=[]).assert_bounded(blocks=30_000)
+    explain("promote_fair", queue="default", share=10, tenants=[], shares=[]).assert_bounded(blocks=3_000)
     explain("waiting_limits", queues=["default"]).assert_bounded(blocks=100)
     for statement in ("limited_queues", "fair_queues"):
         explain(statement).assert_bounded(blocks=100)
