@@ -29,7 +29,8 @@ with moment as materialized (
 ), allowed as materialized (
     select *, least(%(limit)s, case when probing then 1 else floor(tokens) end)::int as most from ready
 ), found as (
-    select a.key, a.moment, a.probing, a.most, i.id, row_number() over (partition by a.key order by i.priority desc, i.id) as place
+    select a.key, a.moment, a.probing, a.most, i.id, i.priority,
+        row_number() over (partition by a.key order by i.priority desc, i.id) as place
     from allowed a join pairs p on p.limit_key = a.key cross join lateral (
         select id, priority from docqueue_item
         where status = 'waiting' and wait_reason = 'limited' and queue = p.queue and limit_key = a.key
@@ -37,7 +38,8 @@ with moment as materialized (
         for update skip locked
     ) i
 ), chosen as materialized (
-    select id, key, moment, probing from found where place <= most order by place, key limit %(limit)s
+    -- each key in its turn, that first whose item waits longest: none starves for its name
+    select id, key, moment, probing from found where place <= most order by priority desc, place, id limit %(limit)s
 ), taken as (
     update docqueue_item i set
         status = 'in_progress', wait_reason = null, attempt = i.attempt + (not c.probing)::int, claim_no = i.claim_no + 1,

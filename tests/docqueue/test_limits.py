@@ -66,6 +66,16 @@ def test_priority_comes_first_among_those_that_wait_for_a_limit(service):
     assert [c.id for c in claim(service, 0, limit=1)] == [high]
 
 
+def test_of_several_limits_each_has_its_turn_whatever_its_name_and_priority_comes_first(service):
+    with overridden(LIMITS={"*": {"rate": 100, "burst": 100}}):
+        z, a = enqueue(service, 2, key="z"), enqueue(service, 2, key="a")
+        [urgent] = enqueue(service, 1, key="m", priority=5)
+        found = [claim(service, 0, limit=1)[0].id for _ in range(5)]
+        more = enqueue(service, 2, key="z") + enqueue(service, 2, key="a")
+        assert [c.id for c in claim(service, 0, limit=2)] == [more[0], more[2]]
+    assert found == [urgent, *z, *a]
+
+
 def test_no_more_is_charged_than_is_claimed(service):
     ids = enqueue(service, 10)
     assert [c.id for c in claim(service, 0, limit=1)] == ids[:1]
