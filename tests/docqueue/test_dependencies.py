@@ -280,6 +280,21 @@ def test_a_parent_that_ends_before_its_childs_commit_is_seen_after_it(service: D
     assert place(child) == "pending"
 
 
+def test_whoever_ends_a_parent_of_many_lets_some_go_and_the_promoter_the_others(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "SLICE", 10)
+    monkeypatch.setattr(dependencies, "AT_ONCE", 20)
+    parent = item(service)
+    children = service.enqueue_many(
+        [NewItem(operation=OPERATION, rules=Rules(after=[parent])) for _ in range(50)], now=T0
+    )
+    run(service, parent)
+    assert [place(i) for i in children] == ["pending"] * 20 + ["dependency"] * 30
+    promote.run("default", T0)
+    assert [place(i) for i in children] == ["pending"] * 50
+
+
 def test_the_level_check_goes_past_many_parents_that_still_run(service: DocumentQueueService) -> None:
     ids = service.enqueue_many([NewItem(operation=OPERATION) for _ in range(1100)], now=T0)
     children = [NewItem(operation=OPERATION, rules=Rules(after=[i])) for i in ids]
