@@ -89,14 +89,27 @@ def status(using: str, ids: Sequence[int]) -> list[BatchStatus]:
 
 
 def finish_all(using: str, now: datetime | None = None) -> int:
-    """Finish every sealed batch that has nothing left to run. Returns how many were."""
+    """Finish every sealed batch that has nothing left to run. Returns how many were.
+
+    One whose callback can not be enqueued stays open, and keeps no other: what was wrong is raised at the end.
+    """
     total, after = 0, 0
+    trouble: Exception | None = None
     while True:
         ids = [row[0] for row in store.run(using, "ended_batches", {"after": after, "limit": SLICE})]
-        total += sum(finish(using, batch_id, now) for batch_id in ids)
+        for batch_id in ids:
+            try:
+                total += finish(using, batch_id, now)
+            except Exception as error:
+                if store.is_unwell(error) or store.in_transaction(using):
+                    raise
+                trouble = trouble or error
         if len(ids) < SLICE:
-            return total
+            break
         after = ids[-1]
+    if trouble is not None:
+        raise trouble
+    return total
 
 
 def finish(using: str, batch_id: int, now: datetime | None = None) -> bool:

@@ -201,13 +201,19 @@ def enqueue_many(using: str, items: Iterable[NewItem], now: datetime | None = No
 
 
 def _edges(items: Iterable[NewItem], checked: Sequence[Checked], ids: Sequence[int]) -> list[dependencies.Edge]:
-    """Whom each comes after; a parent may be one that stands before it in `items`."""
+    """Whom each comes after; a parent may be one that stands before it in `items`.
+
+    Under one unique key several are one item: it has the rules of the first of them, and is one parent.
+    """
     known: dict[int, int] = {}
-    found = []
+    seen: set[int] = set()
+    found: list[dependencies.Edge] = []
     for item, one, item_id in zip(items, checked, ids, strict=True):
         if one.gates is not None:
-            found += [(item_id, _known(parent, known), one.gates.if_parent_fails) for parent in one.gates.after]
+            before = dict.fromkeys(_known(parent, known) for parent in one.gates.after)
+            found += [(item_id, parent, one.gates.if_parent_fails) for parent in before if item_id not in seen]
         known[id(item)] = item_id
+        seen.add(item_id)
     return found
 
 

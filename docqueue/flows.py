@@ -53,7 +53,7 @@ class Batch:
 
     def add(self, items: Iterable[NewItem], *, now: datetime | None = None) -> list[int]:
         """Put many items into the queue, as parts of the batch, as `enqueue_many`. Raises `BatchSealed`."""
-        return self._add({item: item.rules for item in items}, now)
+        return self._add(_each_once((item, item.rules) for item in items), now)
 
     def chain(
         self, items: Iterable[NewItem], *, if_parent_fails: str = CANCEL, now: datetime | None = None
@@ -128,18 +128,28 @@ class Flows:
 
 def _links(items: Iterable[NewItem], if_parent_fails: str) -> Mapping[NewItem, Rules | None]:
     """The rules with which each comes after the one before it, in order."""
+
+    def linked() -> Iterator[tuple[NewItem, Rules | None]]:
+        before: NewItem | None = None
+        for item in items:
+            rules = item.rules
+            if before is not None:
+                own = rules or NO_RULES
+                fails = own.if_parent_fails if own.if_parent_fails != HOLD else if_parent_fails
+                rules = replace(own, after=(*parents(own.after), before), if_parent_fails=fails)
+            yield item, rules
+            before = item
+
+    return _each_once(linked())
+
+
+def _each_once(items: Iterable[tuple[NewItem, Rules | None]]) -> Mapping[NewItem, Rules | None]:
+    """The rules by item. One that came twice, perhaps changed meanwhile, would be lost without a word."""
     found: dict[NewItem, Rules | None] = {}
-    before: NewItem | None = None
-    for item in items:
+    for item, rules in items:
         if item in found:
-            raise InvalidOption("An item can not stand in a chain twice: make another one.")
-        rules = item.rules
-        if before is not None:
-            own = rules or NO_RULES
-            fails = own.if_parent_fails if own.if_parent_fails != HOLD else if_parent_fails
-            rules = replace(own, after=(*parents(own.after), before), if_parent_fails=fails)
+            raise InvalidOption("An item can not stand in a chain or batch twice: make another one.")
         found[item] = rules
-        before = item
     return found
 
 

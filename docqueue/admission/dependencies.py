@@ -15,6 +15,8 @@ T = TypeVar("T")
 SLICE = 1000
 LOOK = 200
 """Of children at once: each brings its parents along."""
+AT_ONCE = 2000
+"""So many children, and what is left of a slice, are let go right behind an end: whoever wrote it waits for that."""
 
 Edge = tuple[int, int, str]
 """A child, a parent, and what becomes of the child if the parent fails."""
@@ -48,8 +50,11 @@ def promote(using: str, children: Sequence[int], now: datetime | None = None) ->
 
 
 @gates.looks_at(gates.PARENTS, "id")
-def follow(using: str, parents: Sequence[int], now: datetime | None = None) -> int:
-    """Do what there is to do about the children of these parents, which have ended. Returns how many moved."""
+def follow(using: str, parents: Sequence[int], now: datetime | None = None, *, everything: bool = False) -> int:
+    """Do what there is to do about the children of these parents, which have ended. Returns how many moved.
+
+    Without `everything` it leaves off when they are many: the promoter goes on with it.
+    """
     total = 0
     while parents:  # what is cancelled with its parent is a parent itself
         ended: list[int] = []
@@ -58,6 +63,8 @@ def follow(using: str, parents: Sequence[int], now: datetime | None = None) -> i
                 moved, cancelled = _promote(using, children, now, list(part))
                 total += moved
                 ended += cancelled
+                if total >= AT_ONCE and not everything:
+                    return total
         parents = ended
     return total
 
@@ -67,7 +74,7 @@ def promote_all(using: str, now: datetime | None = None) -> int:
     total, after = 0, 0
     while True:
         rows = store.run(using, "unresolved_parents", {"after": after, "limit": SLICE})
-        total += follow(using, [parent for parent, ended in rows if ended], now)
+        total += follow(using, [parent for parent, ended in rows if ended], now, everything=True)
         if len(rows) < SLICE:
             return total
         after = rows[-1][0]

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
                 models.F("queue"),
                 models.F("status"),
                 models.F("wait_reason"),
-                condition=models.Q(("status__in", ["waiting", "dead"])),
+                condition=models.Q(("id__gt", 0), ("status__in", ["waiting", "dead"])),
                 name="docqueue_item_aside",
             ),
         ),

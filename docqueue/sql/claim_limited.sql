@@ -37,20 +37,21 @@ with moment as materialized (
         ) c order by c.claim_no, c.priority desc, c.id limit 1) as id
     from allowed a where a.probing
 ), found as (
-    select a.key, a.moment, a.probing, a.most, i.id, row_number() over (partition by a.key order by i.priority desc, i.id) as place
+    select a.key, a.moment, a.probing, a.most, i.id, i.priority, row_number() over (partition by a.key order by i.priority desc, i.id) as place
     from allowed a join pairs p on p.limit_key = a.key left join probe o on o.key = a.key cross join lateral (
         select id, priority from docqueue_item
         where status = 'waiting' and wait_reason = 'limited' and queue = p.queue and limit_key = a.key and id = coalesce(o.id, id)
-        order by priority desc, id limit a.most
-        for update skip locked
+        order by priority desc, id limit a.most for update skip locked
     ) i
 ), chosen as materialized (
-    select id, key, moment, probing from found where place <= most order by place, key limit %(limit)s
+    -- each key in its turn, that first whose item waits longest: none starves for its name
+    select id, key, moment, probing from found where place <= most order by priority desc, place, id limit %(limit)s
 ), taken as (
     update docqueue_item i set
         status = 'in_progress', wait_reason = null, attempt = i.attempt + (not c.probing)::int, claim_no = i.claim_no + 1,
         claim_token = %(token)s, worker_id = %(worker_id)s, claimed_at = c.moment,
-        position = nextval('docqueue_position_seq'), returned = false
+        -- it does not run alone: if its worker dies it is not charged
+        position = nextval('docqueue_position_seq'), returned = false, suspect = false
     from chosen c
     where i.id = c.id
         and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
@@ -67,8 +68,8 @@ with moment as materialized (
     where t.unique_key is not null and k.key = t.unique_key and k.item_id = t.id and k.lifetime = 'claimed'
 )
 select
-    id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text,
-    metadata::text, priority, ordering_key, attempt, max_attempts, crashes, timeout_seconds,
+    id, claim_no, claim_token, worker_id, queue, operation, document_id, payload::text, metadata::text, priority, ordering_key,
+    attempt, max_attempts, crashes, timeout_seconds,
     date_part('epoch', enqueued_at), date_part('epoch', claimed_at), suspect, position, limit_key
 from taken
 union all

@@ -3,11 +3,11 @@
 with told as materialized (
     select * from unnest(%(keys)s::text[], %(claimed)s::timestamptz[], %(verdicts)s::text[]) as t (key, claimed_at, verdict)
 ), locked as materialized (
-    -- the statement that locks also reads; a breaker that nothing changes is not locked
+    -- the statement that locks also reads, in the order of ensure_limits; a breaker that nothing changes is not locked
     select l.* from docqueue_limit l
     where l.key = any(array(select key from told)) and l.failures_to_open is not null
         and (l.failures > 0 or l.opened_at is not null or exists (select from told t where t.key = l.key and t.verdict = 'failed'))
-    order by l.key for update of l
+    order by l.key collate "C" for update of l
 ), summed as materialized (
     select l.key, l.failures, l.failures_to_open, l.opened_at, l.probe_at,
         count(*) filter (where t.verdict = 'failed' and (l.opened_at is null or t.claimed_at >= l.opened_at)) as failed,

@@ -40,9 +40,9 @@ with kid as materialized (
         select e.id from edge e join judged j on j.child_id = e.child_id
         where e.open and case
             when e.child_id in (select id from child) then e.outcome is not null
-            when j.held and j.culprit is null then e.ended
-            -- somebody has let it run, or ended it; else it is locked
-            else e.ended and (select true from docqueue_item w where w.id = e.child_id and w.status = 'waiting' and w.wait_reason = 'dependency') is null
+            -- somebody has let it run, or ended it: it does not wait for what the dead may become
+            when (select true from docqueue_item w where w.id = e.child_id and w.status = 'waiting' and w.wait_reason = 'dependency') is null then e.ended or e.outcome is not null and e.if_failed <> 'hold'
+            else e.ended and j.held and j.culprit is null  -- else it is locked
         end))
     order by d.id for update skip locked
 ), noted as (

@@ -14,13 +14,14 @@ with recursive walk as (
 ), room as materialized (
     select w.priority, w.tenant, case
         when %(share)s::int is null then 1000
-        else least(coalesce(s.share, %(share)s), 1000) - (
+        else l.most - (
             select count(*) from (
                 select from docqueue_item i
                 where i.status = 'pending' and i.queue = %(queue)s and i.priority = w.priority and i.tenant = w.tenant
-                limit 1000) there)
+                limit l.most) there)
         end as number
     from walk w left join unnest(%(tenants)s::text[], %(shares)s::int[]) as s (tenant, share) on s.tenant = w.tenant
+    cross join lateral (select least(coalesce(s.share, %(share)s::int), 1000) as most) l
 ), first as (
     select f.id, f.priority, row_number() over (partition by r.priority, r.tenant order by f.id) as place
     from room r cross join lateral (

@@ -23,12 +23,12 @@ with asked as materialized (
     where l.outcome is not null
 ), stayed as (
     update docqueue_item i set
-        -- what has a limit and is handed back unrun waits for its limit again
-        status = case when l.target = 'pending' and i.limit_key is not null and not l.make_suspect then 'waiting' else l.target end,
-        wait_reason = case when l.target = 'pending' and i.limit_key is not null and not l.make_suspect then 'limited' else l.wait_reason end,
+        -- what has a limit and is handed back unrun waits for its limit again, but for suspects: these are to run alone
+        status = case when l.target = 'pending' and i.limit_key is not null and not (i.suspect or l.make_suspect) then 'waiting' else l.target end,
+        wait_reason = case when l.target = 'pending' and i.limit_key is not null and not (i.suspect or l.make_suspect) then 'limited' else l.wait_reason end,
         next_retry_at = case when l.target = 'waiting' then l.next_at end,
         died_at = case when l.target = 'dead' then l.now end,
-        returned = l.target = 'pending' and (i.limit_key is null or l.make_suspect),
+        returned = l.target = 'pending' and (i.limit_key is null or i.suspect or l.make_suspect),
         holds_key = i.holds_key and l.target <> 'dead',
         slot = case when l.target = 'pending' then i.slot end,
         attempt = greatest(0, i.attempt - l.attempts_back),

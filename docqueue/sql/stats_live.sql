@@ -1,6 +1,7 @@
 -- Live depths per queue, each counted in an index up to `limit`, and how long the oldest pending item has been due, among
 -- the first hundred of each lane and those that came back. A walk from lane to lane and from queue to queue finds them.
 -- Only what is in progress is read from the table, as no index over it has the queue: workers do not hold that many.
+-- ("id > 0" is true of all: it asks for the index that is there for counting, docqueue_item_aside.)
 with recursive lane as (
     (select queue, priority from docqueue_item
      where status = 'pending' and not returned order by queue, priority desc, position limit 1)
@@ -17,11 +18,11 @@ with recursive lane as (
         order by queue limit 1
     ) n
 ), aside as (
-    (select queue from docqueue_item where status in ('waiting', 'dead') order by queue limit 1)
+    (select queue from docqueue_item where status in ('waiting', 'dead') and id > 0 order by queue limit 1)
     union all
     select (
         select i.queue from docqueue_item i
-        where i.status in ('waiting', 'dead') and i.queue > a.queue order by i.queue limit 1)
+        where i.status in ('waiting', 'dead') and i.id > 0 and i.queue > a.queue order by i.queue limit 1)
     from aside a where a.queue is not null
 ), back as materialized (
     select queue, count(*) as number, min(greatest(enqueued_at, run_after)) as oldest
@@ -54,10 +55,10 @@ left join front f on f.queue = q.queue
 cross join lateral (select count(*) as number from (
     select from docqueue_item i where i.status = 'pending' and not i.returned and i.queue = q.queue limit %(limit)s) c) pending
 cross join lateral (select count(*) as number from (
-    select from docqueue_item i where i.status = 'dead' and i.queue = q.queue limit %(limit)s) c) dead
+    select from docqueue_item i where i.status = 'dead' and i.id > 0 and i.queue = q.queue limit %(limit)s) c) dead
 cross join lateral (select count(*) as number from (
-    select from docqueue_item i where i.status = 'waiting' and i.queue = q.queue and i.wait_reason = any(%(reasons)s)
+    select from docqueue_item i where i.status = 'waiting' and i.id > 0 and i.queue = q.queue and i.wait_reason = any(%(reasons)s)
     limit %(limit)s) c) waiting
 cross join lateral (select count(*) as number from (
-    select from docqueue_item i where i.status = 'waiting' and i.queue = q.queue and i.wait_reason = 'retry'
+    select from docqueue_item i where i.status = 'waiting' and i.id > 0 and i.queue = q.queue and i.wait_reason = 'retry'
     limit %(limit)s) c) retrying

@@ -60,11 +60,14 @@ class Buffer:
         return [item for key in late for item in self.lines.pop(key, ())]
 
     def take(self, queues: AbstractSet[str]) -> list[ClaimedItem]:
-        """Take out the lines of these queues."""
-        found = [key for key in self.lines if key[0] in queues]
-        for key in found:
+        """Take out the items of these queues; they are not all in the line of that name."""
+        found = [item for item in self if item.queue in queues] if queues else []
+        for item in found:
+            self._line(item).remove(item)
+        for key in [key for key, line in self.lines.items() if not line]:
+            del self.lines[key]
             self._served.pop(key, None)
-        return [item for key in found for item in self.lines.pop(key)]
+        return found
 
     def append(self, items: Iterable[ClaimedItem]) -> None:
         """To the ends of their lines."""

@@ -176,13 +176,15 @@ class Talk:
                 self._carefully(done, answer, partial(self._claim, queue=queue, wanted=wanted))
                 done = []
         if done:
-            self._carefully(done, answer, partial(self._claim, **self._followers(done, request.appetite)))
+            self._carefully(done, answer, partial(self._claim, **self._followers(done, request.appetite, answer)))
         if answer.claimed and gates.fair():
             fair.promote_all(self.using)  # what was claimed has made room in the lanes
 
-    def _followers(self, done: Sequence[Report], appetite: Appetite | None) -> dict[str, Any]:
+    def _followers(self, done: Sequence[Report], appetite: Appetite | None, answer: Answer) -> dict[str, Any]:
         """Where nothing else is to be claimed: the queue in which one may follow on one that is completed here."""
-        if appetite is not None and not (self.lanes.draining or appetite.limit == 0):
+        if appetite is None or self.lanes.draining or answer.alone:
+            return {}
+        if appetite.limit is None or appetite.limit > len(answer.claimed):
             for report in done:
                 if report.item.ordering_key is not None and self.lanes.served(report.item.queue):
                     return {"queue": report.item.queue, "wanted": 1}

@@ -211,6 +211,15 @@ def test_outcome_and_callback_are_set_together_or_not_at_all(
     assert batches.run("default", T0) == 1
 
 
+def test_one_whose_callback_can_not_be_read_keeps_no_other_from_being_finished(service: DocumentQueueService) -> None:
+    made = [service.batch(on_complete=NewItem(operation=OPERATION), now=T0) for _ in range(2)]
+    BatchRow.objects.filter(id=made[0].id).update(on_complete={"of": "another version"}, sealed_at=T0)
+    BatchRow.objects.filter(id=made[1].id).update(sealed_at=T0)
+    with pytest.raises(KeyError):
+        batches.run("default", T0)
+    assert [service.batch_status(batch).outcome for batch in made] == [None, "completed"]
+
+
 def test_those_who_add_do_not_wait_for_each_other_and_the_seal_waits_for_them(service: DocumentQueueService) -> None:
     batch = service.batch(on_complete=NewItem(operation=OPERATION), now=T0)
     with transaction.atomic():
@@ -259,6 +268,15 @@ def test_what_had_the_unique_key_already_is_no_member(service: DocumentQueueServ
         (bulk,) = batch.add([NewItem(operation=OPERATION, unique_key="u")], now=T0)
     assert (again.id, again.created, bulk) == (first, False, first)
     assert service.batch_status(batch).outcome == "completed", "it is empty"
+
+
+def test_an_item_that_comes_twice_is_refused_not_left_out(service: DocumentQueueService) -> None:
+    one = NewItem(operation=OPERATION)
+    batch = service.batch()
+    for put in (batch.add, batch.chain, service.chain):
+        with pytest.raises(InvalidOption, match="twice"):
+            put([one, one])
+    assert service.batch_status(batch).total == 0
 
 
 def test_an_option_that_there_is_not_is_refused(service: DocumentQueueService) -> None:

@@ -92,6 +92,28 @@ def test_in_bulk_a_parent_may_stand_before_its_child_in_the_same_call(service: D
     assert [place(i) for i in ids] == ["pending", "dependency", "pending"]
 
 
+def test_in_bulk_parents_that_are_one_by_their_key_are_one(service: DocumentQueueService) -> None:
+    known = item(service, unique_key="u")
+    first, again = (NewItem(operation=OPERATION, unique_key="u") for _ in range(2))
+    child = NewItem(operation=OPERATION, rules=Rules(after=[first, again, known]))
+    ids = service.enqueue_many([first, again, child], now=T0)
+    assert (ids[0], ids[1]) == (known, known)
+    assert rows("select child_id, parent_id from docqueue_dependency") == [{"child_id": ids[2], "parent_id": known}]
+
+
+def test_in_bulk_a_key_that_comes_again_does_not_make_an_item_come_after_its_own_child(
+    service: DocumentQueueService,
+) -> None:
+    top = item(service)
+    first = NewItem(operation=OPERATION, unique_key="u", rules=Rules(after=[top]))
+    child = NewItem(operation=OPERATION, rules=Rules(after=[first]))
+    again = NewItem(operation=OPERATION, unique_key="u", rules=Rules(after=[child]))
+    ids = service.enqueue_many([first, child, again], now=T0)
+    assert ids[2] == ids[0]
+    run(service, top)
+    assert place(ids[0]) == "pending"
+
+
 def test_an_unknown_parent_is_refused_and_nothing_is_written(service: DocumentQueueService) -> None:
     with pytest.raises(UnknownParent, match="There is no item 4711"):
         item(service, after=[4711])
@@ -217,6 +239,20 @@ def test_let_run_by_a_person_a_child_does_not_wait_for_its_parents_any_more(serv
     assert edges(child) == [(parent, "completed")], "and nobody looks at it again"
 
 
+@pytest.mark.parametrize("fails", ["cancel", "run", "hold"])
+@pytest.mark.parametrize("verb", ["cancel", "requeue"])
+def test_a_dead_parent_of_whom_nobody_waits_any_more_is_looked_at_once(
+    service: DocumentQueueService, verb: str, fails: str
+) -> None:
+    parent, other = item(service), item(service)
+    child = item(service, after=[parent, other], if_parent_fails=fails)
+    getattr(service, verb)(child, now=T0)
+    die(service, parent)
+    promote.run("default", T0)
+    asked = {"after": 0, "limit": 1000}
+    assert not any(something for _, something in store.run("default", "unresolved_parents", asked))
+
+
 def test_the_level_check_finds_what_no_event_announced(
     service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +278,21 @@ def test_a_parent_that_ends_before_its_childs_commit_is_seen_after_it(service: D
         in_threads(1, lambda n: run(service, parent))
         assert edges(child) == [(parent, None)]
     assert place(child) == "pending"
+
+
+def test_whoever_ends_a_parent_of_many_lets_some_go_and_the_promoter_the_others(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "SLICE", 10)
+    monkeypatch.setattr(dependencies, "AT_ONCE", 20)
+    parent = item(service)
+    children = service.enqueue_many(
+        [NewItem(operation=OPERATION, rules=Rules(after=[parent])) for _ in range(50)], now=T0
+    )
+    run(service, parent)
+    assert [place(i) for i in children] == ["pending"] * 20 + ["dependency"] * 30
+    promote.run("default", T0)
+    assert [place(i) for i in children] == ["pending"] * 50
 
 
 def test_the_level_check_goes_past_many_parents_that_still_run(service: DocumentQueueService) -> None:

@@ -15,7 +15,7 @@ from docqueue.maintenance import promote, reap
 from docqueue.models import Attempt, HistoryItem, Limit, QueueItem
 from docqueue.rules import Rules
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
-from tests.docqueue.helpers import OPERATION, T0, in_threads, later, row, worker
+from tests.docqueue.helpers import OPERATION, T0, in_background, in_threads, later, row, rows, somebody_else, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +64,16 @@ def test_a_pattern_gives_each_key_a_limit_of_its_own(service):
 def test_priority_comes_first_among_those_that_wait_for_a_limit(service):
     _, high = enqueue(service, 1, priority=-5) + enqueue(service, 1, priority=5)
     assert [c.id for c in claim(service, 0, limit=1)] == [high]
+
+
+def test_of_several_limits_each_has_its_turn_whatever_its_name_and_priority_comes_first(service):
+    with overridden(LIMITS={"*": {"rate": 100, "burst": 100}}):
+        z, a = enqueue(service, 2, key="z"), enqueue(service, 2, key="a")
+        [urgent] = enqueue(service, 1, key="m", priority=5)
+        found = [claim(service, 0, limit=1)[0].id for _ in range(5)]
+        more = enqueue(service, 2, key="z") + enqueue(service, 2, key="a")
+        assert [c.id for c in claim(service, 0, limit=2)] == [more[0], more[2]]
+    assert found == [urgent, *z, *a]
 
 
 def test_no_more_is_charged_than_is_claimed(service):
@@ -115,6 +125,16 @@ def test_changed_settings_are_taken_over_and_a_key_without_a_limit_waits_no_more
     with overridden(LIMITS={}):
         promote.run("default", later(60))
         assert [c.id for c in claim(service, 60)] == ids[5:]
+
+
+def test_an_enqueue_neither_waits_for_who_charges_the_limit_nor_locks_it(service):
+    enqueue(service, 1)
+    before = rows("select ctid::text, xmin::text, xmax::text from docqueue_limit")
+    enqueue(service, 1)
+    assert rows("select ctid::text, xmin::text, xmax::text from docqueue_limit") == before
+    with somebody_else() as other:
+        other.execute("select from docqueue_limit for update")
+        in_background(lambda: enqueue(service, 1)).result(10)
 
 
 def test_an_unknown_limit_is_refused_at_the_door(service):
@@ -287,3 +307,22 @@ def test_the_item_of_a_lost_worker_runs_again_uncharged(service):
     reap.run("default", later(3600))
     assert row(item_id)["status"] == "pending"
     assert Attempt.objects.get().code == "lease_lost"
+
+
+def test_one_that_was_suspect_and_starts_beside_others_is_not_charged_when_its_worker_dies(service):
+    item_id, _ = enqueue(service, 2)
+    QueueItem.objects.filter(id=item_id).update(suspect=True)  # its process died, and it has backed off
+    assert len(claim(service, 0)) == 2
+    reap.run("default", later(3600))
+    assert [attempt.code for attempt in Attempt.objects.all()] == ["lease_lost"] * 2
+    assert row(item_id)["crashes"] == 0
+
+
+def test_a_suspect_that_is_handed_back_unrun_still_runs_alone(service):
+    [item_id] = enqueue(service, 1)
+    claim(service, 0)
+    reap.run("default", later(3600))
+    [found] = service.claim(10, now=later(3600))
+    assert found.suspect
+    service.release(found, now=later(3600))
+    assert (row(item_id)["status"], row(item_id)["returned"], row(item_id)["suspect"]) == ("pending", True, True)

@@ -77,3 +77,11 @@ def test_the_lines_of_paused_queues_are_taken_out_of_the_buffer() -> None:
     assert buffer.take({"b", "c"}) == [items[1], items[3]]
     assert list(buffer) == [items[0], items[2]]
     assert buffer.take(frozenset()) == []
+
+
+def test_what_came_through_a_limit_is_taken_out_by_its_queue() -> None:
+    buffer = Buffer()
+    items = [work("test.noop", queue=queue)._replace(limit_key="slow") for queue in "abab"]
+    buffer.append(items)
+    assert buffer.take({"b"}) == [items[1], items[3]]
+    assert list(buffer) == [items[0], items[2]]

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from docqueue import claiming
+from docqueue import claiming, outcomes
 from docqueue.models import QueueItem, Worker
 from docqueue.service import DocumentQueueService
 from docqueue.worker import lanes as lanes_module
 from docqueue.worker.lanes import SUSPECTS_EACH, SUSPECTS_SECONDS, Lanes
+from docqueue.worker.protocol import Report
+from docqueue.worker.talk import Appetite, Request, Talk
 from tests.docqueue.helpers import OPERATION
 from tests.docqueue.worker.loops import drive, make_loop
 from tests.docqueue.worker.pools import MakePool
@@ -69,6 +71,22 @@ def test_the_next_ones_help_when_the_first_does_not_get_to_it(
     assert draining(*workers) == [False, False, False]
     make_suspects(service, 1)
     assert draining(*workers) == [True, False, False], "another one, which has waited for nobody yet"
+
+
+def test_nothing_that_was_in_line_behind_a_completed_item_is_claimed_beside_a_suspect(
+    service: DocumentQueueService,
+) -> None:
+    lanes(), (mine := lanes())
+    ids = [service.enqueue("d1", OPERATION).id for _ in range(2)]
+    [done] = service.claim(1, worker=mine.worker)
+    make_suspects(service, 1)
+    assert draining(mine) == [False], "the other worker is first"
+    request = Request(
+        ended=[Report(item=done, outcome=outcomes.Completed(), seconds=0.1)], appetite=Appetite(size=2, alone=True)
+    )
+    answer = Talk("default", mine.worker, mine)(request)
+    assert answer.alone
+    assert [(item.suspect, item.id in ids) for item in answer.claimed] == [(True, False)]
 
 
 def test_only_workers_that_live_and_serve_the_queue_count(service: DocumentQueueService) -> None:
