@@ -53,8 +53,7 @@ with moment as materialized (
         -- it does not run alone: if its worker dies it is not charged
         position = nextval('docqueue_position_seq'), returned = false, suspect = false
     from chosen c
-    where i.id = c.id
-        and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
+    where i.id = c.id and exists (select from docqueue_worker where id = %(worker_id)s and lost_at is null and stopped_at is null)
     returning i.*
 ), charged as (
     update docqueue_limit l set
