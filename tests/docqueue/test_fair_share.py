@@ -85,6 +85,19 @@ def test_ten_enqueuers_and_promoters_at_once_never_give_more_than_the_share(serv
     assert QueueItem.objects.count() == 200
 
 
+def test_what_is_handed_back_keeps_its_place_beyond_the_share(service):
+    service.enqueue_many(items("a", 30), now=T0)
+    me = worker(T0)
+    found = service.claim(10, worker=me, now=T0)
+    promote.run("default", T0)
+    for claim in found:
+        service.release(claim, now=T0)
+    assert in_lane("a") == 20
+    assert [c.id for c in service.claim(10, worker=me, now=T0)] == [c.id for c in found]
+    promote.run("default", T0)
+    assert in_lane("a") == 10
+
+
 def test_once_it_is_switched_off_what_waits_is_let_go(service):
     service.enqueue_many(items("a", 50), now=T0)
     with overridden(FAIR_SHARE=0):
