@@ -137,6 +137,8 @@ class Model:
         """A worker takes a pending item."""
         item = self.live[item_id]
         assert item.status == "pending" or item.reason == "limited"
+        if item.reason == "limited":
+            item.suspect = False  # it does not run alone
         item.status, item.reason, item.worker, item.returned = "in_progress", None, worker, False
         item.attempt += 1
         item.claim_no += 1

@@ -226,7 +226,7 @@ class Walk(RuleBasedStateMachine):
         if how == "crash":
             item.crashes += 1
             item.suspect = True
-        if how == "release" and item.limited:
+        if how == "release" and item.limited and not item.suspect:
             item.status, item.reason = "waiting", "limited"
         elif how == "release":
             item.status, item.returned = "pending", True
