@@ -32,7 +32,11 @@ def complete(using: str, done: Sequence[tuple[ClaimedItem, str | None]], now: da
     parents = [item_id for item_id, *_, parent in rows if parent]
     gates.after_finish(using, [row[1] for row in rows], [row[2] for row in rows], parents)
     completed = {row[0] for row in rows}
-    limits.note(using, [(item, limits.COMPLETED) for item, _ in done if item.id in completed], now)
+    limits.note(
+        using,
+        [(item, limits.COMPLETED) for item, _ in done if item.limit_key is not None and item.id in completed],
+        now,
+    )
     return completed
 
 
@@ -95,7 +99,9 @@ def step(
     followed, slots, parents = told["followed"] or (), told["slots"] or (), told["parents"] or ()
     gates.after_finish(using, followed, slots, parents)
     completed = set(ids if told["completed"] == len(ids) else told["ids"] or ())
-    limits.note(using, [(item, limits.COMPLETED) for item, _ in ordered if item.id in completed])
+    limits.note(
+        using, [(item, limits.COMPLETED) for item, _ in ordered if item.limit_key is not None and item.id in completed]
+    )
     return Step(
         completed=completed,
         claimed=store.claimed(rows),

@@ -27,6 +27,10 @@ from docqueue.worker.protocol import ProgressReport, Report
 # Hold no more unstarted items than will start within this: a multiple of what a talk takes, and little enough that
 # another worker, which has to run each of them alone when this one dies, is through with them soon.
 AHEAD_SECONDS = 0.2
+QUICK_SECONDS, QUICK_AHEAD_SECONDS = (
+    0.01,
+    0.5,
+)  # of quick ones more: each claim is worth a batch, and they are over soon
 LIMITED_SECONDS = 0.05  # what is limited is asked for no more often than this
 
 
@@ -58,7 +62,8 @@ class Appetite:
         batch = settings.BATCH_SIZE
         pace, ahead = self.pace.get(queue), 0
         if pace is not None:
-            ahead = min(settings.PREFETCH, int(AHEAD_SECONDS / max(pace, self.busy_seconds, 1e-5)))
+            each = max(pace, self.busy_seconds, 1e-5)
+            ahead = min(settings.PREFETCH, int((QUICK_AHEAD_SECONDS if each < QUICK_SECONDS else AHEAD_SECONDS) / each))
         target = -(-self.sizes.get(queue, self.size) * (1 + ahead) // queues)
         room = target - self.held.get(queue, 0)
         return 0 if room < max(1, min(batch, target // 2)) else min(batch, room)
