@@ -27,10 +27,8 @@ from docqueue.worker.protocol import ProgressReport, Report
 # Hold no more unstarted items than will start within this: a multiple of what a talk takes, and little enough that
 # another worker, which has to run each of them alone when this one dies, is through with them soon.
 AHEAD_SECONDS = 0.2
-QUICK_SECONDS, QUICK_AHEAD_SECONDS = (
-    0.01,
-    0.5,
-)  # of quick ones more: each claim is worth a batch, and they are over soon
+QUICK_SECONDS = 0.01
+QUICK_AHEAD_SECONDS = 0.5  # of quick ones more: each claim is worth a batch, and they are over soon
 LIMITED_SECONDS = 0.05  # what is limited is asked for no more often than this
 
 
