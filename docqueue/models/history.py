@@ -66,7 +66,7 @@ class HistoryItem(FinishedFields):
                 "operation",
                 "unique_key",
                 "finished_at",
-                condition=Q(unique_key__isnull=False, status=Status.COMPLETED),
+                condition=Q(unique_key__isnull=False) & Q(status=Status.COMPLETED),
                 name="docqueue_history_answers",
             ),
         ]

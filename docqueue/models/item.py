@@ -14,7 +14,6 @@ from docqueue.exceptions import IllegalTransition
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 PENDING = Q(status=Status.PENDING)
-WAITING = Q(status=Status.WAITING)
 
 
 EDITABLE = frozenset({"queue", "priority", "payload", "metadata", "max_attempts", "timeout_seconds"})
@@ -24,7 +23,8 @@ class QueueItem(models.Model):
     """A live item: waiting, pending, in progress or dead. Finished items are in `HistoryItem`.
 
     Each index is partial and serves one statement (named in its comment); a claim changes the status, so it can
-    not be HOT and a fillfactor below 100 would only make the table larger.
+    not be HOT and a fillfactor below 100 would only make the table larger. A claim has each condition evaluated: those
+    that begin with what is null or false of most items cost it next to nothing, and only what waits has a reason.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -92,7 +92,7 @@ class QueueItem(models.Model):
                 "queue",
                 F("priority").desc(),
                 "position",
-                condition=PENDING & Q(returned=True),
+                condition=Q(returned=True) & PENDING,
                 name="docqueue_item_returned",
             ),
             # reap.sql, held.sql: what a worker has in its hands
@@ -101,7 +101,7 @@ class QueueItem(models.Model):
             models.Index(
                 "next_retry_at",
                 "id",
-                condition=WAITING & Q(wait_reason__in=WAITING_FOR_TIME),
+                condition=Q(wait_reason__in=WAITING_FOR_TIME),
                 name="docqueue_item_due",
             ),
             # promote_retries.sql, retry_queues.sql: where there is a budget for retries
@@ -109,14 +109,14 @@ class QueueItem(models.Model):
                 "queue",
                 "next_retry_at",
                 "id",
-                condition=WAITING & Q(wait_reason=WaitReason.RETRY),
+                condition=Q(wait_reason=WaitReason.RETRY),
                 name="docqueue_item_retries",
             ),
             # promote_keys.sql, waiting_keys.sql
             models.Index(
                 "ordering_key",
                 "id",
-                condition=WAITING & Q(wait_reason=WaitReason.ORDERING),
+                condition=Q(wait_reason=WaitReason.ORDERING),
                 name="docqueue_item_line",
             ),
             # promote_slots.sql, waiting_slots.sql
@@ -124,7 +124,7 @@ class QueueItem(models.Model):
                 "slot_key",
                 F("priority").desc(),
                 "id",
-                condition=WAITING & Q(wait_reason=WaitReason.CONCURRENCY),
+                condition=Q(wait_reason=WaitReason.CONCURRENCY),
                 name="docqueue_item_slot_line",
             ),
             # claim_limited.sql, limited_queues.sql, waiting_limits.sql
@@ -133,7 +133,7 @@ class QueueItem(models.Model):
                 "limit_key",
                 F("priority").desc(),
                 "id",
-                condition=WAITING & Q(wait_reason=WaitReason.LIMITED),
+                condition=Q(wait_reason=WaitReason.LIMITED),
                 name="docqueue_item_limited",
             ),
             # promote_fair.sql: who waits, and how many each has in the lane
@@ -142,14 +142,14 @@ class QueueItem(models.Model):
                 "priority",
                 "tenant",
                 "id",
-                condition=WAITING & Q(wait_reason=WaitReason.FAIR_SHARE),
+                condition=Q(wait_reason=WaitReason.FAIR_SHARE),
                 name="docqueue_item_tenant_line",
             ),
             models.Index(
                 "queue",
                 "priority",
                 "tenant",
-                condition=PENDING & Q(tenant__isnull=False),
+                condition=Q(tenant__isnull=False) & PENDING,
                 name="docqueue_item_tenant_lane",
             ),
             # finish_batches.sql: what is left of a batch
@@ -166,7 +166,7 @@ class QueueItem(models.Model):
                 "queue",
                 "status",
                 "wait_reason",
-                condition=Q(status__in=[Status.WAITING, Status.DEAD], id__gt=0),
+                condition=(Q(wait_reason__isnull=False) | Q(status=Status.DEAD)) & Q(id__gt=0),
                 name="docqueue_item_aside",
             ),
         ]

@@ -18,11 +18,11 @@ with recursive lane as (
         order by queue limit 1
     ) n
 ), aside as (
-    (select queue from docqueue_item where status in ('waiting', 'dead') and id > 0 order by queue limit 1)
+    (select queue from docqueue_item where (wait_reason is not null or status = 'dead') and id > 0 order by queue limit 1)
     union all
     select (
         select i.queue from docqueue_item i
-        where i.status in ('waiting', 'dead') and i.id > 0 and i.queue > a.queue order by i.queue limit 1)
+        where (i.wait_reason is not null or i.status = 'dead') and i.id > 0 and i.queue > a.queue order by i.queue limit 1)
     from aside a where a.queue is not null
 ), back as materialized (
     select queue, count(*) as number, min(greatest(enqueued_at, run_after)) as oldest

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import groupby
 from typing import Protocol
 
 from docqueue import handlers
@@ -63,7 +64,7 @@ class Buffer:
         """Take out the items of these queues; they are not all in the line of that name."""
         found = [item for item in self if item.queue in queues] if queues else []
         for item in found:
-            self._line(item).remove(item)
+            self._line(self._key(item)).remove(item)
         for key in [key for key, line in self.lines.items() if not line]:
             del self.lines[key]
             self._served.pop(key, None)
@@ -71,19 +72,19 @@ class Buffer:
 
     def append(self, items: Iterable[ClaimedItem]) -> None:
         """To the ends of their lines."""
-        for item in items:
-            self._line(item).append(item)
+        for key, group in groupby(items, self._key):
+            self._line(key).extend(group)
 
     def put_back(self, items: Iterable[ClaimedItem]) -> None:
         """To the fronts of their lines, in the order given."""
         for item in reversed(list(items)):
-            self._line(item).appendleft(item)
+            self._line(self._key(item)).appendleft(item)
 
     def remove(self, item_id: int) -> ClaimedItem | None:
         """Take one item out, if it is here."""
         for item in self:
             if item.id == item_id:
-                self._line(item).remove(item)
+                self._line(self._key(item)).remove(item)
                 return item
         return None
 
@@ -94,5 +95,8 @@ class Buffer:
         self._served.clear()
         return items
 
-    def _line(self, item: ClaimedItem) -> deque[ClaimedItem]:
-        return self.lines.setdefault((item.line, self.apart and handlers.threaded(item.operation)), deque())
+    def _key(self, item: ClaimedItem) -> tuple[str, bool]:
+        return item.line, self.apart and handlers.threaded(item.operation)
+
+    def _line(self, key: tuple[str, bool]) -> deque[ClaimedItem]:
+        return self.lines.setdefault(key, deque())

@@ -19,6 +19,17 @@ from docqueue.maintenance import REAP, all_duties, ours, perform
 from docqueue.worker.pace import Pace
 
 
+SELDOM_SECONDS = 10.0  # what runs no more often has time, and workers start together
+
+
+def _first(duty: Duty, now: float) -> Pace:
+    """Due at once, or, if it runs seldom, some time soon: workers that start together must not all count and prune."""
+    pace = Pace(duty.every_seconds)
+    if duty.every_seconds >= SELDOM_SECONDS:
+        pace.next = now + random.uniform(0.0, SELDOM_SECONDS)  # noqa: S311 - no secret
+    return pace
+
+
 class Duties(threading.Thread):
     """Runs every duty when it is due, those that are this worker's `own` as well.
 
@@ -38,7 +49,7 @@ class Duties(threading.Thread):
 
     def run(self) -> None:
         """Until stopped."""
-        self._due = {duty: Pace(duty.every_seconds) for duty in (*self.own, *all_duties())}
+        self._due = {duty: _first(duty, time.monotonic()) for duty in (*self.own, *all_duties())}
         session: store.Session | None = None
         with store.own_connection(self.using):
             while not self._ended:

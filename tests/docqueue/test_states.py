@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from docqueue.migrations import _schema_0001 as schema
 from docqueue.states import FINISHED, LIVE, TRANSITIONS, Status, WaitReason, allowed, live_moves, trigger_condition
 from tests.docqueue.helpers import T0, in_state, row
 
@@ -55,8 +55,9 @@ def _pairs(text: str) -> set[tuple[str, str]]:
 
 
 def test_the_migrations_trigger_is_the_table_of_legal_moves():
-    when = schema.AFTER_TABLES.split("create trigger", 1)[1].split("execute function", 1)[0]
-    assert _pairs(when) == _pairs(trigger_condition()) == {(a.value, b.value) for a, b in live_moves()}
+    newest = import_module("docqueue.migrations.0013_cheap_conditions").Migration.operations[-1].sql
+    assert f"when ({trigger_condition()})" in newest
+    assert _pairs(trigger_condition()) == {(a.value, b.value) for a, b in live_moves()}
 
 
 LIVE_PAIRS = [(a, b) for a in sorted(LIVE) for b in sorted(Status) if a != b]
