@@ -21,6 +21,7 @@ def run(using: str, now: datetime | None = None) -> int:
         ("prune_progress", {}),
         ("prune_checkpoints", {}),
         ("prune_keys", {}),
+        ("prune_limits", {}),
         ("prune_ticks", retention),
         ("prune_dependencies", {}),
         ("prune_batches", retention),

@@ -65,6 +65,7 @@ class WorkLoop:
     _last: Answer = field(default_factory=Answer)
     _vain: bool = False
     _eager: bool = False
+    _stirred: bool = False
 
     def __post_init__(self) -> None:
         self.buffer = Buffer(apart=bool(self.pool.threads))
@@ -97,7 +98,7 @@ class WorkLoop:
         if self.talks.claimer.under_way is not None:
             full = len(self.results.waiting) >= get_settings().BATCH_SIZE
             if self._last.sole and full and (scribe := self.talks.free_scribe()):
-                scribe.ask(Request(ended=self.results.take()))
+                scribe.ask(Request(ended=self.results.take(), dependencies=self._last.dependencies))
             return
         self._eager, request = False, self._compose(now)
         if request is not None:
@@ -183,10 +184,14 @@ class WorkLoop:
             self._failed(answer.error)
             return
         self.outage.over(worker_id=self.worker)
-        # What just ended may have let its followers go: look afresh, and do not take the queue for empty yet.
-        over = answer.followed or (bool(answer.settled) and not self.in_hand())
+        # What ended may have let its followers go: look afresh, unless a claim is on its way; it is not empty yet.
+        self._stirred = self._stirred or bool(answer.settled)
+        over = answer.followed or (self._stirred and not self.in_hand() and self.talks.claimer.under_way is None)
+        self._stirred = self._stirred and not over
         if conversation is self.talks.claimer:
-            self._plan(request, answer, now, over=over)
+            self._last, self._vain = answer, answer.vain and not over
+            listening, busy = self.talks.listening, not self._may_claim()
+            self.looks.talked(request, answer, now, busy=busy, listening=listening, over=over)
         elif over:
             self.looks.look.soon()
             self._vain = False
@@ -197,11 +202,6 @@ class WorkLoop:
         if not isinstance(error, DatabaseError):
             raise error
         self.outage.failed(error, worker_id=self.worker)
-
-    def _plan(self, request: Request, answer: Answer, now: float, *, over: bool) -> None:
-        """When to look again."""
-        self._last, self._vain = answer, answer.vain and not over
-        self.looks.talked(request, answer, now, busy=not self._may_claim(), listening=self.talks.listening, over=over)
 
     def _count(self) -> None:
         self.tally.count(self._uncounted)

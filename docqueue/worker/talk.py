@@ -72,6 +72,7 @@ class Request:
     """What to say and to ask. `known` (item ids with fences): release whatever else the database says that we hold.
 
     `every`: while there is nothing to claim, a talker of its own may look again after so many seconds (0: answer).
+    `dependencies`: another talk has seen that items come after others.
     """
 
     said: Sequence[ProgressReport] = ()
@@ -82,6 +83,7 @@ class Request:
     heard: Sequence[str] = ()
     appetite: Appetite | None = None
     every: float = 0.0
+    dependencies: bool = False
 
 
 @dataclass(kw_only=True)
@@ -92,7 +94,7 @@ class Answer:
     what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
     looked and found nothing; `open`, `suspects`: there may be more to claim; `draining`: it is on us to run the
     suspects, so nothing else is to be claimed; `sole`: no other worker lives; `again_seconds`: until a limit may let
-    something start; `paused`: queues of which nothing is to start.
+    something start; `paused`: queues of which nothing is to start; `dependencies`: some items come after others.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -104,6 +106,7 @@ class Answer:
     followed: bool = False
     open: list[str] = field(default_factory=list)
     paused: AbstractSet[str] = frozenset()
+    dependencies: bool = False
     suspects: bool = False
     draining: bool = False
     sole: bool = False
@@ -137,6 +140,7 @@ class Talk:
                 self.lanes.forget()  # the server that comes back may be one that is behind
         answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
         answer.draining, answer.paused = self.lanes.draining, self.lanes.paused
+        answer.dependencies = self.lanes.dependencies
         return answer
 
     def _report(self, request: Request, answer: Answer) -> None:
@@ -158,6 +162,7 @@ class Talk:
 
     def _look(self, request: Request, answer: Answer) -> None:
         known = [self.lanes.stir(queue) for queue in request.heard if self.lanes.served(queue)]
+        self.lanes.dependencies = self.lanes.dependencies or request.dependencies
         if request.look or not all(known):
             began = time.monotonic()
             self.lanes.look()

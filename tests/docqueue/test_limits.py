@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docqueue.conf import overridden
 from docqueue.exceptions import ConfigurationError, InvalidOption
-from docqueue.maintenance import promote, reap
+from docqueue.maintenance import promote, prune, reap
 from docqueue.models import Attempt, HistoryItem, Limit, QueueItem
 from docqueue.rules import Rules
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
@@ -74,6 +74,37 @@ def test_of_several_limits_each_has_its_turn_whatever_its_name_and_priority_come
         more = enqueue(service, 2, key="z") + enqueue(service, 2, key="a")
         assert [c.id for c in claim(service, 0, limit=2)] == [more[0], more[2]]
     assert found == [urgent, *z, *a]
+
+
+def test_of_many_limits_only_as_many_are_locked_as_could_start_something(service):
+    with overridden(LIMITS={"*": {"rate": 1}}):
+        first, *_ = [enqueue(service, 1, key=f"key {n}")[0] for n in (3, 1, 2, 5, 4)]
+        asking = worker(later(0))
+        with somebody_else() as other:
+            with transaction.atomic():
+                assert [c.id for c in service.claim(1, worker=asking, now=later(0))] == [first]
+                other.execute("select key from docqueue_limit order by key for update skip locked")
+                free = [key for (key,) in other.fetchall()]
+        assert free == ["key 1", "key 2", "key 4", "key 5"]
+        assert len(service.claim(9, worker=asking, now=later(0))) == 4
+
+
+def test_a_limit_that_nobody_has_used_for_a_day_is_forgotten_unless_it_has_something_to_say(service):
+    enqueue(service, 1, key="tenant:a")
+    enqueue(service, 1, key="fast")
+    enqueue(service, 3, key="km")
+    for claimed in claim(service, 0):
+        if claimed.limit_key == "km":
+            service.mark_failed(claimed, "down", now=later(1))
+        else:
+            service.mark_completed(claimed, now=later(1))
+    assert Limit.objects.get(key="km").opened_at is not None
+    prune.run("default", later(3600))
+    assert sorted(Limit.objects.values_list("key", flat=True)) == ["fast", "km", "tenant:a"]
+    prune.run("default", later(days=2))
+    assert list(Limit.objects.values_list("key", flat=True)) == ["km"]
+    enqueue(service, 3, key="tenant:a")
+    assert len(claim(service, 3 * 86_400)) == 1, "a new one is as full as the old one was"
 
 
 def test_no_more_is_charged_than_is_claimed(service):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from docqueue.admission import limits
 from docqueue.conf import overridden
-from docqueue.maintenance import promote
+from docqueue.maintenance import promote, prune
 from docqueue.rules import Rules
 from docqueue.service import ClaimedItem, DocumentQueueService, NewItem
 from tests.docqueue.crash_points.scenes import scene
@@ -34,6 +35,12 @@ def limited_and_claimed(service: DocumentQueueService) -> list[ClaimedItem]:
     return service.claim(2, worker=limited(service), now=T0)
 
 
+def unused_limit(service: DocumentQueueService) -> None:
+    """A limit that nobody has used since two days ago."""
+    with overridden(LIMITS=LIMITS):
+        limits.ensure("default", ["km"], later(days=-2))
+
+
 def shares(service: DocumentQueueService) -> None:
     """A tenant with more items than it may have in its lane."""
     with overridden(FAIR_SHARE=1):
@@ -61,6 +68,11 @@ def enqueue_for_a_share(service: DocumentQueueService, given: None) -> None:
 @scene(line, "commit")
 def enqueue_after_others(service: DocumentQueueService, given: list[int]) -> None:
     service.enqueue(None, OPERATION, after=given[:2], now=T0)
+
+
+@scene(unused_limit, "prune_limits")
+def forget_a_limit(service: DocumentQueueService, given: None) -> None:
+    prune.run("default", T0)
 
 
 @scene(slots, "complete promote_slots")

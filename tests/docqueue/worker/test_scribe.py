@@ -113,3 +113,14 @@ def test_a_busy_worker_has_three_connections_and_one_for_each_child(
         most = max(most, rows(sql)[0]["n"] - 1)
     assert most <= 3 + 2
     assert completed() == 20_000
+
+
+def test_what_it_completes_lets_children_go_at_once(service: DocumentQueueService) -> None:
+    me = worker(None)
+    parent = service.enqueue(None, "test.noop")
+    child = service.enqueue(None, "test.noop", after=[parent])
+    [claimed] = claiming.claim("default", me, ["default"], 1)
+    talk = Talk("default", me, Lanes("default"))
+    answer = talk(Request(ended=[Report(claimed, outcomes.Completed(result="null"), 0.1)], dependencies=True))
+    assert answer.error is None
+    assert service.get_status(child) is Status.PENDING
