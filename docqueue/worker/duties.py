@@ -18,7 +18,6 @@ from docqueue.duties import Duty
 from docqueue.maintenance import REAP, all_duties, ours, perform
 from docqueue.worker.pace import Pace
 
-
 SELDOM_SECONDS = 10.0  # what runs no more often has time, and workers start together
 
 
