@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from docqueue import handlers
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.models import QueueItem
 from docqueue.states import Status
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         looked, wrong = self.look(options["database"])
