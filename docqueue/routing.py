@@ -102,6 +102,12 @@ def meant(name: object, known: Iterable[str]) -> str:
     return f" Did you mean {lowered[close[0]]!r}?" if close else ""
 
 
+def idle(table: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    """The patterns of a table that fit none of these names."""
+    known = list(names)
+    return [pattern for pattern in table if not any(name == pattern or fnmatchcase(name, pattern) for name in known)]
+
+
 def find(table: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     """What the first pattern says that fits `name` (`*` stands for anything); nothing when none does."""
     if name in table:

@@ -120,6 +120,30 @@ def test_a_command_leaves_it_to_the_checks_to_say_what_is_wrong_in_the_settings(
     assert parser.get_default("database") == (None if name == "queue_doctor" else "other")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("test.noop", None),
+        ("test.no*", None),
+        ("*", None),
+        ("test.nop", "'test.nop'] fits no registered operation. Did you mean 'test.noop'?"),
+        ("TEST.noop", "'TEST.noop'] fits no registered operation."),
+        ("nothing.*", "'nothing.*'] fits no registered operation."),
+    ],
+)
+def test_a_route_that_fits_no_operation_is_w002(settings, pattern, said):
+    settings.DOCQUEUE = {"ROUTES": {pattern: {"queue": "q"}}}
+    found = [m for m in run_checks(tags=["docqueue"]) if m.id.startswith("docqueue.")]
+    assert ids(found) == ([] if said is None else ["docqueue.W002"])
+    assert said is None or said in found[0].msg
+    assert not found or (found[0].hint and not found[0].is_serious())
+
+
+def test_wrong_settings_do_not_break_the_check_of_the_routes(settings):
+    settings.DOCQUEUE = {"PROCESES": 1, "ROUTES": {"nothing": {"queue": "q"}}}
+    assert checks.check_routes() == []
+
+
 def test_a_limit_that_a_handler_names_must_be_there(register, settings):
     register("test.held", limit_key="nowhere")
     assert "nowhere" in str([m.msg for m in run_checks(tags=["docqueue"]) if m.id == "docqueue.E005"])
