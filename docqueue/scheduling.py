@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from docqueue import outcomes, schedules, store
@@ -100,11 +100,13 @@ class Scheduling:
     ) -> Enqueued:
         """Enqueue what it enqueues, beside its ticks, also while it is paused.
 
-        Raises `ScheduleNotFound`, and the `InvalidItem` that says why it can not be enqueued.
+        Its `tick_at` is the moment of this call. Raises `ScheduleNotFound`, and the `InvalidItem` that says why it can
+        not be enqueued.
         """
         found = self.get_schedule(schedule)
         with store.atomic(self.using):
-            new = schedules.enqueue(self.using, found.name, plan_of(found), None, now)
+            tick_at = (now or store.clock(self.using)).astimezone(UTC)  # as the ticks have it
+            new = schedules.enqueue(self.using, found.name, plan_of(found), tick_at, now)
             self._note("run_now", found.name, new.id, by, reason, now)
         return new
 
@@ -209,9 +211,10 @@ def fire(using: str, schedule_id: int, now: datetime | None = None) -> bool:
         due = Due._make(rows[0])
         due = due._replace(options=json.loads(due.options))
         tick_at, following = due.decide()
-        taken = tick_at and store.run(using, "add_tick", {"schedule_id": schedule_id, "tick_at": tick_at})
-        new = schedules.enqueue(using, due.name, plan_of(due), tick_at, now) if taken else None
-        moved = {"tick_id": taken[0][0], "item_id": new.id} if taken and new else {"tick_id": None, "item_id": None}
+        tick = {"schedule_id": schedule_id, "tick_at": tick_at}
+        taken = store.run(using, "add_tick", tick) if tick_at else []
+        new = schedules.enqueue(using, due.name, plan_of(due), tick_at, now) if tick_at and taken else None
+        moved = {"tick_id": taken[0][0], "item_id": new.id} if new else {"tick_id": None, "item_id": None}
         params = {"schedule_id": schedule_id, "next_at": due.next_at, "following": following, **moved}
         store.count(using, "move_schedule", params)
     return True

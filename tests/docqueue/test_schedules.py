@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +260,8 @@ def test_run_now_enqueues_at_once_beside_the_ticks(service: DocumentQueueService
     service.pause_schedule("s", now=T0)
     new = service.run_now("s", by="ann", reason="month's end", now=later(5))
     item = QueueItem.objects.get(id=new.id)
-    assert (item.priority, item.tenant, item.metadata) == (7, "acme", {"schedule": "s"})
+    assert (item.priority, item.tenant) == (7, "acme")
+    assert item.metadata == {"schedule": "s", "tick_at": later(5).isoformat()}, "the moment of the call is its tick"
     assert Schedule.objects.get().next_at == later(60)
     said = AuditEntry.objects.get(action="run_now")
     assert (said.item_id, said.actor, said.reason) == (new.id, "ann", "month's end")
@@ -300,6 +301,17 @@ def test_a_broken_schedule_is_reported_once_and_stops_nobody(
     register("test.gone")
     assert rounds.run("default", later(90)) == 1, "it stays due until it can be enqueued"
     assert fired("a") == [later(60)]
+
+
+def test_what_is_run_now_has_a_tick_in_the_form_that_ticks_have(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    service.run_now("s", now=later(5).astimezone(timezone(timedelta(hours=9))))
+    service.run_now("s")
+    run(later(60))
+    by_hand, by_the_clock, by_tick = QueueItem.objects.order_by("id").values_list("metadata__tick_at", flat=True)
+    assert (by_hand, by_tick) == ("2026-03-04T12:00:05+00:00", "2026-03-04T12:01:00+00:00")
+    assert by_the_clock.endswith("+00:00")
+    assert abs(datetime.fromisoformat(by_the_clock) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_what_is_no_schedule_is_refused(service: DocumentQueueService) -> None:
