@@ -113,12 +113,18 @@ class Scheduling:
     def remove_schedule(
         self, schedule: Schedule | str, *, by: str = "", reason: str = "", now: datetime | None = None
     ) -> None:
-        """Remove it; the items that it has enqueued stay. Raises `ScheduleNotFound`, `InvalidSchedule` (in code)."""
+        """Remove it; the items that it has enqueued stay. One of the code must have left it and be paused for that.
+
+        Raises `ScheduleNotFound`, and `InvalidSchedule` for one that is in the code.
+        """
         name = self.get_schedule(schedule).name
         with store.atomic(self.using):
-            if not store.run(self.using, "remove_schedule", {"name": name}):
+            left_code = None if name in schedules.registered() else LEFT_CODE
+            if not store.run(self.using, "remove_schedule", {"name": name, "left_code": left_code}):
                 raise InvalidSchedule(
-                    f"The schedule {name!r} is in the code.", hint="Remove it there; until then it can be paused."
+                    f"The schedule {name!r} is in the code.",
+                    hint="Remove it there; once a worker has started without it, it can be removed here. "
+                    "Until then it can be paused.",
                 )
             self._note("remove_schedule", name, None, by, reason, now)
 
@@ -135,6 +141,11 @@ class Scheduling:
 
 def _name(schedule: Schedule | str) -> str:
     return schedule if isinstance(schedule, str) else schedule.name
+
+
+def removable(one: Schedule) -> bool:
+    """Whether `remove_schedule` would: it was made in the admin, or has left the code."""
+    return one.source == ADMIN or (one.paused_reason == LEFT_CODE and one.name not in schedules.registered())
 
 
 def plan_of(row: Schedule | Due) -> Plan:

@@ -24,7 +24,7 @@ from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError, InvalidItem, UnknownOperation
 from docqueue.models import Schedule, ScheduleTick
-from docqueue.scheduling import ADMIN, GRACE, plan_of
+from docqueue.scheduling import ADMIN, GRACE, plan_of, removable
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return request.user.has_perm("docqueue.change_schedule")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        ours = obj is None or obj.source == ADMIN
-        return ours and request.user.has_perm("docqueue.delete_schedule")
+        return (obj is None or removable(obj)) and request.user.has_perm("docqueue.delete_schedule")
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         found = super().get_actions(request)

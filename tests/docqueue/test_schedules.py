@@ -382,6 +382,38 @@ def test_what_left_the_code_is_paused_and_goes_on_when_it_is_back(service: Docum
     assert Schedule.objects.get().paused_at is None
 
 
+def test_what_left_the_code_can_be_removed_and_comes_back_with_the_code(service: DocumentQueueService) -> None:
+    every("s", OPERATION, seconds=60)
+    run(T0)
+    run(later(60))
+    schedules.forget("s")
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")
+    run(later(90))
+    every("s", OPERATION, seconds=60)
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")  # no worker has started with it yet, but here it is back
+    schedules.forget("s")
+    service.remove_schedule("s", by="ann", reason="gone for good")
+    assert not Schedule.objects.exists()
+    assert not ScheduleTick.objects.exists()
+    assert fired() == [later(60)], "its items stay"
+    said = AuditEntry.objects.get(action="remove_schedule")
+    assert (said.actor, said.reason) == ("ann", "gone for good")
+    every("s", OPERATION, seconds=60)
+    run(later(100))
+    assert Schedule.objects.get().next_at == later(160)
+
+
+def test_what_a_person_has_paused_of_the_code_can_not_be_removed(service: DocumentQueueService) -> None:
+    every("s", OPERATION, seconds=60)
+    run(T0)
+    service.pause_schedule("s", reason="mine", now=later(10))
+    schedules.forget("s")
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")
+
+
 def test_what_a_person_has_paused_stays_paused(service: DocumentQueueService) -> None:
     every("s", OPERATION, seconds=60)
     run(T0)

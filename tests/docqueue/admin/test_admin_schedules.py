@@ -5,7 +5,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from docqueue import handlers, scheduling
+from docqueue import handlers, schedules, scheduling
 from docqueue.models import AuditEntry, QueueItem, Schedule, ScheduleTick
 from docqueue.schedules import Plan
 from docqueue.scheduling import CODE
@@ -127,6 +127,26 @@ def test_the_list_says_what_is_broken_paused_or_overdue(ann, service, register):
     shown = ann.get(reverse(LIST)).content.decode()
     for words in ("No handler is registered", "month&#x27;s end", "overdue", "every 60 s"):
         assert words in shown, words
+
+
+def test_one_that_has_left_the_code_can_be_deleted_until_it_is_back(ann, operation):
+    plan = Plan(name="c", operation=operation, interval_seconds=60)
+    scheduling.put("default", plan, CODE, None)
+    made = Schedule.objects.get()
+    delete = reverse("admin:docqueue_schedule_delete", args=[made.pk])
+    assert delete not in ann.get(change(made.pk)).content.decode()
+    scheduling.synchronise("default")
+    assert delete in ann.get(change(made.pk)).content.decode()
+    schedules.every("c", operation, seconds=60)
+    try:
+        assert delete not in ann.get(change(made.pk)).content.decode()
+        assert ann.post(delete, {"post": "yes"}).status_code == 403
+    finally:
+        schedules.forget("c")
+    answer = ann.post(delete, {"post": "yes"}, follow=True)
+    assert answer.status_code == 200
+    assert not Schedule.objects.exists()
+    assert AuditEntry.objects.filter(action="remove_schedule", actor="ann").exists()
 
 
 def test_one_of_the_code_can_be_paused_but_neither_changed_nor_deleted(ann, operation):
