@@ -15,6 +15,7 @@ from docqueue.schedules import Plan
 GRACE = timedelta(seconds=60)
 """A tick that is late by less was not missed."""
 LEFT_CODE = "It is not in the code any more."
+ERROR_MAX = 500
 ADMIN, CODE = Schedule.Source.ADMIN, Schedule.Source.CODE
 
 
@@ -229,3 +230,15 @@ def fire(using: str, schedule_id: int, now: datetime | None = None) -> bool:
         params = {"schedule_id": schedule_id, "next_at": due.next_at, "following": following, **moved}
         store.count(using, "move_schedule", params)
     return True
+
+
+def note_failure(using: str, schedule_id: int, next_at: datetime, error: Exception, now: datetime | None = None) -> str:
+    """Note on the schedule why the tick it is at was not fired, as `fire` has taken back all it did. Returns the words.
+
+    The next tick that works, or a change of the schedule, takes the note away.
+    """
+    why = outcomes.clean(str(error).strip() or type(error).__name__)[:ERROR_MAX]
+    store.count(
+        using, "note_schedule_error", {"schedule_id": schedule_id, "next_at": next_at, "error": why, "now": now}
+    )
+    return why

@@ -314,6 +314,84 @@ def test_what_is_run_now_has_a_tick_in_the_form_that_ticks_have(service: Documen
     assert abs(datetime.fromisoformat(by_the_clock) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def failing(name: str = "s") -> tuple[str | None, datetime | None]:
+    """What is noted on a schedule as its last error, and since when."""
+    found = Schedule.objects.get(name=name)
+    return found.last_error, found.last_error_at
+
+
+def test_what_keeps_a_tick_from_being_enqueued_is_noted_until_one_works(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    assert failing() == (None, None)
+    Schedule.objects.update(options={"priority": 1000})
+    assert run(later(60)) == 0
+    why, since = failing()
+    assert (str(why)[:12], since) == ("priority mus", later(60))
+    before = rows("select xmin from docqueue_schedule")
+    assert run(later(61)) == 0
+    assert rows("select xmin from docqueue_schedule") == before, "what is noted is not written again each second"
+    Schedule.objects.update(options={"max_attempts": 0})
+    assert run(later(62)) == 0
+    assert (str(failing()[0])[:12], failing()[1]) == ("max_attempts", later(62))
+    assert not ScheduleTick.objects.exists()
+    Schedule.objects.update(options={})
+    assert run(later(63)) == 1
+    assert failing() == (None, None)
+
+
+def test_a_tick_that_only_goes_wrong_at_its_time_is_noted_too(service: DocumentQueueService) -> None:
+    """Alone its metadata would do; with the name and the tick they are too large."""
+    service.add_schedule("s", OPERATION, seconds=60, metadata={"x": "y" * 65_500}, now=T0)
+    assert schedules.problem(scheduling.plan_of(service.get_schedule("s"))) == ""
+    assert run(later(60)) == 0
+    assert "metadata" in str(failing()[0])
+
+
+def test_an_error_without_words_or_with_what_can_not_be_stored_is_noted(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    for error, noted in ((KeyError(), "KeyError"), (ValueError("a\0b\ud800" + "c" * 600), "a\ufffdb?" + "c" * 496)):
+
+        def refuse(*args: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(schedules, "enqueue", refuse)
+        assert run(later(60)) == 0
+        assert failing()[0] == noted
+
+
+def test_ticks_that_are_passed_over_do_not_hide_that_the_last_one_failed(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=600, missed="skip", now=T0)
+    Schedule.objects.update(options={"priority": 1000})
+    run(later(600))
+    assert run(later(700)) == 1
+    assert Schedule.objects.get().next_at == later(1200)
+    assert (failing()[0] or "", failing()[1]) != ("", None)
+    assert failing()[1] == later(600)
+
+
+def test_a_change_of_the_schedule_forgets_what_was_wrong_before(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    Schedule.objects.update(options={"priority": 1000})
+    run(later(60))
+    service.add_schedule("s", OPERATION, seconds=60, priority=5, now=later(61))
+    assert failing() == (None, None)
+
+
+def test_who_failed_at_a_tick_that_another_has_fired_notes_nothing(service: DocumentQueueService) -> None:
+    made = service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    assert made.next_at == later(60)
+    run(later(60))
+    before = rows("select * from docqueue_schedule")
+    scheduling.note_failure("default", made.id, later(60), ValueError("no"), later(61))
+    assert rows("select * from docqueue_schedule") == before
+    with somebody_else() as other:
+        other.execute("select 1 from docqueue_schedule for update")
+        scheduling.note_failure("default", made.id, later(120), ValueError("no"), later(120))
+    assert rows("select * from docqueue_schedule") == before, "nor does it wait for whoever is at it"
+
+
 def test_what_is_no_schedule_is_refused(service: DocumentQueueService) -> None:
     for error, options in [
         (InvalidSchedule, {"cron": "x"}),
