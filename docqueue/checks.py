@@ -83,6 +83,22 @@ def check_limits(**_kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+@register("docqueue")
+def check_routes(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.W002: a route fits no operation, as where its name is misspelt; it would never be heard of."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})):
+        return []
+    names = handlers.operations()
+    return [
+        checks.Warning(
+            f"DOCQUEUE['ROUTES'][{pattern!r}] fits no registered operation.{routing.meant(pattern, names)}",
+            hint="Correct the pattern, register the handler, or take the route out.",
+            id="docqueue.W002",
+        )
+        for pattern in routing.idle(conf.get_settings().ROUTES, names)
+    ]
+
+
 @register("docqueue", deploy=True)
 def check_dead_letters(**_kwargs: Any) -> list[CheckMessage]:
     """docqueue.I001: dead letters are kept until somebody looks after them."""

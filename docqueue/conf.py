@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields
@@ -177,8 +176,7 @@ def problems(raw: Any) -> list[str]:
     found = []
     for key, value in raw.items():
         if key not in known:
-            close = difflib.get_close_matches(str(key).upper(), known, n=1)
-            found.append(f"DOCQUEUE has no key {key!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+            found.append(f"DOCQUEUE has no key {key!r}.{routing.meant(key, known)}")
             continue
         wanted = known[key].type
         accepted = {float: (int, float), tuple: (tuple, list)}.get(wanted, (wanted,))
@@ -231,6 +229,19 @@ def get_settings() -> Settings:
         raise ConfigurationError(" ".join(wrong))
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     return Settings(**values)
+
+
+def before_checks() -> Settings:
+    """The settings in force; if one is wrong, the defaults of all but DATABASE.
+
+    For what comes before the system checks, as a command's parser: it must not keep them from saying what is wrong.
+    """
+    try:
+        return get_settings()
+    except ConfigurationError:
+        raw = getattr(django_settings, "DOCQUEUE", {})
+        alias = raw.get("DATABASE") if isinstance(raw, Mapping) else None
+        return Settings(DATABASE=alias) if isinstance(alias, str) else Settings()
 
 
 def override(**values: Any) -> None:

@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from django.db import DatabaseError, InterfaceError, connections
 
 from docqueue import conf, handlers, health, stats, store
+from docqueue.models import Schedule
 from docqueue.service import DocumentQueueService
 
 VERSIONS = range(15, 19)
@@ -21,6 +22,7 @@ SNAPSHOT_SECONDS = 900.0
 CONNECTIONS_SHARE = 0.9
 WRAPAROUND_AGE = 1_000_000_000
 DEAD_ROWS = 100_000
+SCHEDULES_SHOWN = 10
 
 
 class Level(StrEnum):
@@ -179,6 +181,13 @@ def _connections(facts: Facts) -> Iterator[Finding]:
         yield _ok("pooler", "there is one; workers poll")
 
 
+def _schedules(facts: Facts) -> Iterator[Finding]:
+    failing = Schedule.objects.using(facts["using"]).filter(last_error__isnull=False, paused_at=None)
+    for one in failing.order_by("name")[:SCHEDULES_SHOWN]:
+        hint = "Correct it in the admin or the code: it goes on by itself then."
+        yield _warn("schedules", f"{one.name} enqueues nothing: {one.last_error}", hint)
+
+
 def _service(facts: Facts) -> Iterator[Finding]:
     """Who does the work."""
     found = DocumentQueueService(facts["using"]).get_queue_stats()
@@ -212,5 +221,6 @@ LOOKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _indexes,
     _clock,
     _connections,
+    _schedules,
     _service,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 
 
 class DocqueueRouter:
@@ -12,10 +12,10 @@ class DocqueueRouter:
 
     def db_for_read(self, model: Any, **hints: Any) -> str | None:
         """The alias of our models."""
-        return get_settings().DATABASE if model._meta.app_label == "docqueue" else None
+        return before_checks().DATABASE if model._meta.app_label == "docqueue" else None
 
     db_for_write = db_for_read
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
         """Our tables only in our alias."""
-        return db == get_settings().DATABASE if app_label == "docqueue" else None
+        return db == before_checks().DATABASE if app_label == "docqueue" else None

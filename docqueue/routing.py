@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def problems(name: str, table: Mapping[Any, Any]) -> list[str]:
 
 
 def _misfits(where: str, said: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> list[str]:
-    found = [f"{where} has no {key!r}: only {', '.join(kinds)}." for key in said if key not in kinds]
+    found = [f"{where} has no {key!r}: only {', '.join(kinds)}.{meant(key, kinds)}" for key in said if key not in kinds]
     for key, types in kinds.items():
         value = said.get(key)
         if value is not None and (not isinstance(value, types) or isinstance(value, bool)):
@@ -92,6 +93,19 @@ def _useless(where: str, said: Mapping[str, Any]) -> list[str]:
         if n is not None and key != "burst" and n <= 0
     ]
     return found
+
+
+def meant(name: object, known: Iterable[str]) -> str:
+    """The one of the known names that comes nearest, as a question; empty when none comes near."""
+    lowered = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(str(name).lower(), lowered, n=1)
+    return f" Did you mean {lowered[close[0]]!r}?" if close else ""
+
+
+def idle(table: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    """The patterns of a table that fit none of these names."""
+    known = list(names)
+    return [pattern for pattern in table if not any(name == pattern or fnmatchcase(name, pattern) for name in known)]
 
 
 def find(table: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:

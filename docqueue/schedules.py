@@ -134,9 +134,9 @@ def item(operation: str, options: Mapping[str, Any], metadata: Mapping[str, Any]
     return validation.columns(NewItem(operation=operation, rules=None if rules == NO_RULES else rules, **own))
 
 
-def enqueue(using: str, name: str, plan: Plan, tick_at: datetime | None, now: datetime | None) -> Enqueued:
+def enqueue(using: str, name: str, plan: Plan, tick_at: datetime, now: datetime | None) -> Enqueued:
     """Enqueue what this schedule enqueues; the item's metadata name the schedule and the tick. Raises as `item`."""
-    told = {"schedule": name} | ({} if tick_at is None else {"tick_at": tick_at.isoformat()})
+    told = {"schedule": name, "tick_at": tick_at.isoformat()}
     try:
         return enqueuing.enqueue(using, item(plan.operation, plan.options, told), now)
     except DuplicateKey as error:  # the schedule asked to be refused then: this tick has nothing to do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from docqueue import outcomes, schedules, store
@@ -15,6 +15,7 @@ from docqueue.schedules import Plan
 GRACE = timedelta(seconds=60)
 """A tick that is late by less was not missed."""
 LEFT_CODE = "It is not in the code any more."
+ERROR_MAX = 500
 ADMIN, CODE = Schedule.Source.ADMIN, Schedule.Source.CODE
 
 
@@ -100,23 +101,31 @@ class Scheduling:
     ) -> Enqueued:
         """Enqueue what it enqueues, beside its ticks, also while it is paused.
 
-        Raises `ScheduleNotFound`, and the `InvalidItem` that says why it can not be enqueued.
+        Its `tick_at` is the moment of this call. Raises `ScheduleNotFound`, and the `InvalidItem` that says why it can
+        not be enqueued.
         """
         found = self.get_schedule(schedule)
         with store.atomic(self.using):
-            new = schedules.enqueue(self.using, found.name, plan_of(found), None, now)
+            tick_at = (now or store.clock(self.using)).astimezone(UTC)  # as the ticks have it
+            new = schedules.enqueue(self.using, found.name, plan_of(found), tick_at, now)
             self._note("run_now", found.name, new.id, by, reason, now)
         return new
 
     def remove_schedule(
         self, schedule: Schedule | str, *, by: str = "", reason: str = "", now: datetime | None = None
     ) -> None:
-        """Remove it; the items that it has enqueued stay. Raises `ScheduleNotFound`, `InvalidSchedule` (in code)."""
+        """Remove it; the items that it has enqueued stay. One of the code must have left it and be paused for that.
+
+        Raises `ScheduleNotFound`, and `InvalidSchedule` for one that is in the code.
+        """
         name = self.get_schedule(schedule).name
         with store.atomic(self.using):
-            if not store.run(self.using, "remove_schedule", {"name": name}):
+            left_code = None if name in schedules.registered() else LEFT_CODE
+            if not store.run(self.using, "remove_schedule", {"name": name, "left_code": left_code}):
                 raise InvalidSchedule(
-                    f"The schedule {name!r} is in the code.", hint="Remove it there; until then it can be paused."
+                    f"The schedule {name!r} is in the code.",
+                    hint="Remove it there; once a worker has started without it, it can be removed here. "
+                    "Until then it can be paused.",
                 )
             self._note("remove_schedule", name, None, by, reason, now)
 
@@ -133,6 +142,11 @@ class Scheduling:
 
 def _name(schedule: Schedule | str) -> str:
     return schedule if isinstance(schedule, str) else schedule.name
+
+
+def removable(one: Schedule) -> bool:
+    """Whether `remove_schedule` would: it was made in the admin, or has left the code."""
+    return one.source == ADMIN or (one.paused_reason == LEFT_CODE and one.name not in schedules.registered())
 
 
 def plan_of(row: Schedule | Due) -> Plan:
@@ -209,9 +223,22 @@ def fire(using: str, schedule_id: int, now: datetime | None = None) -> bool:
         due = Due._make(rows[0])
         due = due._replace(options=json.loads(due.options))
         tick_at, following = due.decide()
-        taken = tick_at and store.run(using, "add_tick", {"schedule_id": schedule_id, "tick_at": tick_at})
-        new = schedules.enqueue(using, due.name, plan_of(due), tick_at, now) if taken else None
-        moved = {"tick_id": taken[0][0], "item_id": new.id} if taken and new else {"tick_id": None, "item_id": None}
+        tick = {"schedule_id": schedule_id, "tick_at": tick_at}
+        taken = store.run(using, "add_tick", tick) if tick_at else []
+        new = schedules.enqueue(using, due.name, plan_of(due), tick_at, now) if tick_at and taken else None
+        moved = {"tick_id": taken[0][0], "item_id": new.id} if new else {"tick_id": None, "item_id": None}
         params = {"schedule_id": schedule_id, "next_at": due.next_at, "following": following, **moved}
         store.count(using, "move_schedule", params)
     return True
+
+
+def note_failure(using: str, schedule_id: int, next_at: datetime, error: Exception, now: datetime | None = None) -> str:
+    """Note on the schedule why the tick it is at was not fired, as `fire` has taken back all it did. Returns the words.
+
+    The next tick that works, or a change of the schedule, takes the note away.
+    """
+    why = outcomes.clean(str(error).strip() or type(error).__name__)[:ERROR_MAX]
+    store.count(
+        using, "note_schedule_error", {"schedule_id": schedule_id, "next_at": next_at, "error": why, "now": now}
+    )
+    return why

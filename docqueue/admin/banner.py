@@ -24,7 +24,7 @@ def hints(using: str) -> list[str]:
 def unserved(using: str) -> list[str]:
     """Names of queues with pending or waiting items that neither a live worker nor a recent cron run serves."""
     served = [queues for _, queues in store.run(using, "stats_workers", {})]
-    if not all(served) or _cron_is_at_work(using):
+    if not all(served) or cron_is_at_work(using):
         return []  # somebody serves all queues
     found = {lane.queue for lane in claiming.lanes(using)}
     waiting = QueueItem.objects.using(using).filter(status=Status.WAITING)
@@ -35,6 +35,7 @@ def unserved(using: str) -> list[str]:
     return sorted(found.difference(paused, *served))
 
 
-def _cron_is_at_work(using: str) -> bool:
+def cron_is_at_work(using: str) -> bool:
+    """Whether a run by cron has had items lately."""
     runs = Worker.objects.using(using).filter(kind=Worker.Kind.CRON, heartbeat_at__gte=Now() - CRON_SEEN)
     return runs.exists()

@@ -18,13 +18,13 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers, schedules, stats, store, ticks
-from docqueue.admin import columns
+from docqueue.admin import banner, columns
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError, InvalidItem, UnknownOperation
 from docqueue.models import Schedule, ScheduleTick
-from docqueue.scheduling import ADMIN, GRACE, plan_of
+from docqueue.scheduling import ADMIN, GRACE, plan_of, removable
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     search_help_text = _("Part of a name.")
     actions = ("run_chosen", "pause_chosen", "resume_chosen")
-    shown = ("state", "next_ticks", "last_ticks", "source")
+    shown = ("state", "next_ticks", "last_ticks", "failure", "source")
 
     # -- who may what ------------------------------------------------------------------------------------------
 
@@ -116,8 +116,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return request.user.has_perm("docqueue.change_schedule")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        ours = obj is None or obj.source == ADMIN
-        return ours and request.user.has_perm("docqueue.delete_schedule")
+        return (obj is None or removable(obj)) and request.user.has_perm("docqueue.delete_schedule")
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         found = super().get_actions(request)
@@ -234,9 +233,19 @@ class ScheduleAdmin(ReadOnlyAdmin):
             return columns.two_lines(gettext("paused"), one.paused_reason)
         if wrong := schedules.problem(plan_of(one)):
             return columns.two_lines(gettext("broken"), wrong)
+        if one.last_error:
+            return columns.two_lines(gettext("failing"), one.last_error)
         if one.next_at is not None and one.next_at + GRACE < store.clock(get_settings().DATABASE):
-            return columns.two_lines(gettext("overdue"), gettext("no worker runs: manage.py run_queue_worker"))
+            return columns.two_lines(gettext("overdue"), _nobody_came(get_settings().DATABASE))
         return gettext("active")
+
+    @admin.display(description=_("last error"))
+    def failure(self, one: Schedule) -> Display:
+        """What kept its last tick from being enqueued."""
+        if not one.last_error:
+            return columns.NOTHING
+        since = gettext("since")
+        return format_html("{}<br>{} {}", columns.text(one.last_error), since, columns.exact(one.last_error_at))
 
     @admin.display(description=_("next five ticks"))
     def next_ticks(self, one: Schedule) -> Display:
@@ -257,3 +266,12 @@ class ScheduleAdmin(ReadOnlyAdmin):
         found = ScheduleTick.objects.using(get_settings().DATABASE).filter(schedule_id=one.pk).order_by("-tick_at")
         shown = [(columns.exact(tick.tick_at), columns.item_link(tick.item_id)) for tick in found[:SHOWN]]
         return format_html_join(SafeString("<br>"), "{} {}", shown) or columns.NOTHING
+
+
+def _nobody_came(using: str) -> str:
+    """Why a tick is overdue of which nobody has told that it failed."""
+    if store.run(using, "stats_workers", {}):
+        return gettext("workers run, but none has come to it: see their log")
+    if banner.cron_is_at_work(using):
+        return gettext("it waits for the next run by cron")
+    return gettext("no worker runs: manage.py run_queue_worker")

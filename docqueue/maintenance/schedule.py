@@ -43,20 +43,21 @@ class Rounds:
             page = {"after": after, "after_id": after_id, "limit": SLICE, "now": now}
             due = store.run(using, "due_schedules", page)
             for schedule_id, name, next_at in due:
-                done += self._fire(using, schedule_id, name, now)
+                done += self._fire(using, schedule_id, name, next_at, now)
                 after, after_id = next_at, schedule_id
                 if done >= most:
                     return done
             if len(due) < SLICE:
                 return done
 
-    def _fire(self, using: str, schedule_id: int, name: str, now: datetime | None) -> bool:
+    def _fire(self, using: str, schedule_id: int, name: str, next_at: datetime, now: datetime | None) -> bool:
         try:
             fired = scheduling.fire(using, schedule_id, now)
         except Exception as error:
             if store.is_unwell(error):
                 raise
-            self._report(schedule_id, f"{name}: {error}".strip()[:300])
+            why = scheduling.note_failure(using, schedule_id, next_at, error, now)
+            self._report(schedule_id, f"{name}: {why}"[:300])
             return False
         if fired:
             self._told.pop(schedule_id, None)

@@ -99,7 +99,8 @@ class Batch(models.Model):
 class Schedule(models.Model):
     """An operation enqueued again and again. It names a registered operation, never an import path.
 
-    `missed`: what becomes of ticks that no worker was there for. `options` are arguments of `enqueue`.
+    `missed`: what becomes of ticks that no worker was there for. `options` are arguments of `enqueue`. `last_error`:
+    what kept its last tick from being enqueued, and `last_error_at` since when; none, when that tick worked.
     """
 
     class Missed(models.TextChoices):
@@ -124,6 +125,8 @@ class Schedule(models.Model):
     paused_reason = models.CharField(_("reason"), max_length=500, blank=True, default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
     next_at = models.DateTimeField(_("next tick"), null=True, blank=True)
+    last_error = models.CharField(_("last error"), max_length=500, null=True, blank=True)
+    last_error_at = models.DateTimeField(_("failing since"), null=True, blank=True)
 
     class Meta:
         db_table = "docqueue_schedule"

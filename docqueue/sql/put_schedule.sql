@@ -1,5 +1,6 @@
 -- Add a schedule, or change the one of this name and source. No row: it is as it should be, or has another source. One that was
--- only paused for having left the code (`left_code`) goes on; what a person has paused stays paused.
+-- only paused for having left the code (`left_code`) goes on; what a person has paused stays paused. What was wrong with it before
+-- the change is forgotten.
 insert into docqueue_schedule as s (
     name, operation, cron, interval_seconds, time_zone, options, missed, source, created_at, next_at, paused_reason)
 values (
@@ -13,7 +14,8 @@ on conflict (name) do update set
             or s.paused_reason = %(left_code)s then excluded.next_at
         else s.next_at end,
     paused_at = case when s.paused_reason <> %(left_code)s then s.paused_at end,
-    paused_reason = case when s.paused_reason <> %(left_code)s then s.paused_reason else '' end
+    paused_reason = case when s.paused_reason <> %(left_code)s then s.paused_reason else '' end,
+    last_error = null, last_error_at = null
 where s.source = excluded.source and (
     s.paused_reason = %(left_code)s
     or (s.operation, s.cron, s.interval_seconds, s.time_zone, s.options, s.missed) is distinct from (excluded.operation,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
+from django.core.management import find_commands, load_command_class
 from django.db import connections
 from django.db.utils import ConnectionHandler
 
-from docqueue import checks
+from docqueue import checks, conf
+from docqueue.exceptions import ConfigurationError
+
+COMMANDS = find_commands(str(Path(checks.__file__).parent / "management"))
 
 
 def ids(found: list) -> list[str]:
@@ -79,6 +84,64 @@ def test_prepared_statements_are_a_warning(settings, aliases):
     aliases(pooled=postgres)
     settings.DOCQUEUE = {"DATABASE": "pooled"}
     assert ids(checks.check_alias()) == ["docqueue.W001"]
+
+
+@pytest.mark.parametrize(
+    ("table", "entry", "wrong", "meant"),
+    [
+        ("LIMITS", {"rat": 3}, "rat", "rate"),
+        ("LIMITS", {"rate": 3, "Open_Second": 5}, "Open_Second", "open_seconds"),
+        ("ROUTES", {"queu": "q"}, "queu", "queue"),
+        ("TEMPLATES", {"operation": "test.noop", "priorty": 5}, "priorty", "priority"),
+    ],
+)
+def test_an_unknown_key_in_an_entry_of_a_table_is_named_with_the_one_that_was_meant(
+    settings, table, entry, wrong, meant
+):
+    settings.DOCQUEUE = {table: {"x": entry}}
+    [error] = [m for m in run_checks(tags=["docqueue"]) if m.id.startswith("docqueue.")]
+    assert error.id == "docqueue.E002"
+    assert error.msg.startswith(f"DOCQUEUE[{table!r}]['x'] has no {wrong!r}: only ")
+    assert error.msg.endswith(f". Did you mean {meant!r}?")
+    with pytest.raises(ConfigurationError, match=f"Did you mean {meant!r}"):
+        conf.get_settings()
+
+
+def test_a_wrong_setting_is_a_check_error_also_where_the_queue_has_a_database_of_its_own(settings):
+    settings.DATABASE_ROUTERS = ["docqueue.routers.DocqueueRouter"]
+    settings.DOCQUEUE = {"LIMITS": {"x": {"rat": 3}}}
+    assert "docqueue.E002" in ids(run_checks(databases=["default"]))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_leaves_it_to_the_checks_to_say_what_is_wrong_in_the_settings(settings, name):
+    settings.DOCQUEUE = {"DATABASE": "other", "LIMITS": {"x": {"rat": 3}}, "PROCESSES": "x"}
+    parser = load_command_class("docqueue", name).create_parser("manage.py", name)
+    assert parser.get_default("database") == (None if name == "queue_doctor" else "other")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("test.noop", None),
+        ("test.no*", None),
+        ("*", None),
+        ("test.nop", "'test.nop'] fits no registered operation. Did you mean 'test.noop'?"),
+        ("TEST.noop", "'TEST.noop'] fits no registered operation."),
+        ("nothing.*", "'nothing.*'] fits no registered operation."),
+    ],
+)
+def test_a_route_that_fits_no_operation_is_w002(settings, pattern, said):
+    settings.DOCQUEUE = {"ROUTES": {pattern: {"queue": "q"}}}
+    found = [m for m in run_checks(tags=["docqueue"]) if m.id.startswith("docqueue.")]
+    assert ids(found) == ([] if said is None else ["docqueue.W002"])
+    assert said is None or said in found[0].msg
+    assert not found or (found[0].hint and not found[0].is_serious())
+
+
+def test_wrong_settings_do_not_break_the_check_of_the_routes(settings):
+    settings.DOCQUEUE = {"PROCESES": 1, "ROUTES": {"nothing": {"queue": "q"}}}
+    assert checks.check_routes() == []
 
 
 def test_a_limit_that_a_handler_names_must_be_there(register, settings):

@@ -9,10 +9,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
-from docqueue import handlers
+from docqueue import handlers, schedules
 from docqueue.exceptions import PayloadMisfit
-from docqueue.models import QueueItem, Worker
+from docqueue.models import QueueItem, Schedule, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
 from tests.docqueue.helpers import OPERATION, in_state, worker
@@ -81,6 +82,50 @@ def test_check_finds_what_the_next_release_would_not_know(service, typed, monkey
         "test.page: Page: missing a required argument: 'page'": (2, ids[1:3]),
         "no handler is registered for test.of_the_last_release": (1, [ids[4]]),
     }
+
+
+@pytest.fixture
+def plans():
+    """The registry of schedules in code, empty and put back as it was at the end."""
+    known = dict(schedules._registry)
+    schedules._registry.clear()
+    yield
+    schedules._registry.clear()
+    schedules._registry.update(known)
+
+
+def test_check_finds_schedules_that_could_enqueue_nothing(service, typed, plans):
+    schedules.every("fine", OPERATION, seconds=60)
+    assert "schedule" not in said("queue_check")
+    schedules.every("renamed", "test.nop", seconds=60)
+    schedules.every("refused", OPERATION, seconds=60, priority=1000)
+    schedules.every("unfit", typed, seconds=60, payload={"document": "a"})
+    for name in ("by hand", "paused"):
+        service.add_schedule(name, OPERATION, seconds=60)
+    Schedule.objects.update(operation="test.of_the_last_release")
+    service.pause_schedule("paused")
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"^4 schedules can enqueue nothing with this code"):
+        call_command("queue_check", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert (told["items"], told["misfits"]) == (0, 0)
+    found = {entry["name"]: entry["why"] for entry in told["broken_schedules"]}
+    assert set(found) == {"by hand", "refused", "renamed", "unfit"}
+    assert "'test.nop'. Did you mean 'test.noop'?" in found["renamed"]
+    assert "priority must be" in found["refused"]
+    assert "missing a required argument: 'page'" in found["unfit"]
+    QueueItem.objects.filter(pk=service.enqueue(None, OPERATION).id).update(operation="test.of_the_last_release")
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"^1 of 1 live items.* 4 schedules"):
+        call_command("queue_check", stdout=out)
+    assert "schedule refused: priority must be" in out.getvalue()
+
+
+def test_check_reads_schedules_from_a_database_that_is_still_the_last_releases(service, plans):
+    service.add_schedule("s", OPERATION, seconds=60)
+    with connection.cursor() as cursor:
+        cursor.execute("alter table docqueue_schedule drop column last_error, drop column last_error_at")
+    assert said("queue_check") == ""
 
 
 def test_top_shows_queues_and_what_each_process_is_at(service):

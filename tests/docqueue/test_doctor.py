@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection
 
 from docqueue import doctor, health, history, store
 from docqueue.doctor import Level
-from docqueue.models import Worker
+from docqueue.models import Schedule, Worker
 from tests.docqueue.helpers import OPERATION, worker
 
 pytestmark = pytest.mark.django_db
@@ -146,3 +146,14 @@ def test_the_command_tells_by_its_exit_code_how_bad_it_is(monkeypatch, levels, c
         assert (
             [f["level"] for f in json.loads(text)["findings"]] == levels if flags else text.count("→ z") == len(levels)
         )
+
+
+def test_schedules_that_enqueue_nothing_are_told_with_the_reason(service):
+    for name in ("well", "failing", "paused"):
+        service.add_schedule(name, OPERATION, seconds=60)
+    Schedule.objects.exclude(name="well").update(last_error="priority must be less")
+    service.pause_schedule("paused")
+    [finding] = found("schedules")
+    assert finding.level is Level.WARNING
+    assert finding.said == "failing enqueues nothing: priority must be less"
+    assert finding.hint

@@ -91,7 +91,7 @@ def test_a_route_is_taken_as_a_whole_and_not_filled_up_from_the_next_one() -> No
 @pytest.mark.parametrize(
     ("routes", "named"),
     [
-        ({"a.*": {"queu": "q"}}, "['a.*'] has no 'queu': only queue, priority."),
+        ({"a.*": {"queu": "q"}}, "['a.*'] has no 'queu': only queue, priority. Did you mean 'queue'?"),
         ({"a.*": {"queue": 5}}, "['a.*']['queue'] must be str, not int."),
         ({"a.*": {"queue": ""}}, "['a.*']['queue']: a queue's name is a string of 1 to 64 characters."),
         ({"a.*": {"queue": "q" * 65}}, "['a.*']['queue']: a queue's name is a string of 1 to 64 characters."),

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +260,8 @@ def test_run_now_enqueues_at_once_beside_the_ticks(service: DocumentQueueService
     service.pause_schedule("s", now=T0)
     new = service.run_now("s", by="ann", reason="month's end", now=later(5))
     item = QueueItem.objects.get(id=new.id)
-    assert (item.priority, item.tenant, item.metadata) == (7, "acme", {"schedule": "s"})
+    assert (item.priority, item.tenant) == (7, "acme")
+    assert item.metadata == {"schedule": "s", "tick_at": later(5).isoformat()}, "the moment of the call is its tick"
     assert Schedule.objects.get().next_at == later(60)
     said = AuditEntry.objects.get(action="run_now")
     assert (said.item_id, said.actor, said.reason) == (new.id, "ann", "month's end")
@@ -300,6 +301,95 @@ def test_a_broken_schedule_is_reported_once_and_stops_nobody(
     register("test.gone")
     assert rounds.run("default", later(90)) == 1, "it stays due until it can be enqueued"
     assert fired("a") == [later(60)]
+
+
+def test_what_is_run_now_has_a_tick_in_the_form_that_ticks_have(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    service.run_now("s", now=later(5).astimezone(timezone(timedelta(hours=9))))
+    service.run_now("s")
+    run(later(60))
+    by_hand, by_the_clock, by_tick = QueueItem.objects.order_by("id").values_list("metadata__tick_at", flat=True)
+    assert (by_hand, by_tick) == ("2026-03-04T12:00:05+00:00", "2026-03-04T12:01:00+00:00")
+    assert by_the_clock.endswith("+00:00")
+    assert abs(datetime.fromisoformat(by_the_clock) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def failing(name: str = "s") -> tuple[str | None, datetime | None]:
+    """What is noted on a schedule as its last error, and since when."""
+    found = Schedule.objects.get(name=name)
+    return found.last_error, found.last_error_at
+
+
+def test_what_keeps_a_tick_from_being_enqueued_is_noted_until_one_works(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    assert failing() == (None, None)
+    Schedule.objects.update(options={"priority": 1000})
+    assert run(later(60)) == 0
+    why, since = failing()
+    assert (str(why)[:12], since) == ("priority mus", later(60))
+    before = rows("select xmin from docqueue_schedule")
+    assert run(later(61)) == 0
+    assert rows("select xmin from docqueue_schedule") == before, "what is noted is not written again each second"
+    Schedule.objects.update(options={"max_attempts": 0})
+    assert run(later(62)) == 0
+    assert (str(failing()[0])[:12], failing()[1]) == ("max_attempts", later(62))
+    assert not ScheduleTick.objects.exists()
+    Schedule.objects.update(options={})
+    assert run(later(63)) == 1
+    assert failing() == (None, None)
+
+
+def test_a_tick_that_only_goes_wrong_at_its_time_is_noted_too(service: DocumentQueueService) -> None:
+    """Alone its metadata would do; with the name and the tick they are too large."""
+    service.add_schedule("s", OPERATION, seconds=60, metadata={"x": "y" * 65_500}, now=T0)
+    assert schedules.problem(scheduling.plan_of(service.get_schedule("s"))) == ""
+    assert run(later(60)) == 0
+    assert "metadata" in str(failing()[0])
+
+
+def test_an_error_without_words_or_with_what_can_not_be_stored_is_noted(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    for error, noted in ((KeyError(), "KeyError"), (ValueError("a\0b\ud800" + "c" * 600), "a\ufffdb?" + "c" * 496)):
+
+        def refuse(*args: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(schedules, "enqueue", refuse)
+        assert run(later(60)) == 0
+        assert failing()[0] == noted
+
+
+def test_ticks_that_are_passed_over_do_not_hide_that_the_last_one_failed(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=600, missed="skip", now=T0)
+    Schedule.objects.update(options={"priority": 1000})
+    run(later(600))
+    assert run(later(700)) == 1
+    assert Schedule.objects.get().next_at == later(1200)
+    assert (failing()[0] or "", failing()[1]) != ("", None)
+    assert failing()[1] == later(600)
+
+
+def test_a_change_of_the_schedule_forgets_what_was_wrong_before(service: DocumentQueueService) -> None:
+    service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    Schedule.objects.update(options={"priority": 1000})
+    run(later(60))
+    service.add_schedule("s", OPERATION, seconds=60, priority=5, now=later(61))
+    assert failing() == (None, None)
+
+
+def test_who_failed_at_a_tick_that_another_has_fired_notes_nothing(service: DocumentQueueService) -> None:
+    made = service.add_schedule("s", OPERATION, seconds=60, now=T0)
+    assert made.next_at == later(60)
+    run(later(60))
+    before = rows("select * from docqueue_schedule")
+    scheduling.note_failure("default", made.id, later(60), ValueError("no"), later(61))
+    assert rows("select * from docqueue_schedule") == before
+    with somebody_else() as other:
+        other.execute("select 1 from docqueue_schedule for update")
+        scheduling.note_failure("default", made.id, later(120), ValueError("no"), later(120))
+    assert rows("select * from docqueue_schedule") == before, "nor does it wait for whoever is at it"
 
 
 def test_what_is_no_schedule_is_refused(service: DocumentQueueService) -> None:
@@ -368,6 +458,38 @@ def test_what_left_the_code_is_paused_and_goes_on_when_it_is_back(service: Docum
     assert run(later(330)) == 0
     assert run(later(360)) == 1
     assert Schedule.objects.get().paused_at is None
+
+
+def test_what_left_the_code_can_be_removed_and_comes_back_with_the_code(service: DocumentQueueService) -> None:
+    every("s", OPERATION, seconds=60)
+    run(T0)
+    run(later(60))
+    schedules.forget("s")
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")
+    run(later(90))
+    every("s", OPERATION, seconds=60)
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")  # no worker has started with it yet, but here it is back
+    schedules.forget("s")
+    service.remove_schedule("s", by="ann", reason="gone for good")
+    assert not Schedule.objects.exists()
+    assert not ScheduleTick.objects.exists()
+    assert fired() == [later(60)], "its items stay"
+    said = AuditEntry.objects.get(action="remove_schedule")
+    assert (said.actor, said.reason) == ("ann", "gone for good")
+    every("s", OPERATION, seconds=60)
+    run(later(100))
+    assert Schedule.objects.get().next_at == later(160)
+
+
+def test_what_a_person_has_paused_of_the_code_can_not_be_removed(service: DocumentQueueService) -> None:
+    every("s", OPERATION, seconds=60)
+    run(T0)
+    service.pause_schedule("s", reason="mine", now=later(10))
+    schedules.forget("s")
+    with pytest.raises(InvalidSchedule, match="in the code"):
+        service.remove_schedule("s")
 
 
 def test_what_a_person_has_paused_stays_paused(service: DocumentQueueService) -> None:

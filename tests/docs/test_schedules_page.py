@@ -50,7 +50,7 @@ def test_the_pages_schedules_can_be_run_by_hand(blocks: list[str]) -> None:
     schedule.Rounds().run("default", FRIDAY)
     DocumentQueueService().run_now("daily report", now=FRIDAY)
     testing.drain(now=FRIDAY)
-    assert HistoryItem.objects.get(operation="report.daily").result == {"for": "now"}
+    assert HistoryItem.objects.get(operation="report.daily").result == {"for": FRIDAY.isoformat()}
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 from docqueue.worker.once import process_document_queue
 
@@ -19,9 +19,9 @@ class Command(BaseCommand):
     help = "Process up to --limit due items and end. Safe to run from several crontabs at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--limit", type=int, default=get_settings().PROCESS_LIMIT, help="most items to claim")
+        parser.add_argument("--limit", type=int, default=before_checks().PROCESS_LIMIT, help="most items to claim")
         parser.add_argument("--json", action="store_true", help="print the counts as one JSON line")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

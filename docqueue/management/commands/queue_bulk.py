@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from docqueue.bulk import KINDS
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 from docqueue.maintenance import bulk
 from docqueue.models import BulkOperation
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="kept in the audit")
         parser.add_argument("--by", default="", help="who asks, for the audit; default: the user of this shell")
         parser.add_argument("--wait", action="store_true", help="help the workers, and end when it is done")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         service = DocumentQueueService(options["database"])

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from docqueue.chaos import checker, ledger
 from docqueue.chaos.scenarios import SCENARIOS
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import ConfigurationError
 from docqueue.models import QueueItem
 from docqueue.store import connection
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--lease-seconds", type=float, default=3.0)
         parser.add_argument("--folder", type=Path, default=None, help="for ledger and logs; default: a new one in /tmp")
         parser.add_argument("--replay", type=Path, metavar="LEDGER", help="only check this ledger again")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["replay"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 from docqueue.models import Attempt, AuditEntry, Checkpoint
 from docqueue.service import DocumentQueueService
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("item_id", type=int)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         item_id, using = options["item_id"], options["database"]

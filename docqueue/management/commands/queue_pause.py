@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 from docqueue.service import DocumentQueueService
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("queue")
         parser.add_argument("--reason", default="", help="shown to everybody who asks why an item waits")
         parser.add_argument("--by", default="", help="who asks, for the audit; default: the user of this shell")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         by = options["by"] or getpass.getuser()

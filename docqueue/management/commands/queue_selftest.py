@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from docqueue import selftest
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--queue", default=None, help="into this queue; default: DEFAULT_QUEUE")
         parser.add_argument("--seconds", type=float, default=10.0, help="how long to wait for it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.service import DocumentQueueService
 
 COLUMNS = ("pending", "in_progress", "waiting", "retrying", "failed", "completed", "cancelled", "workers")
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--watch", type=float, metavar="SECONDS", help="print it again every so many seconds")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (pause := options["watch"]) is None:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from docqueue import stats
-from docqueue.conf import get_settings
+from docqueue.conf import before_checks
 from docqueue.models import Worker
 from docqueue.service import DocumentQueueService
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seconds", type=float, default=2.0, help="how often to look")
         parser.add_argument("--once", action="store_true", help="look once and end")
-        parser.add_argument("--database", default=get_settings().DATABASE, help="alias of the queue's database")
+        parser.add_argument("--database", default=before_checks().DATABASE, help="alias of the queue's database")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -45,7 +45,7 @@ class Command(BaseCommand):
     help = "Process queue items until stopped: TERM or Ctrl-C once finishes what runs, twice stops now."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        settings = get_settings()
+        settings = conf.before_checks()
         for field in (field for field in conf.FIELDS if field.name in FLAGS):
             kinds: dict[type, dict[str, Any]] = {bool: {"action": BooleanOptionalAction}, tuple: {"action": "append"}}
             kind = kinds.get(field.type, {"type": field.type})

@@ -5,11 +5,12 @@ import re
 import pytest
 from django.urls import reverse
 
-from docqueue import handlers, scheduling
-from docqueue.models import AuditEntry, QueueItem, Schedule, ScheduleTick
+from docqueue import handlers, schedules, scheduling
+from docqueue.maintenance import schedule
+from docqueue.models import AuditEntry, QueueItem, Schedule, ScheduleTick, Worker
 from docqueue.schedules import Plan
 from docqueue.scheduling import CODE
-from tests.docqueue.helpers import T0
+from tests.docqueue.helpers import T0, later, worker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 RIGHTS = tuple(f"{verb}_schedule" for verb in ("view", "add", "change", "delete"))
@@ -129,6 +130,57 @@ def test_the_list_says_what_is_broken_paused_or_overdue(ann, service, register):
         assert words in shown, words
 
 
+def test_one_whose_tick_can_not_be_enqueued_says_why_and_since_when(ann, service, register):
+    """The worker has other code: here nothing is wrong with it."""
+    register("test.new")
+    made = service.add_schedule("s", "test.new", seconds=60, now=T0)
+    handlers.forget("test.new")
+    schedule.Rounds().run("default", later(60))
+    register("test.new")
+    why = "No handler is registered for the operation &#x27;test.new&#x27;."
+    shown = ann.get(reverse(LIST)).content.decode()
+    assert "failing" in shown
+    assert why in shown
+    assert "no worker runs" not in shown
+    page = ann.get(change(made.pk)).content.decode()
+    assert re.search(rf"<label>Last error:</label>.*?{re.escape(why)}.*?since 2026-03-04", page, re.DOTALL)
+    schedule.Rounds().run("default")
+    assert "failing" not in ann.get(reverse(LIST)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(None, "no worker runs"), (Worker.Kind.WORKER, "workers run, but none has come"), (Worker.Kind.CRON, "by cron")],
+)
+def test_one_that_is_overdue_says_that_no_worker_runs_only_where_none_does(ann, service, operation, kind, words):
+    service.add_schedule("s", operation, seconds=60, now=T0)
+    if kind:
+        Worker.objects.filter(pk=worker(None, 600)).update(kind=kind)
+    shown = ann.get(reverse(LIST)).content.decode()
+    assert words in shown
+    assert kind is None or "no worker runs" not in shown
+
+
+def test_one_that_has_left_the_code_can_be_deleted_until_it_is_back(ann, operation):
+    plan = Plan(name="c", operation=operation, interval_seconds=60)
+    scheduling.put("default", plan, CODE, None)
+    made = Schedule.objects.get()
+    delete = reverse("admin:docqueue_schedule_delete", args=[made.pk])
+    assert delete not in ann.get(change(made.pk)).content.decode()
+    scheduling.synchronise("default")
+    assert delete in ann.get(change(made.pk)).content.decode()
+    schedules.every("c", operation, seconds=60)
+    try:
+        assert delete not in ann.get(change(made.pk)).content.decode()
+        assert ann.post(delete, {"post": "yes"}).status_code == 403
+    finally:
+        schedules.forget("c")
+    answer = ann.post(delete, {"post": "yes"}, follow=True)
+    assert answer.status_code == 200
+    assert not Schedule.objects.exists()
+    assert AuditEntry.objects.filter(action="remove_schedule", actor="ann").exists()
+
+
 def test_one_of_the_code_can_be_paused_but_neither_changed_nor_deleted(ann, operation):
     scheduling.put("default", Plan(name="c", operation=operation, interval_seconds=60), CODE, None)
     made = Schedule.objects.get()
@@ -161,6 +213,9 @@ def test_who_may_only_look_changes_nothing(operator, service, operation):
 def test_nothing_hostile_comes_alive(ann, service, operation):
     evil = "<script>alert(1)</script>"
     made = service.add_schedule(evil, operation, seconds=60, payload={"x": evil})
-    service.pause_schedule(evil, reason=evil)
-    for page in (reverse(LIST), change(made.pk)):
-        assert evil not in ann.get(page).content.decode()
+    for paused in (False, True):
+        if paused:
+            service.pause_schedule(evil, reason=evil)
+        Schedule.objects.update(last_error=evil, last_error_at=T0)
+        for page in (reverse(LIST), change(made.pk)):
+            assert evil not in ann.get(page).content.decode()

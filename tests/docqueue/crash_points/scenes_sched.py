@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from docqueue import schedules, scheduling
 from docqueue.maintenance import schedule
+from docqueue.models import Schedule
 from docqueue.schedules import Plan
 from docqueue.service import DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
@@ -33,6 +34,19 @@ def add_schedule(service: DocumentQueueService, given: None) -> None:
 
 @scene(scheduled, "retire_schedules commit")
 def fire_a_tick(service: DocumentQueueService, given: None) -> None:
+    without_code()
+    schedule.Rounds().run("default", later(60))
+
+
+def refused(service: DocumentQueueService) -> None:
+    """The same with one more, of which nothing can be enqueued."""
+    scheduled(service)
+    service.add_schedule("r", OPERATION, seconds=60, now=T0)
+    Schedule.objects.filter(name="r").update(options={"priority": 1000})
+
+
+@scene(refused, "retire_schedules commit note_schedule_error")
+def fail_at_a_tick(service: DocumentQueueService, given: None) -> None:
     without_code()
     schedule.Rounds().run("default", later(60))
 

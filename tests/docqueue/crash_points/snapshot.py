@@ -56,7 +56,8 @@ QUERIES = {
         select t.item_id, s.name, t.tick_at
         from docqueue_schedule_tick t join docqueue_schedule s on s.id = t.schedule_id order by t.item_id""",
     "schedule": """
-        select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at
+        select name, operation, interval_seconds, options, source, paused_at is not null, paused_reason, next_at,
+            last_error, last_error_at
         from docqueue_schedule order by name""",
     "totals": """
         select queue, at, worker_id <> 0, completed, cancelled, dead from docqueue_finished_total
