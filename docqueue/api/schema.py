@@ -149,6 +149,7 @@ STATS = {
     "queues": {"documents": COUNTS | waiting.EXAMPLE_QUEUE},
     "workers": 2,
     "unserved": [],
+    **waiting.EXAMPLE_STOPS,
     "hints": [],
 }
 HEALTH = {

@@ -12,10 +12,10 @@ from django.core.management import CommandError, call_command
 
 from docqueue import handlers
 from docqueue.exceptions import PayloadMisfit
-from docqueue.models import QueueItem, Worker
+from docqueue.models import Limit, QueueItem, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
-from tests.docqueue.helpers import OPERATION, in_state, worker
+from tests.docqueue.helpers import OPERATION, T0, in_state, worker
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,18 @@ def test_top_shows_queues_and_what_each_process_is_at(service):
     text = out.getvalue()
     for word in ("letters", "4711", "57 MiB", "[bold]x", "idle"):
         assert word in text, text
+
+
+@pytest.mark.parametrize("command", [("queue_stats",), ("queue_top", "--once")])
+def test_stats_and_top_tell_what_is_paused_and_which_breakers_are_open(service, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    service.pause_queue("mail", "[bold]the server moves", "ada", now=T0)
+    Limit.objects.create(key="km", failures_to_open=5, open_seconds=30, failures=5, opened_at=T0)
+    out = StringIO()
+    with contextlib.redirect_stdout(out):
+        call_command(*command, stdout=out)
+    assert "queue mail has been paused since 2026-03-04 12:00:00 UTC by ada ([bold]the server moves)" in out.getvalue()
+    assert "the breaker of 'km' has been open for " in out.getvalue()
 
 
 def test_stats_are_printed_again_and_again_until_ctrl_c(service, monkeypatch):

@@ -91,9 +91,13 @@ def test_the_queue_page_counts_live_items_and_leaves_the_history_alone(ann, some
 
 
 def test_a_queue_that_somebody_paused_is_listed_although_it_is_empty(ann):
-    Queue.objects.create(name="mail", paused_at="2030-01-01T00:00:00Z", paused_reason="<b>moving</b>")
+    Queue.objects.create(
+        name="mail", paused_at="2030-01-01T00:00:00Z", paused_reason="<b>moving</b>", paused_by="<i>ada"
+    )
     page = ann.get(url("queue")).content.decode()
     assert "paused" in page
+    assert "since 2030-01-01 00:00:00 UTC" in page
+    assert "&lt;i&gt;ada" in page
     assert "&lt;b&gt;moving" in page
     assert ann.get(url("queue", "change", "mail")).status_code == 200
 
