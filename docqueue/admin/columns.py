@@ -101,6 +101,13 @@ def worker_link(worker_id: int | None) -> str | SafeString:
     return format_html('<a href="{}">#{}</a>', reverse("admin:docqueue_worker_change", args=[worker_id]), worker_id)
 
 
+def batch_link(batch_id: int | None) -> str | SafeString:
+    """A link to a batch."""
+    if batch_id is None:
+        return NOTHING
+    return format_html('<a href="{}">#{}</a>', reverse("admin:docqueue_batch_change", args=[batch_id]), batch_id)
+
+
 class Reasons:
     """Why each item of a page is where it is, as a plain sentence, with a handful of queries for all of them."""
 

@@ -27,6 +27,7 @@ class HistoryItemAdmin(ItemAdmin):
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter)
     bulk_actions = ("purge",)
     running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
+    rules = ("tenant", "batch")
     times: tuple[str, ...] = ("enqueued", "starts_after", "claimed", "finished", "took")
     failure = ("error_code",)
     data = (*ItemAdmin.data, "result_shown")

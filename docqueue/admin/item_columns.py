@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import explaining
@@ -77,6 +78,23 @@ class ItemColumns:
     @admin.display(description=_("worker"))
     def worker(self, item: Any) -> Display:
         return columns.worker_link(item.worker_id)
+
+    @admin.display(description=_("limit"))
+    def limit(self, item: Any) -> Display:
+        return columns.text(item.limit_key)
+
+    @admin.display(description=_("concurrency key"))
+    def concurrency(self, item: Any) -> Display:
+        if item.slot_key is None:
+            return columns.NOTHING
+        told = {"slot": item.slot, "most": item.slot_limit}
+        if item.slot is None:
+            return columns.two_lines(item.slot_key, gettext("at most %(most)s at once") % told)
+        return columns.two_lines(item.slot_key, gettext("place %(slot)s of %(most)s") % told)
+
+    @admin.display(description=_("batch"))
+    def batch(self, item: Any) -> Display:
+        return columns.batch_link(item.batch_id)
 
     @admin.display(description=_("payload"))
     def payload_shown(self, item: Any) -> Display:

@@ -39,6 +39,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
     change_form_template = "admin/docqueue/item.html"
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
+    rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
     times: tuple[str, ...] = ("enqueued", "starts_after", "next_try", "claimed", "cancel_asked", "died")
     failure: tuple[str, ...] = ("error_code", "fingerprint")
     data: tuple[str, ...] = ("payload_shown", "metadata_shown")
@@ -74,7 +75,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
-        lines = [self._said(obj, names) for names in (self.about, self.running, self.failure)]
+        lines = [self._said(obj, names) for names in (self.about, self.running, self.rules, self.failure)]
         groups: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [("state", "why"), *filter(None, lines)]})]
         groups.append((_("Times"), {"fields": self._said(obj, self.times)}))
         if request.user.has_perm("docqueue.view_payload"):
@@ -88,7 +89,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
         return tuple(name for name, value in shown if value not in (None, "", columns.NOTHING))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("state", "why", *self.about, *self.running, *self.times, *self.failure, *self.data)
+        return ("state", "why", *self.about, *self.running, *self.rules, *self.times, *self.failure, *self.data)
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         reasons = columns.Reasons(get_settings().DATABASE)

@@ -43,7 +43,7 @@ class StatsAnswer(serializers.Serializer[Any]):
     )
     workers = serializers.IntegerField(help_text="Live workers.")
     unserved = serializers.ListField(child=serializers.CharField(), help_text="Queues that no live worker serves.")
-    paused = PausedAnswer(many=True, help_text="By name.")
+    paused = PausedAnswer(many=True, help_text="Queues that somebody paused, by name.")
     breakers = BreakerAnswer(many=True, help_text="The open ones, by limit.")
     hints = serializers.ListField(child=serializers.CharField(), help_text="What to do about queues without a worker.")
 

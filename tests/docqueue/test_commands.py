@@ -52,6 +52,20 @@ def test_explain_tells_the_reason_and_all_that_has_happened(service):
     assert (told["id"], told["status"], len(told["happened"])) == (item_id, "pending", 2)
 
 
+def test_explain_names_the_rules_that_an_item_is_under(service):
+    batch = service.batch("pages")
+    rules = {"tenant": "acme", "concurrency_key": "km", "concurrency_limit": 4}
+    item_id = batch.enqueue(None, OPERATION, **rules).id
+    QueueItem.objects.update(slot=2)
+    told = json.loads(said("queue_explain", str(item_id), "--json"))
+    assert {name: told[name] for name in (*rules, "concurrency_slot", "batch_id")} == {
+        **rules,
+        "concurrency_slot": 2,
+        "batch_id": batch.id,
+    }
+    assert "concurrency_key     km" in said("queue_explain", str(item_id))
+
+
 def test_explain_of_an_item_that_there_is_not_says_so():
     with pytest.raises(CommandError, match="no item 4711"):
         call_command("queue_explain", "4711")
