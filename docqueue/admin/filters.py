@@ -91,6 +91,19 @@ class OperationFilter(ColumnFilter):
         return self.with_chosen(handlers.operations())
 
 
+class BreakerFilter(admin.SimpleListFilter):
+    """Limits whose circuit breaker is open."""
+
+    title = _("breaker")
+    parameter_name = "breaker"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("open", _("open"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(opened_at__isnull=False) if self.value() == "open" else queryset
+
+
 class OutcomeFilter(ColumnFilter):
     """How an attempt failed."""
 

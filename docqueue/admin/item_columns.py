@@ -81,7 +81,7 @@ class ItemColumns:
 
     @admin.display(description=_("limit"))
     def limit(self, item: Any) -> Display:
-        return columns.text(item.limit_key)
+        return columns.limit_link(item.limit_key)
 
     @admin.display(description=_("concurrency key"))
     def concurrency(self, item: Any) -> Display:
