@@ -14,6 +14,8 @@ from docqueue.stats import in_words, no_worker
 from docqueue.waits import FAR, Explanation, place, rounded
 
 RATE_MINUTES = 10
+PARENT_FAILED = "parent_failed"
+"""The code of what ended with an item that it comes after (promote_children.sql); its message says with which."""
 
 
 def brief(using: str, item: AnyItem, now: datetime | None = None) -> str:
@@ -41,6 +43,8 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
             text = f"Running: attempt {item.attempt} of {item.max_attempts}."
         case Status.DEAD:
             text = f"Failed for good: {waits.error(item)}. Requeue it or discard it."
+        case Status.CANCELLED if item.error_code == PARENT_FAILED:
+            text = f"Cancelled: {waits.error(item)}."
         case Status.CANCELLED:
             text = "Cancelled."
         case Status.COMPLETED:

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from docqueue.conf import overridden
-from docqueue.maintenance import batches
+from docqueue.maintenance import batches, promote
 from docqueue.models import Attempt, AuditEntry, Checkpoint, Progress, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
@@ -84,6 +84,15 @@ def test_the_page_of_an_item_without_rules_says_nothing_of_them(ann, service, op
     shown = page(ann, "queueitem", service.enqueue(None, operation).id)
     for name in ("tenant", "limit", "concurrency", "batch"):
         assert f"field-{name}" not in shown
+
+
+def test_the_page_of_an_item_that_was_cancelled_with_its_parent_says_with_which(ann, service, operation):
+    parent = service.enqueue(None, operation).id
+    child = service.enqueue(None, operation, after=[parent], if_parent_fails="cancel").id
+    service.move_to_dead(service.mark_in_progress(parent), "no")
+    promote.run("default")
+    told = f"item {parent} ({operation}), which it comes after, is dead"
+    assert f"Cancelled: {told}." in page(ann, "historyitem", child)
 
 
 def test_batches_are_shown_with_what_is_left_of_them_and_how_they_ended(ann, operator, service, operation):

@@ -187,6 +187,16 @@ def test_a_rule_that_is_null_is_left_to_the_handler(ann, operation):
     assert ann.post_json(URL, {"operation": operation, **rules}).json()["status"] == "pending"
 
 
+def test_what_was_cancelled_with_its_parent_says_with_which(person, operation, service):
+    parent = service.enqueue(None, operation).id
+    service.cancel(parent)
+    child = service.enqueue(None, operation, after=[parent], if_parent_fails="cancel").id
+    shown = person(staff=True, name="bob").get(f"/api/v1/items/{child}").json()
+    told = f"item {parent} ({operation}), which it comes after, was cancelled"
+    assert (shown["error_code"], shown["error_message"]) == ("parent_failed", told)
+    assert shown["explain"] == f"Cancelled: {told}."
+
+
 def test_strangers_and_people_without_the_permission_enqueue_nothing(anonymous, person, operation):
     assert_problem(anonymous.post_json(URL, {"operation": operation}), 401, "not_authenticated")
     assert_problem(
