@@ -81,6 +81,37 @@ class QueueFilter(ColumnFilter):
         return self.with_chosen(names)
 
 
+class BatchFilter(ColumnFilter):
+    """Items of a batch, which its page links to: there are too many batches to list."""
+
+    title = _("batch")
+    parameter_name = "batch_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        value = self.value()
+        return [(value, f"#{value}")] if value else []
+
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value() or ""
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
+            return queryset.none()
+        return self.of_batch(queryset, int(value))
+
+    def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
+        return queryset.filter(batch_id=batch_id)
+
+
+class LiveBatchFilter(BatchFilter):
+    """The index over live items of batches leaves out the dead, which have one of their own."""
+
+    def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
+        dead = Q(status=Status.DEAD)
+        return queryset.filter((Q(batch_id=batch_id) & ~dead) | (Q(batch_id=batch_id) & dead))
+
+
 class OperationFilter(ColumnFilter):
     """Operations that have a handler."""
 

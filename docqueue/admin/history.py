@@ -24,7 +24,7 @@ class HistoryItemAdmin(ItemAdmin):
     heading = _("Finished items")
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
-    list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter)
+    list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
     bulk_actions = ("purge",)
     running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
     rules = ("tenant", "batch")

@@ -37,6 +37,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
     search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
     search_help_text = _("Exact id, document or operation.")
     change_form_template = "admin/docqueue/item.html"
+    narrow_filters = ("batch_id",)
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
     rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
@@ -182,7 +183,8 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
-    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter)
+    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
+                   filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
     bulk_actions = ("requeue", "cancel", "priority")
 
@@ -202,7 +204,7 @@ class DeadItemAdmin(ActingAdmin):
     heading = _("Dead letters")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.QueueFilter, filters.OperationFilter)
+    list_filter = (filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

@@ -103,7 +103,7 @@ def test_batches_are_shown_with_what_is_left_of_them_and_how_they_ended(ann, ope
     listed = ann.get(reverse("admin:docqueue_batch_changelist")).content.decode()
     assert "done &amp; dusted" in listed
     assert "open: more may be added" in listed
-    assert '<td class="field-left">2</td>' in listed
+    assert ">2</a></td>" in listed
     callback = service.batch_status(done).callback_id
     assert f">#{callback}</a>" in listed
     assert "secret" in page(ann, "batch", done.id)
