@@ -9,7 +9,7 @@ from django.db.models import F, Q, Sum
 
 from docqueue import handlers, store, waits
 from docqueue.models import AnyItem, FinishedTotal, Queue, QueueItem
-from docqueue.states import Status
+from docqueue.states import Status, attempt
 from docqueue.stats import in_words, no_worker
 from docqueue.waits import FAR, Explanation, place, rounded
 
@@ -40,7 +40,7 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
         case Status.IN_PROGRESS if item.cancel_requested_at:
             text = "Cancelling: its handler was asked to stop."
         case Status.IN_PROGRESS:
-            text = f"Running: attempt {item.attempt} of {item.max_attempts}."
+            text = f"Running: attempt {attempt(item.attempt, status)} of {item.max_attempts}."
         case Status.DEAD:
             text = f"Failed for good: {waits.error(item)}. Requeue it or discard it."
         case Status.CANCELLED if item.error_code == PARENT_FAILED:

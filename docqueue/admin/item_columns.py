@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from docqueue import explaining
 from docqueue.admin import columns
 from docqueue.conf import get_settings
-from docqueue.states import Status
+from docqueue.states import Status, attempt
 
 if TYPE_CHECKING:
     Display = str | SafeString
@@ -45,7 +45,7 @@ class ItemColumns:
 
     @admin.display(description=_("attempt"))
     def tries(self, item: Any) -> Display:
-        return f"{item.attempt} / {item.max_attempts}"
+        return f"{attempt(item.attempt, item.status)} / {item.max_attempts}"
 
     @admin.display(description=_("enqueued"))
     def age(self, item: Any) -> Display:

@@ -28,7 +28,7 @@ from docqueue.api.waiting import PLACE, PlaceAnswer
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
 from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
 from docqueue.rules import IF_FAILED
-from docqueue.states import Status, WaitReason
+from docqueue.states import Status, WaitReason, attempt
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -188,10 +188,16 @@ class ParentAnswer(serializers.Serializer[Any]):
 class DeadLetterAnswer(serializers.ModelSerializer[QueueItem]):
     """A dead item in the list."""
 
+    attempt = serializers.SerializerMethodField()
+
     class Meta:
         model = QueueItem
         fields = ("id", "queue", "operation", "document_id", "priority", "attempt", "max_attempts", "crashes",
                   "enqueued_at", "died_at", "error_code", "error_message", "fingerprint")  # fmt: skip
+
+    def get_attempt(self, item: QueueItem) -> int:
+        """The attempt that it died in."""
+        return attempt(item.attempt, item.status)
 
 
 class DeadLettersAnswer(serializers.Serializer[Any]):
@@ -206,6 +212,7 @@ class ItemAnswer(PlaceAnswer, serializers.ModelSerializer[AnyItem]):
 
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
     cancelling = serializers.SerializerMethodField(help_text="It runs, and its handler was asked to stop.")
+    attempt = serializers.SerializerMethodField(help_text="From 1 where it runs or has run, also as a breaker's probe.")
     progress = ProgressAnswer(read_only=True, allow_null=True)
     attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
     steps = StepAnswer(read_only=True, many=True, help_text="Durable steps that a live item has behind it, in order.")
@@ -230,6 +237,10 @@ class ItemAnswer(PlaceAnswer, serializers.ModelSerializer[AnyItem]):
             "metadata": {"help_text": "Left out without the permission docqueue.view_payload."},
             "result": {"help_text": "Left out without the permission docqueue.view_payload."},
         }
+
+    def get_attempt(self, item: AnyItem) -> int:
+        """The attempt it is in or ended with; while it waits, how many it has spent."""
+        return attempt(item.attempt, item.status)
 
     def get_cancelling(self, item: AnyItem) -> bool:
         """Whether somebody asked to cancel it while it runs."""

@@ -13,6 +13,7 @@ from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.models import Attempt, AuditEntry, Checkpoint
 from docqueue.service import DocumentQueueService
+from docqueue.states import attempt
 
 SHOWN = 20
 FACTS = ("status", "wait_reason", "queue", "operation", "document_id", "ordering_key", "tenant", "limit_key",
@@ -42,6 +43,7 @@ class Command(BaseCommand):
         except DocqueueError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
         told = {name: getattr(item, COLUMNS.get(name, name)) for name in FACTS}
+        told["attempt"] = attempt(item.attempt, item.status)
         facts = {name: value for name, value in told.items() if value is not None}
         mine = {"item_id": item_id}
         attempts = Attempt.objects.using(using).filter(**mine).order_by("-id")[:SHOWN]

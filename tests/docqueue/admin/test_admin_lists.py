@@ -114,6 +114,12 @@ def test_the_list_of_items_says_why_each_is_where_it_is(ann, some):
     assert why[some["dead"]].startswith("Failed for good: it broke.")
 
 
+def test_a_breakers_probe_is_listed_as_an_attempt_from_one(ann, some):
+    QueueItem.objects.filter(pk=some["running"]).update(attempt=0)
+    page = ann.get(f"{url('queueitem')}?status=in_progress").content.decode()
+    assert '<td class="field-tries">1 / 5</td>' in page
+
+
 def test_a_longer_list_takes_no_more_queries(ann, service, operation):
     service.enqueue_many(NewItem(operation=operation) for _ in range(3))
     few, _ = queries(ann, url("queueitem"))
