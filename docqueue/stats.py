@@ -242,6 +242,11 @@ def _counted(using: str, now: datetime | None) -> dict[str, QueueCounts]:
     return queues
 
 
+def queues(using: str) -> set[str]:
+    """The queues that live items are in."""
+    return {queue for (queue,) in store.run(using, "item_queues", {"limit": DEEP})}
+
+
 def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:
     """Queues and kinds of items of which there are too many to be counted each time."""
     return sorted((q, KINDS[name]) for q, counts in _counted(using, now).items() for name in counts.counted_seconds_ago)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import claiming, handlers
+from docqueue import handlers, stats
 from docqueue.conf import get_settings
 from docqueue.models import Attempt, Queue, Worker
 from docqueue.states import FINISHED, LIVE, Status, WaitReason
@@ -67,7 +67,7 @@ class WaitReasonFilter(ColumnFilter):
 
 
 class QueueFilter(ColumnFilter):
-    """Queues that handlers, the settings, people or pending items name."""
+    """Queues that handlers, the settings, people or live items name."""
 
     title = _("queue")
     parameter_name = "queue"
@@ -77,7 +77,8 @@ class QueueFilter(ColumnFilter):
         names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
         names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
         names |= set(Queue.objects.using(settings.DATABASE).values_list("name", flat=True)[:200])
-        names |= {lane.queue for lane in claiming.lanes(settings.DATABASE)}
+        names |= {route["queue"] for route in settings.ROUTES.values() if route.get("queue")}
+        names |= stats.queues(settings.DATABASE)
         return self.with_chosen(names)
 
 

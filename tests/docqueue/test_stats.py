@@ -162,6 +162,13 @@ def test_open_breakers_are_told_with_since_when_and_when_they_are_tried(service)
     assert json.loads(json.dumps(found.as_dict()))["breakers"][1]["tries_at"] == "2026-03-04T12:01:01+00:00"
 
 
+def test_the_queues_of_live_items_are_those_of_every_state_and_reason(service):
+    for status, reason in STATES:
+        in_state(service, status, reason, queue=f"{status}-{reason}")
+    ended = {f"{status}-None" for status in (Status.COMPLETED, Status.CANCELLED)}
+    assert stats.queues("default") == {f"{status}-{reason}" for status, reason in STATES} - ended
+
+
 # -- explain -----------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from docqueue import claiming
+from docqueue.conf import overridden
 from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 
@@ -186,6 +187,30 @@ def test_a_page_that_can_not_be_is_no_error(ann, dead, model, page):
 )
 def test_items_are_filtered_and_searched_exactly(ann, some, query, names):
     assert set(ids(ann.get(f"{url('queueitem')}?{query}"))) == {some[name] for name in names}
+
+
+def choices(client, model="queueitem"):
+    """The queues that a list can be filtered by."""
+    specs = client.get(url(model)).context["cl"].filter_specs
+    (spec,) = [spec for spec in specs if spec.parameter_name == "queue"]
+    return {value for value, _ in spec.lookup_choices}
+
+
+def test_a_list_can_be_filtered_by_every_queue_that_there_is(ann, service, operation, dead):
+    Queue.objects.create(name="known")
+    service.enqueue(None, operation, queue="pending")
+    service.enqueue(None, operation, queue="later", delay_seconds=60)
+    dead(queue="dead")
+    service.mark_in_progress(service.enqueue(None, operation, queue="running"))
+    service.release(service.mark_in_progress(service.enqueue(None, operation, queue="back")))
+    service.enqueue(None, operation, queue="stopped")
+    service.pause_queue("stopped")
+    with overridden(ROUTES={"mail.*": {"queue": "routed"}, "odd.*": {"priority": 5}}):
+        for model in ("queueitem", "deaditem", "historyitem"):
+            assert choices(ann, model) >= {
+                "demo", "default", "known", "routed", "pending", "later", "dead", "running", "back", "stopped",
+            }  # fmt: skip
+    assert "routed" not in choices(ann)
 
 
 def test_an_item_is_found_by_its_id_in_every_list_that_has_it(ann, some):
