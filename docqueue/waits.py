@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from docqueue.conf import get_settings
 from docqueue.models import AnyItem, Dependency, Limit, QueueItem
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
-from docqueue.stats import in_words, open_breakers
+from docqueue.stats import in_words
+from docqueue.stops import open_breakers
 
 SHOWN = 3
 FAR = 10_000

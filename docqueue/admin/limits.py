@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import stats, store, waits
+from docqueue import stats, stops, store, waits
 from docqueue.admin import columns, filters
 from docqueue.admin.base import KeysetChangeList, ReadOnlyAdmin
 from docqueue.conf import get_settings
@@ -94,7 +94,7 @@ class LimitAdmin(ReadOnlyAdmin):
     def prepare_page(self, rows: Sequence[Any]) -> None:
         using = get_settings().DATABASE
         now = store.clock(using) if rows else datetime.now(UTC)
-        opened = {one.limit: one for one in stats.open_breakers(using, rows)}
+        opened = {one.limit: one for one in stops.open_breakers(using, rows)}
         for limit in rows:
             limit.now_shown, limit.opened_shown = now, opened.get(limit.key)
 
