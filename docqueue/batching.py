@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from docqueue import enqueuing, store, validation
 from docqueue.exceptions import BatchNotFound, BatchSealed, InvalidOption
 from docqueue.jsontext import json_text
@@ -71,10 +73,14 @@ def hold_open(using: str, batch_id: int) -> None:
         raise BatchSealed(f"Batch {batch_id} is sealed: it takes no more items.")
 
 
-def seal(using: str, batch_id: int, now: datetime | None = None) -> None:
-    """No more items. Of one that is sealed already nothing changes. Raises `BatchNotFound`."""
-    if not store.run(using, "seal_batch", {"batch_id": batch_id, "now": now}):
+def seal(using: str, batch_id: int, now: datetime | None = None) -> bool:
+    """No more items. False: it was sealed already, and nothing was changed. Raises `BatchNotFound`."""
+    sealed = bool(store.run(using, "seal_batch", {"batch_id": batch_id, "now": now}))
+    if not sealed:
         status(using, [batch_id])
+    # An accelerator: the duty finds it too.
+    transaction.on_commit(lambda: finish(using, batch_id, now), using=using, robust=True)
+    return sealed
 
 
 def status(using: str, ids: Sequence[int]) -> list[BatchStatus]:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -208,9 +209,25 @@ def _service(facts: Facts) -> Iterator[Finding]:
             "Look at their logs: killed (memory?), cut off from the database, or suspended for longer than the lease."
         )
         yield _warn("workers", f"{lost} were lost within the last hour", hint)
+    yield from _stops(found)
     if found.total.failed:
         hint = "Look at the dead letters in the admin; requeue or discard them."
         yield _warn("dead letters", f"there are {found.total.failed:,}", hint)
+
+
+def _stops(found: stats.QueueStats) -> Iterator[Finding]:
+    """What people and failures have stopped. A paused queue that holds nothing keeps nobody waiting."""
+    for one in found.paused:
+        counts = found.queues.get(one.queue, stats.QueueCounts())
+        if held := counts.pending + counts.waiting + counts.retrying:
+            number = f"{'about ' if counts.counted_seconds_ago else ''}{held:,} item{'' if held == 1 else 's'}"
+            hint = f"If that is over, run: manage.py queue_resume {one.queue}"
+            yield _warn("paused", f"{one.in_words()} and holds {number}", hint)
+        else:
+            yield _ok("paused", f"{one.in_words()} and holds nothing")
+    for breaker in found.breakers:
+        hint = f"What {breaker.limit!r} stands for seems to be down: see what its items failed with (queue_explain)."
+        yield _warn("breakers", breaker.in_words(datetime.now(UTC)), hint)
 
 
 LOOKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (

@@ -9,11 +9,13 @@ from django.db.models import F, Q, Sum
 
 from docqueue import handlers, store, waits
 from docqueue.models import AnyItem, FinishedTotal, Queue, QueueItem
-from docqueue.states import Status
+from docqueue.states import Status, attempt
 from docqueue.stats import in_words, no_worker
 from docqueue.waits import FAR, Explanation, place, rounded
 
 RATE_MINUTES = 10
+PARENT_FAILED = "parent_failed"
+"""The code of what ended with an item that it comes after (promote_children.sql); its message says with which."""
 
 
 def brief(using: str, item: AnyItem, now: datetime | None = None) -> str:
@@ -38,9 +40,11 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
         case Status.IN_PROGRESS if item.cancel_requested_at:
             text = "Cancelling: its handler was asked to stop."
         case Status.IN_PROGRESS:
-            text = f"Running: attempt {item.attempt} of {item.max_attempts}."
+            text = f"Running: attempt {attempt(item.attempt, status)} of {item.max_attempts}."
         case Status.DEAD:
             text = f"Failed for good: {waits.error(item)}. Requeue it or discard it."
+        case Status.CANCELLED if item.error_code == PARENT_FAILED:
+            text = f"Cancelled: {waits.error(item)}."
         case Status.CANCELLED:
             text = "Cancelled."
         case Status.COMPLETED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,9 +10,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from django.db import transaction
-
-from docqueue import batching, enqueuing, store, validation
+from docqueue import batching, enqueuing, outcomes, store, validation
 from docqueue.batching import BatchStatus
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import InvalidOption
@@ -64,8 +63,6 @@ class Batch:
     def seal(self, *, now: datetime | None = None) -> None:
         """No more items: when those that there are have ended, the batch is finished. Once is as good as twice."""
         batching.seal(self.using, self.id, now)
-        # An accelerator: the duty finds it too.
-        transaction.on_commit(lambda: batching.finish(self.using, self.id, now), using=self.using, robust=True)
 
     def _add(self, items: Mapping[NewItem, Rules | None], now: datetime | None) -> list[int]:
         mine = {item: replace(rules or NO_RULES, batch_id=self.id) for item, rules in items.items()}
@@ -120,6 +117,20 @@ class Flows:
     def get_batch(self, batch: HasId | int) -> Batch:
         """A batch to add to, in another process than the one that made it. Raises `BatchNotFound`."""
         return Batch(self.using, self.batch_status(batch).id)
+
+    def seal_batch(self, batch: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> bool:
+        """For people: seal a batch that a program has left open. Audited. False: it was sealed already.
+
+        Waits for those who are adding to it right now. Raises `BatchNotFound`.
+        """
+        batch_id = id_of(batch)
+        with store.atomic(self.using):
+            sealed = batching.seal(self.using, batch_id, now)
+            if sealed:
+                said = {"actor": outcomes.clean(by)[:255], "reason": outcomes.clean(reason)[:1000], "count": 1}
+                said |= {"action": "seal_batch", "item_id": None, "filter": json.dumps({"batch": batch_id})}
+                store.run(self.using, "audit", {**said, "now": now})
+        return sealed
 
     def batch_status(self, batch: HasId | int) -> BatchStatus:
         """How far a batch is. Raises `BatchNotFound`."""

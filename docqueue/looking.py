@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from docqueue import explaining, stats, store
+from docqueue import explaining, stats, stops, store
 from docqueue.exceptions import ItemNotFound
 from docqueue.models import AnyItem
 from docqueue.states import Status
@@ -46,8 +47,12 @@ class Looking:
         return Status(rows[0][0])
 
     def get_queue_stats(self, *, now: datetime | None = None) -> stats.QueueStats:
-        """Depths per queue and in total, workers, queues that none serves. Finished: as far as history goes."""
-        return stats.read(self.using, now)
+        """Depths per queue and in total, workers, queues that none serves, what is paused, which breakers are open.
+
+        Finished items are counted as far as the history goes.
+        """
+        found = stats.read(self.using, now)
+        return replace(found, paused=stops.paused(self.using), breakers=stops.open_breakers(self.using))
 
     def explain(self, item: HasId | int, *, now: datetime | None = None) -> str:
         """In plain words: where the item is, why, and what would move it. Raises `ItemNotFound`."""

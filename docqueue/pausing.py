@@ -26,9 +26,10 @@ class Pausing:
         queue that is paused stays so, with the new reason. Enqueues go on. Raises `InvalidKey`.
         """
         queue = validation.key("queue", name, validation.QUEUE_MAX_LENGTH)
-        why = outcomes.clean(reason)[:500]
+        why, who = outcomes.clean(reason)[:500], outcomes.clean(by)[:255]
         with store.atomic(self.using):
-            [(since,)] = store.run(self.using, "queue_pause", {"name": queue, "reason": why, "now": now})
+            said = {"name": queue, "reason": why, "by": who, "now": now}
+            [(since,)] = store.run(self.using, "queue_pause", said)
             self._note_queue("pause_queue", queue, by, why, now)
         paused_at: datetime = since
         return paused_at

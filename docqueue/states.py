@@ -89,6 +89,9 @@ LIVE: frozenset[Status] = frozenset({W, P, R, D})
 FINISHED: frozenset[Status] = frozenset({C, X})
 """States of rows in docqueue_history: final, never left."""
 
+RAN: frozenset[Status] = frozenset({R, C, D})
+"""States to which a run leads, be it one that does not count as an attempt."""
+
 WAITING_FOR_TIME: tuple[WaitReason, ...] = (
     WaitReason.DELAYED,
     WaitReason.RETRY,
@@ -102,6 +105,11 @@ WAITING_FOR_TIME: tuple[WaitReason, ...] = (
 def allowed(verb: str, source: Status) -> bool:
     """Whether `verb` may be applied to an item in `source`."""
     return any(move.verb == verb and move.source == source for move in TRANSITIONS)
+
+
+def attempt(number: int, status: str) -> int:
+    """The number of an item's attempt as its handler sees it: from 1, also for a probe, which does not count."""
+    return max(1, number) if status in RAN else number
 
 
 def live_moves() -> list[tuple[Status, Status]]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from docqueue import store
 from docqueue.states import WaitReason
+
+if TYPE_CHECKING:
+    from docqueue.stops import OpenBreaker, Paused
 
 DEEP = 100_000
 """So many items of a queue and state are counted each time; of more, the last full count is told, with its age."""
@@ -63,16 +66,26 @@ class QueueCounts(Counts):
 
 @dataclass(frozen=True, kw_only=True)
 class QueueStats:
-    """The whole queue at one moment. `unserved`: queues with pending or waiting items that no live worker serves."""
+    """The whole queue at one moment. `unserved`: queues with pending or waiting items that no live worker serves.
+
+    `paused` and `breakers`, which `get_queue_stats` adds: what people and failures have stopped.
+    """
 
     total: Counts
     queues: dict[str, QueueCounts]
     workers: int
     unserved: list[str] = field(default_factory=list)
+    paused: list[Paused] = field(default_factory=list)
+    breakers: list[OpenBreaker] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        return asdict(self) | {"hints": [no_worker(queue) for queue in self.unserved]}
+        stops = {name: [_plain(one) for one in getattr(self, name)] for name in ("paused", "breakers")}
+        return asdict(self) | stops | {"hints": [no_worker(queue) for queue in self.unserved]}
+
+    def stops(self, now: datetime) -> list[str]:
+        """One line about each queue that is paused, and each breaker that is open."""
+        return [*(one.in_words() for one in self.paused), *(one.in_words(now) for one in self.breakers)]
 
     def notes(self) -> list[str]:
         """One line about each number that was not counted now."""
@@ -105,6 +118,10 @@ def read(using: str, now: datetime | None = None) -> QueueStats:
     return QueueStats(total=total, queues=dict(sorted(queues.items())), workers=len(workers), unserved=unserved)
 
 
+def _plain(one: Paused | OpenBreaker) -> dict[str, Any]:
+    return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(one).items()}
+
+
 def depths(using: str, now: datetime | None = None) -> dict[str, QueueCounts]:
     """The live numbers of each queue that holds something, without its workers."""
     queues = _counted(using, now)
@@ -131,6 +148,11 @@ def _counted(using: str, now: datetime | None) -> dict[str, QueueCounts]:
             counted_seconds_ago={name: None for name, number in found.items() if number >= DEEP},
         )
     return queues
+
+
+def queues(using: str) -> set[str]:
+    """The queues that live items are in."""
+    return {queue for (queue,) in store.run(using, "item_queues", {"limit": DEEP})}
 
 
 def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:

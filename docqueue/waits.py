@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,6 +12,7 @@ from docqueue.conf import get_settings
 from docqueue.models import AnyItem, Dependency, Limit, QueueItem
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 from docqueue.stats import in_words
+from docqueue.stops import open_breakers
 
 SHOWN = 3
 FAR = 10_000
@@ -187,38 +188,25 @@ def _limited(using: str, me: QueueItem, line: QuerySet[QueueItem], now: datetime
     position = place(line.filter(priority__gt=me.priority), line.filter(priority=me.priority, id__lt=me.pk))
     limit = Limit.objects.using(using).filter(pk=me.limit_key or "").first()
     text, estimate = f"Waiting: the limit {me.limit_key!r} lets no more start now", None
-    if limit is not None and limit.opened_at is not None:
-        text, estimate = _breaker(limit, now)
+    if limit is not None and (opened := open_breakers(using, [limit])):
+        text = f"Waiting: {opened[0].in_words(now)}"
+        estimate = None if opened[0].probe is not None else max(0.0, (opened[0].tries_at - now).total_seconds())
     elif limit is not None and limit.rate:
-        burst = max(1.0, limit.burst or 1.0)
-        tokens = min(burst, limit.tokens + max(0.0, (now - limit.refilled_at).total_seconds()) * limit.rate)
+        tokens = limit.tokens_at(now)
         following = max(0.0, (1 - tokens) / limit.rate)
-        text = f"Waiting: the limit {limit.key!r} lets {_rate(limit.rate)} start; "
+        text = f"Waiting: the limit {limit.key!r} lets {rate(limit.rate)} start; "
         text += f"the next may in {in_words(following)}" if following else "one may start now"
         estimate = None if position is None else max(0.0, (position - tokens) / limit.rate)
     text += f"{_behind(position, '')}."
     return Explanation(reason=me.wait_reason or "", text=text, position=position, estimate_seconds=rounded(estimate))
 
 
-def _rate(a_second: float) -> str:
+def rate(a_second: float) -> str:
     """What a limit allows, in the unit in which it is no fraction."""
     for seconds, unit in ((1, "second"), (60, "minute"), (3600, "hour")):
         if a_second * seconds >= 1:
             return f"{a_second * seconds:,.3g} a {unit}"
     return f"{a_second * 86_400:,.3g} a day"
-
-
-def _breaker(limit: Limit, now: datetime) -> tuple[str, float | None]:
-    """What an open circuit breaker says, and when it lets one item try."""
-    opened = limit.opened_at or now
-    text = f"Waiting: the breaker of {limit.key!r} has been open for {in_words((now - opened).total_seconds())}"
-    text += f" ({limit.failures} failures in a row)" if limit.failures else ""
-    left = (opened + timedelta(seconds=limit.open_seconds or 0) - now).total_seconds()
-    if limit.probe_at is not None:
-        return f"{text}; one item is trying now whether it can be closed", None
-    if left <= 0:
-        return f"{text}; the next item tries now whether it can be closed", 0.0
-    return f"{text}; one item tries again in {in_words(left)}", left
 
 
 def _fair_share(using: str, me: QueueItem, line: QuerySet[QueueItem]) -> Explanation:

@@ -36,7 +36,7 @@ BANDS = [
         "templates",
     }
     | {"batching", "explaining", "family", "flows", "jsontext", "looking", "producing", "rules", "schedules"}
-    | {"scheduling", "stats", "validation", "waits", "waking"},
+    | {"scheduling", "stats", "stops", "validation", "waits", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
     | {"queue_handlers", "selftest", "doctor", "chaos"},

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import batching
 from docqueue.admin import columns
+from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.bulk_start import ask
 from docqueue.batching import BatchStatus
 from docqueue.conf import get_settings
 from docqueue.models import Batch
+from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
     Display = str | SafeString
+
+PERMISSION = "docqueue.change_batch"
+LEFT = ("pending", "in_progress", "waiting")
 
 
 @admin.register(Batch)
@@ -30,8 +40,9 @@ class BatchAdmin(ReadOnlyAdmin):
     list_display = ("id", "named", "state", "left", "dead", "cancelled", "completed", "callback", "made", "ended")
     list_display_links = ("id", "named")
     list_per_page = 20  # each is counted
-    fields = ("named", "state", "left", "dead", "cancelled", "completed", "callback", "made_at", "sealed", "ended_at",
-              "on_complete_shown", "on_failure_shown")  # fmt: skip
+    change_form_template = "admin/docqueue/batch.html"
+    fields = ("named", "state", "items", "left", "dead", "cancelled", "completed", "callback", "made_at", "sealed",
+              "ended_at", "on_complete_shown", "on_failure_shown")  # fmt: skip
     readonly_fields = fields
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,6 +51,38 @@ class BatchAdmin(ReadOnlyAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        seal = path("<int:pk>/seal/", self.admin_site.admin_view(self.seal_view), name="docqueue_batch_seal")
+        return [seal, *super().get_urls()]
+
+    def seal_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask for a reason, then seal it."""
+        user: Any = request.user
+        if not self.has_view_permission(request) or not user.has_perm(PERMISSION):
+            raise PermissionDenied
+        back = reverse("admin:docqueue_batch_change", args=[pk])
+        batch = self.get_object(request, str(pk))
+        if batch is None:
+            return HttpResponseRedirect(back)  # which says that there is none
+        if request.method != "POST" or "confirmed" not in request.POST:
+            question = _(
+                "It takes no more items, and is finished when those it has have ended. This can not be undone."
+            )
+            lines = [(gettext("batch"), str(batch)), (gettext("to do"), str(_number(batch, *LEFT)))]
+            return ask(self, request, _("Seal"), question, lines, back)
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
+        if DocumentQueueService(get_settings().DATABASE).seal_batch(pk, by=user.get_username(), reason=reason):
+            messages.success(request, gettext("Batch #%(id)d is sealed.") % {"id": pk})
+        else:
+            messages.warning(request, gettext("Batch #%(id)d was sealed already.") % {"id": pk})
+        return HttpResponseRedirect(back)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"may_seal": request.user.has_perm(PERMISSION), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         hidden = () if request.user.has_perm("docqueue.view_payload") else ("on_complete_shown", "on_failure_shown")
@@ -74,22 +117,26 @@ class BatchAdmin(ReadOnlyAdmin):
             return columns.badge("in_progress", gettext("under way"))
         return columns.badge("waiting", gettext("open: more may be added"))
 
+    @admin.display(description=_("items"))
+    def items(self, batch: Batch) -> Display:
+        live = _link(batch, "queueitem", gettext("live"))
+        return format_html("{} · {}", live, _link(batch, "historyitem", gettext("finished")))
+
     @admin.display(description=_("to do"))
     def left(self, batch: Batch) -> Display:
-        status = _status(batch)
-        return columns.NOTHING if status is None else str(status.pending + status.in_progress + status.waiting)
+        return _count(batch, "queueitem", *LEFT)
 
     @admin.display(description=_("dead"))
     def dead(self, batch: Batch) -> Display:
-        return _count(batch, "dead")
+        return _count(batch, "deaditem", "dead")
 
     @admin.display(description=_("cancelled"))
     def cancelled(self, batch: Batch) -> Display:
-        return _count(batch, "cancelled")
+        return _count(batch, "historyitem", "cancelled")
 
     @admin.display(description=_("completed"))
     def completed(self, batch: Batch) -> Display:
-        return _count(batch, "completed")
+        return _count(batch, "historyitem", "completed")
 
     @admin.display(description=_("then enqueued"))
     def callback(self, batch: Batch) -> Display:
@@ -124,10 +171,21 @@ class BatchAdmin(ReadOnlyAdmin):
         return columns.as_json(batch.on_failure)
 
 
-def _status(batch: Batch) -> BatchStatus | None:
-    return getattr(batch, "status_shown", None)
+def _number(batch: Batch, *names: str) -> int | None:
+    """How many of its items are in these states; None: nobody has counted."""
+    status: BatchStatus | None = getattr(batch, "status_shown", None)
+    return None if status is None else sum(getattr(status, name) for name in names)
 
 
-def _count(batch: Batch, name: str) -> str:
-    status = _status(batch)
-    return columns.NOTHING if status is None else str(getattr(status, name))
+def _count(batch: Batch, model: str, *names: str) -> Display:
+    """The same, as a link to those items where there are any."""
+    number = _number(batch, *names)
+    if not number:
+        return columns.NOTHING if number is None else "0"
+    return _link(batch, model, str(number), names[0] if model == "historyitem" else "")
+
+
+def _link(batch: Batch, model: str, text: str, status: str = "") -> Display:
+    """A list of its items."""
+    query = urlencode([("batch_id", str(batch.pk)), *([("status", status)] if status else [])])
+    return format_html('<a href="{}?{}">{}</a>', reverse(f"admin:docqueue_{model}_changelist"), query, text)

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -99,6 +100,21 @@ def worker_link(worker_id: int | None) -> str | SafeString:
     if worker_id is None:
         return NOTHING
     return format_html('<a href="{}">#{}</a>', reverse("admin:docqueue_worker_change", args=[worker_id]), worker_id)
+
+
+def batch_link(batch_id: int | None) -> str | SafeString:
+    """A link to a batch."""
+    if batch_id is None:
+        return NOTHING
+    return format_html('<a href="{}">#{}</a>', reverse("admin:docqueue_batch_change", args=[batch_id]), batch_id)
+
+
+def limit_link(key: str | None) -> str | SafeString:
+    """A link to a rate limit or circuit breaker."""
+    if key is None:
+        return NOTHING
+    there = reverse("admin:docqueue_limit_change", args=[quote(key)])
+    return format_html('<a href="{}" class="docqueue-text">{}</a>', there, key)
 
 
 class Reasons:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import claiming, handlers
+from docqueue import handlers, stats
 from docqueue.conf import get_settings
 from docqueue.models import Attempt, Queue, Worker
 from docqueue.states import FINISHED, LIVE, Status, WaitReason
@@ -67,7 +67,7 @@ class WaitReasonFilter(ColumnFilter):
 
 
 class QueueFilter(ColumnFilter):
-    """Queues that handlers, the settings, people or pending items name."""
+    """Queues that handlers, the settings, people or live items name."""
 
     title = _("queue")
     parameter_name = "queue"
@@ -77,8 +77,40 @@ class QueueFilter(ColumnFilter):
         names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
         names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
         names |= set(Queue.objects.using(settings.DATABASE).values_list("name", flat=True)[:200])
-        names |= {lane.queue for lane in claiming.lanes(settings.DATABASE)}
+        names |= {route["queue"] for route in settings.ROUTES.values() if route.get("queue")}
+        names |= stats.queues(settings.DATABASE)
         return self.with_chosen(names)
+
+
+class BatchFilter(ColumnFilter):
+    """Items of a batch, which its page links to: there are too many batches to list."""
+
+    title = _("batch")
+    parameter_name = "batch_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        value = self.value()
+        return [(value, f"#{value}")] if value else []
+
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value() or ""
+        if not (value.isascii() and value.isdigit() and len(value) < 19):
+            return queryset.none()
+        return self.of_batch(queryset, int(value))
+
+    def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
+        return queryset.filter(batch_id=batch_id)
+
+
+class LiveBatchFilter(BatchFilter):
+    """The index over live items of batches leaves out the dead, which have one of their own."""
+
+    def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
+        dead = Q(status=Status.DEAD)
+        return queryset.filter((Q(batch_id=batch_id) & ~dead) | (Q(batch_id=batch_id) & dead))
 
 
 class OperationFilter(ColumnFilter):
@@ -89,6 +121,19 @@ class OperationFilter(ColumnFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return self.with_chosen(handlers.operations())
+
+
+class BreakerFilter(admin.SimpleListFilter):
+    """Limits whose circuit breaker is open."""
+
+    title = _("breaker")
+    parameter_name = "breaker"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("open", _("open"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(opened_at__isnull=False) if self.value() == "open" else queryset
 
 
 class OutcomeFilter(ColumnFilter):

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import explaining
 from docqueue.admin import columns
 from docqueue.conf import get_settings
-from docqueue.states import Status
+from docqueue.states import Status, attempt
 
 if TYPE_CHECKING:
     Display = str | SafeString
@@ -44,7 +45,7 @@ class ItemColumns:
 
     @admin.display(description=_("attempt"))
     def tries(self, item: Any) -> Display:
-        return f"{item.attempt} / {item.max_attempts}"
+        return f"{attempt(item.attempt, item.status)} / {item.max_attempts}"
 
     @admin.display(description=_("enqueued"))
     def age(self, item: Any) -> Display:
@@ -77,6 +78,23 @@ class ItemColumns:
     @admin.display(description=_("worker"))
     def worker(self, item: Any) -> Display:
         return columns.worker_link(item.worker_id)
+
+    @admin.display(description=_("limit"))
+    def limit(self, item: Any) -> Display:
+        return columns.limit_link(item.limit_key)
+
+    @admin.display(description=_("concurrency key"))
+    def concurrency(self, item: Any) -> Display:
+        if item.slot_key is None:
+            return columns.NOTHING
+        told = {"slot": item.slot, "most": item.slot_limit}
+        if item.slot is None:
+            return columns.two_lines(item.slot_key, gettext("at most %(most)s at once") % told)
+        return columns.two_lines(item.slot_key, gettext("place %(slot)s of %(most)s") % told)
+
+    @admin.display(description=_("batch"))
+    def batch(self, item: Any) -> Display:
+        return columns.batch_link(item.batch_id)
 
     @admin.display(description=_("payload"))
     def payload_shown(self, item: Any) -> Display:

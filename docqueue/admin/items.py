@@ -37,8 +37,10 @@ class ItemAdmin(ItemColumns, BulkStarting):
     search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
     search_help_text = _("Exact id, document or operation.")
     change_form_template = "admin/docqueue/item.html"
+    narrow_filters = ("batch_id",)
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
+    rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
     times: tuple[str, ...] = ("enqueued", "starts_after", "next_try", "claimed", "cancel_asked", "died")
     failure: tuple[str, ...] = ("error_code", "fingerprint")
     data: tuple[str, ...] = ("payload_shown", "metadata_shown")
@@ -74,7 +76,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
-        lines = [self._said(obj, names) for names in (self.about, self.running, self.failure)]
+        lines = [self._said(obj, names) for names in (self.about, self.running, self.rules, self.failure)]
         groups: list[tuple[Any, dict[str, Any]]] = [(None, {"fields": [("state", "why"), *filter(None, lines)]})]
         groups.append((_("Times"), {"fields": self._said(obj, self.times)}))
         if request.user.has_perm("docqueue.view_payload"):
@@ -88,7 +90,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
         return tuple(name for name, value in shown if value not in (None, "", columns.NOTHING))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("state", "why", *self.about, *self.running, *self.times, *self.failure, *self.data)
+        return ("state", "why", *self.about, *self.running, *self.rules, *self.times, *self.failure, *self.data)
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         reasons = columns.Reasons(get_settings().DATABASE)
@@ -181,7 +183,8 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
-    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter)
+    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
+                   filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
     bulk_actions = ("requeue", "cancel", "priority")
 
@@ -201,7 +204,7 @@ class DeadItemAdmin(ActingAdmin):
     heading = _("Dead letters")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.QueueFilter, filters.OperationFilter)
+    list_filter = (filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

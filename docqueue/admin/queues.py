@@ -38,7 +38,7 @@ class QueueAdmin(PausingAdmin):
     """Every queue that holds something or that somebody set something about: most have no row of their own."""
 
     keyset = ("name",)
-    fields = ("name", "paused_at", "paused_reason")
+    fields = ("name", "paused_at", "paused_by", "paused_reason")
     readonly_fields = fields
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

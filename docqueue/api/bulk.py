@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from docqueue.api import schema
+from docqueue.api.fields import ObjectField, PriorityField
 from docqueue.api.permissions import MaySeeQueue, has_queue_permission
-from docqueue.api.serializers import EARLIEST, LATEST, ObjectField, PriorityField, ReasonRequest
+from docqueue.api.serializers import EARLIEST, LATEST, ReasonRequest
 from docqueue.api.views import QueueView
 from docqueue.bulk import KINDS, PERMISSIONS
 from docqueue.exceptions import InvalidBulk

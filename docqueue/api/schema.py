@@ -38,6 +38,12 @@ ITEM = {
     "priority": 0,
     "ordering_key": "7",
     "unique_key": None,
+    "tenant": "acme",
+    "limit_key": None,
+    "concurrency_key": "km",
+    "concurrency_limit": 4,
+    "concurrency_slot": None,
+    "batch_id": None,
     "attempt": 1,
     "max_attempts": 5,
     "crashes": 0,
@@ -149,6 +155,7 @@ STATS = {
     "queues": {"documents": COUNTS | waiting.EXAMPLE_QUEUE},
     "workers": 2,
     "unserved": [],
+    **waiting.EXAMPLE_STOPS,
     "hints": [],
 }
 HEALTH = {
@@ -181,6 +188,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Nothing was enqueued. Give the id of an item that exists, or one that stands before it in the same call.",
     ),
     "invalid_key": (400, "document_id must be a string of 1 to 255 characters without NUL.", ""),
+    "invalid_option": (400, "The setting LIMITS has nothing under 'smtp'.", "Name its limit there."),
     "invalid_priority": (400, "priority must be a whole number from -100 to 100 or a word.", ""),
     "payload_too_large": (
         413,

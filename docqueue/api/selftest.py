@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from docqueue import selftest
 from docqueue.api import schema
+from docqueue.api.fields import QueueField, StrictSerializer
 from docqueue.api.permissions import MayProcessQueue
-from docqueue.api.serializers import QueueField, StrictSerializer
 from docqueue.api.views import OutsideTransactionsView
 
 

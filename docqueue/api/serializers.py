@@ -2,106 +2,35 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail
 
 from docqueue import correlation, validation
+from docqueue.api.fields import (
+    DocumentIdField,
+    KeyField,
+    LifetimeField,
+    MomentField,
+    ObjectField,
+    ParentsField,
+    PriorityField,
+    QueueField,
+    SecondsField,
+    SlotsField,
+    StrictSerializer,
+    WholeField,
+)
 from docqueue.api.waiting import PLACE, PlaceAnswer
 from docqueue.exceptions import InvalidKey, InvalidOption, PayloadNotJson
 from docqueue.models import AnyItem, Attempt, Checkpoint, QueueItem
-from docqueue.rules import IF_FAILED, MOST_PARENTS
-from docqueue.states import Status, WaitReason
+from docqueue.rules import IF_FAILED
+from docqueue.states import Status, WaitReason, attempt
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": validation.KEY_MAX_LENGTH, "nullable": True}
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not know: a misspelt option must not be taken for one that was left out."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            wrong = {key: [self._unknown(str(key))] for key in data if key not in self.fields}
-            if wrong:
-                raise serializers.ValidationError(wrong)
-        return super().to_internal_value(data)
-
-    def _unknown(self, key: str) -> ErrorDetail:
-        close = difflib.get_close_matches(key, self.fields, n=1)
-        text = "There is no such field." + (f" Did you mean {close[0]}?" if close else "")
-        return ErrorDetail(text, code="unknown_field")
-
-
-class RawField(serializers.Field[Any, Any, Any, Any]):
-    """A JSON value as it came; the service judges it."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, allow_null=True, **kwargs)
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 255}, {"type": "integer"}], "nullable": True})
-class DocumentIdField(RawField):
-    """A string or a whole number."""
-
-
-@extend_schema_field(
-    {"oneOf": [{"type": "integer", "minimum": -100, "maximum": 100}, {"enum": list(validation.PRIORITIES)}]}
-)
-class PriorityField(RawField):
-    """-100 … 100, or a word."""
-
-
-@extend_schema_field(KEY_SCHEMA)
-class KeyField(RawField):
-    """A non-empty string of at most 255 characters."""
-
-
-@extend_schema_field({"type": "string", "minLength": 1, "maxLength": validation.QUEUE_MAX_LENGTH, "nullable": True})
-class QueueField(RawField):
-    """The name of a queue."""
-
-
-@extend_schema_field({"type": "object", "additionalProperties": True})
-class ObjectField(RawField):
-    """A JSON object."""
-
-
-@extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
-class MomentField(RawField):
-    """A time with its zone, as ISO 8601."""
-
-
-@extend_schema_field({"type": "number", "minimum": 0, "nullable": True})
-class SecondsField(RawField):
-    """A duration."""
-
-
-@extend_schema_field({"type": "integer", "minimum": 1, "nullable": True})
-class WholeField(RawField):
-    """A whole number from 1."""
-
-
-@extend_schema_field({"type": "array", "items": {"type": "integer"}, "maxItems": MOST_PARENTS, "nullable": True})
-class ParentsField(RawField):
-    """Ids of items."""
-
-
-@extend_schema_field({"oneOf": [{"type": "number", "minimum": 0}, {"enum": list(validation.LIFETIMES)}]})
-class LifetimeField(RawField):
-    """A duration, or until when."""
 
 
 class EnqueueRequest(StrictSerializer):
@@ -129,6 +58,10 @@ class EnqueueRequest(StrictSerializer):
     if_parent_fails = serializers.ChoiceField(
         choices=IF_FAILED, required=False, help_text="hold (default), cancel or run it if one dies or is cancelled."
     )
+    tenant = KeyField(help_text="Whose share of the lane it takes, where there are shares.")
+    concurrency_key = KeyField(help_text="At most concurrency_limit items of one key run at once.")
+    concurrency_limit = SlotsField(help_text="1 when left out; the same for all items of a key.")
+    limit_key = KeyField(help_text="Its rate limit or circuit breaker: a key of the setting LIMITS.")
     metadata = ObjectField(help_text="Travels with the item; correlation_id and user are always the request's own.")
 
     def arguments(self) -> dict[str, Any]:
@@ -139,6 +72,8 @@ class EnqueueRequest(StrictSerializer):
             raise InvalidKey("document_id must be a string or a whole number.")
         if "queue" in given:
             validation.key("queue", given["queue"], validation.QUEUE_MAX_LENGTH)
+        if "tenant" in given:
+            validation.key("tenant", given["tenant"])
         for name in ("payload", "metadata"):
             if not isinstance(given.get(name, {}), Mapping):
                 raise PayloadNotJson(f"{name} must be a JSON object.")
@@ -253,10 +188,16 @@ class ParentAnswer(serializers.Serializer[Any]):
 class DeadLetterAnswer(serializers.ModelSerializer[QueueItem]):
     """A dead item in the list."""
 
+    attempt = serializers.SerializerMethodField()
+
     class Meta:
         model = QueueItem
         fields = ("id", "queue", "operation", "document_id", "priority", "attempt", "max_attempts", "crashes",
                   "enqueued_at", "died_at", "error_code", "error_message", "fingerprint")  # fmt: skip
+
+    def get_attempt(self, item: QueueItem) -> int:
+        """The attempt that it died in."""
+        return attempt(item.attempt, item.status)
 
 
 class DeadLettersAnswer(serializers.Serializer[Any]):
@@ -271,24 +212,35 @@ class ItemAnswer(PlaceAnswer, serializers.ModelSerializer[AnyItem]):
 
     explain = serializers.CharField(read_only=True, help_text="In one sentence: where the item is and why.")
     cancelling = serializers.SerializerMethodField(help_text="It runs, and its handler was asked to stop.")
+    attempt = serializers.SerializerMethodField(help_text="From 1 where it runs or has run, also as a breaker's probe.")
     progress = ProgressAnswer(read_only=True, allow_null=True)
     attempts = AttemptAnswer(read_only=True, many=True, help_text="Those that did not end well, the newest first.")
     steps = StepAnswer(read_only=True, many=True, help_text="Durable steps that a live item has behind it, in order.")
 
     parents = ParentAnswer(read_only=True, many=True, help_text="The items that it comes after, by id.")
+    concurrency_key = serializers.CharField(source="slot_key", read_only=True, allow_null=True)
+    concurrency_limit = serializers.IntegerField(source="slot_limit", read_only=True, allow_null=True)
+    concurrency_slot = serializers.IntegerField(
+        source="slot", read_only=True, allow_null=True, help_text="Its place under that key, from 1; null: it has none."
+    )
 
     class Meta:
         model = AnyItem
         fields = ("id", "status", "cancelling", "wait_reason", "explain", *PLACE, "queue", "operation", "document_id",
-                  "priority", "ordering_key", "unique_key", "attempt", "max_attempts", "crashes", "timeout_seconds",
-                  "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at", "died_at",
-                  "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint", "progress",
-                  "attempts", "steps", "parents", "payload", "metadata", "result")  # fmt: skip
+                  "priority", "ordering_key", "unique_key", "tenant", "limit_key", "concurrency_key",
+                  "concurrency_limit", "concurrency_slot", "batch_id", "attempt", "max_attempts", "crashes",
+                  "timeout_seconds", "run_after", "next_retry_at", "enqueued_at", "claimed_at", "finished_at",
+                  "died_at", "cancel_requested_at", "worker_id", "error_code", "error_message", "fingerprint",
+                  "progress", "attempts", "steps", "parents", "payload", "metadata", "result")  # fmt: skip
         extra_kwargs = {
             "payload": {"help_text": "Left out without the permission docqueue.view_payload."},
             "metadata": {"help_text": "Left out without the permission docqueue.view_payload."},
             "result": {"help_text": "Left out without the permission docqueue.view_payload."},
         }
+
+    def get_attempt(self, item: AnyItem) -> int:
+        """The attempt it is in or ended with; while it waits, how many it has spent."""
+        return attempt(item.attempt, item.status)
 
     def get_cancelling(self, item: AnyItem) -> bool:
         """Whether somebody asked to cancel it while it runs."""

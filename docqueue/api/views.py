@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from docqueue import correlation, family, health
-from docqueue.api import dead_letters, overview, schema, serializers, waiting
+from docqueue.api import dead_letters, fields, overview, schema, serializers, waiting
 from docqueue.api.parsers import BoundedJSONParser
 from docqueue.api.permissions import (
     MayProcessQueue,
@@ -46,7 +46,7 @@ class QueueView(APIView):
     def get_exception_handler(self) -> Any:
         return exception_handler
 
-    def checked(self, serializer: type[serializers.StrictSerializer]) -> Any:
+    def checked(self, serializer: type[fields.StrictSerializer]) -> Any:
         """The request's body, checked."""
         found = serializer(data=self.request.data)
         found.is_valid(raise_exception=True)
@@ -150,12 +150,18 @@ class ItemsView(QueueView):
         | schema.answer(200, serializers.EnqueuedAnswer, schema.ENQUEUED | {"created": False}, "Already there.")
         | schema.refusals(
             "malformed_json", "invalid_request", "unknown_operation", "unknown_parent", "invalid_key",
-            "invalid_priority", "payload_too_large", "not_authenticated", "permission_denied", "duplicate_key",
+            "invalid_option", "invalid_priority", "payload_too_large", "not_authenticated", "permission_denied",
+            "duplicate_key",
         ),
         examples=[
             OpenApiExample(
                 "a document",
                 value={"operation": "document.ingest", "document_id": 7, "priority": "high", "payload": {"ocr": True}},
+                request_only=True,
+            ),
+            OpenApiExample(
+                "behind a limit",
+                value={"operation": "mail.send", "tenant": "acme", "limit_key": "smtp", "concurrency_key": "mail-acme"},
                 request_only=True,
             ),
             OpenApiExample("later", value={"operation": "mail.send", "delay_seconds": 600}, request_only=True),

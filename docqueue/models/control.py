@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -28,9 +30,26 @@ class Limit(models.Model):
         db_table = "docqueue_limit"
         verbose_name = _("limit")
         verbose_name_plural = _("limits")
+        indexes = [
+            # the open breakers, of keys that may be many
+            models.Index("key", condition=models.Q(opened_at__isnull=False), name="docqueue_limit_open"),
+        ]
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def tries_at(self) -> datetime | None:
+        """When an open breaker lets the next item try whether it can be closed; None: it is not open."""
+        if self.opened_at is None:
+            return None
+        # of a probe that failed, or of which nothing is heard: the next waits from then on
+        return max(self.opened_at, self.probe_at or self.opened_at) + timedelta(seconds=self.open_seconds or 0)
+
+    def tokens_at(self, now: datetime) -> float:
+        """How many items its rate lets start at that moment."""
+        gained = max(0.0, (now - self.refilled_at).total_seconds()) * (self.rate or 0.0)
+        return min(max(1.0, self.burst or 1.0), self.tokens + gained)
 
 
 class BulkOperation(models.Model):

@@ -84,6 +84,8 @@ class AnyItem(FinishedFields):
     fingerprint = models.CharField(_("fingerprint"), max_length=32, null=True)
     slot_key = models.CharField(_("concurrency key"), max_length=255, null=True)
     limit_key = models.CharField(_("limit"), max_length=255, null=True)
+    slot_limit = models.SmallIntegerField(_("most of its concurrency key at once"), null=True)
+    slot = models.SmallIntegerField(_("slot of its concurrency key"), null=True)
 
     class Meta:
         managed = False

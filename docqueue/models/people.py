@@ -12,6 +12,7 @@ class Queue(models.Model):
     name = models.CharField(_("name"), max_length=64, primary_key=True)
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
     paused_reason = models.CharField(_("reason"), max_length=500, blank=True, default="")
+    paused_by = models.CharField(_("paused by"), max_length=255, blank=True, default="", db_default="")
     options = models.JSONField(_("options"), default=dict, blank=True)
 
     class Meta:

@@ -22,8 +22,7 @@ with kid as materialized (
     ) h on true
 ), judged as materialized (
     select child_id, min(parent_id) filter (where if_failed = 'cancel' and outcome <> 'completed') as culprit,
-        bool_or(waits or if_failed = 'hold' and outcome <> 'completed') as held
-    from edge group by child_id
+        bool_or(waits or if_failed = 'hold' and outcome <> 'completed') as held from edge group by child_id
 ), child as materialized (
     -- the statement that locks also reads; one that somebody else has locked keeps its rows open, for the next round
     select i.id, case
@@ -71,8 +70,9 @@ with kid as materialized (
     select g.id, g.queue, g.priority, 'cancelled', g.operation, g.document_id, g.ordering_key, g.unique_key, g.payload,
         g.metadata, g.attempt, g.max_attempts, g.crashes, g.run_after, g.enqueued_at, g.claimed_at,
         coalesce(%(now)s::timestamptz, clock_timestamp()), g.claim_no, 'parent_failed',
-        'item ' || e.parent_id || ', which it comes after, ' || case e.outcome when 'dead' then 'is dead' else 'was cancelled' end,
-        g.batch_id, g.tenant
+        'item ' || e.parent_id || coalesce(' (' || coalesce((select operation from docqueue_item where id = e.parent_id), (
+            select operation from docqueue_history where id = e.parent_id limit 1)) || ')', '') || ', which it comes after, '
+            || case e.outcome when 'dead' then 'is dead' else 'was cancelled' end, g.batch_id, g.tenant
     from gone g join judged j on j.child_id = g.id join edge e on e.child_id = g.id and e.parent_id = j.culprit
 )
 select id, status, wait_reason, queue, ordering_key, slot_key from moved

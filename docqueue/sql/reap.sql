@@ -4,7 +4,7 @@
 with decided as materialized (
     -- the statement that locks also reads: a second look would see the snapshot's version, before a late cancel
     select i.id, i.suspect as alone, i.cancel_requested_at is not null as cancelled, i.crashes + i.suspect::int as crashed,
-        i.attempt as ran_as, i.claim_no, i.worker_id, i.claimed_at as ran_at, w.lost_at is null as stopped,
+        greatest(1, i.attempt) as ran_as, i.claim_no, i.worker_id, i.claimed_at as ran_at, w.lost_at is null as stopped,
         i.suspect and i.crashes + 1 >= %(max_crashes)s as fatal,
         coalesce(%(now)s::timestamptz, clock_timestamp()) as now
     from docqueue_worker w join docqueue_item i on i.worker_id = w.id

@@ -7,7 +7,9 @@ with asked as materialized (
         attempts_back int, crashes int, suspect boolean, outcome text, code text, message text, traceback text,
         fingerprint text)
 ), locked as materialized (
-    select i.id, i.cancel_requested_at is not null or a.target = 'cancelled' as cancelled, i.attempt as ran_as, i.claimed_at as ran_at, a.now,
+    select i.id, i.cancel_requested_at is not null or a.target = 'cancelled' as cancelled,
+        greatest(1, i.attempt) as ran_as,  -- that of a probe does not count
+        i.claimed_at as ran_at, a.now,
         a.target, a.wait_reason, a.attempts_back, a.crashes as crashed, a.suspect as make_suspect,
         greatest(a.now, coalesce(a.next_at, a.now + make_interval(secs => a.delay_seconds))) as next_at, a.outcome, a.code, a.message,
         a.traceback, a.fingerprint

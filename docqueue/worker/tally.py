@@ -86,7 +86,7 @@ class Tally:
             "operation": item.operation,
             "document": item.document_id,
             "queue": item.queue,
-            "attempt": item.attempt,
+            "attempt": max(1, item.attempt),  # that of a probe does not count
             "outcome": word,
             "seconds": round(report.seconds, 3),
         }

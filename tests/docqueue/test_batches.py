@@ -13,7 +13,7 @@ from docqueue.context import Context
 from docqueue.exceptions import BatchNotFound, BatchSealed, InvalidKey, InvalidOption, UnknownOperation
 from docqueue.flows import Batch
 from docqueue.maintenance import all_duties, batches, prune
-from docqueue.models import AnyItem, QueueItem
+from docqueue.models import AnyItem, AuditEntry, QueueItem
 from docqueue.models import Batch as BatchRow
 from docqueue.service import DocumentQueueService, NewItem, Rules
 from docqueue.states import Status
@@ -125,6 +125,20 @@ def test_a_block_seals_at_its_end_but_not_after_an_error(service: DocumentQueueS
     with pytest.raises(ZeroDivisionError), service.batch() as other:
         1 / 0  # noqa: B018
     assert service.batch_status(other).sealed_at is None
+
+
+def test_a_batch_that_a_program_left_open_is_sealed_by_a_person_once_and_audited(
+    service: DocumentQueueService,
+) -> None:
+    batch = service.batch(now=T0)
+    assert service.seal_batch(batch, by="ada", reason="it died", now=T0)
+    assert not service.seal_batch(batch.id, by="bob", now=later(1))
+    assert service.batch_status(batch).sealed_at == T0
+    assert [(e.action, e.actor, e.reason, e.filter, e.at) for e in AuditEntry.objects.all()] == [
+        ("seal_batch", "ada", "it died", {"batch": batch.id}, T0)
+    ]
+    with pytest.raises(BatchNotFound):
+        service.seal_batch(4711)
 
 
 def test_an_empty_batch_is_complete_as_soon_as_it_is_sealed(service: DocumentQueueService) -> None:

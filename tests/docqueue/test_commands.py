@@ -13,10 +13,10 @@ from django.db import connection
 
 from docqueue import handlers, schedules
 from docqueue.exceptions import PayloadMisfit
-from docqueue.models import QueueItem, Schedule, Worker
+from docqueue.models import Limit, QueueItem, Schedule, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
-from tests.docqueue.helpers import OPERATION, in_state, worker
+from tests.docqueue.helpers import OPERATION, T0, in_state, worker
 
 pytestmark = pytest.mark.django_db
 
@@ -51,6 +51,20 @@ def test_explain_tells_the_reason_and_all_that_has_happened(service):
     assert "requeue by ada: unlocked" in text
     told = json.loads(said("queue_explain", str(item_id), "--json"))
     assert (told["id"], told["status"], len(told["happened"])) == (item_id, "pending", 2)
+
+
+def test_explain_names_the_rules_that_an_item_is_under(service):
+    batch = service.batch("pages")
+    rules = {"tenant": "acme", "concurrency_key": "km", "concurrency_limit": 4}
+    item_id = batch.enqueue(None, OPERATION, **rules).id
+    QueueItem.objects.update(slot=2)
+    told = json.loads(said("queue_explain", str(item_id), "--json"))
+    assert {name: told[name] for name in (*rules, "concurrency_slot", "batch_id")} == {
+        **rules,
+        "concurrency_slot": 2,
+        "batch_id": batch.id,
+    }
+    assert "concurrency_key     km" in said("queue_explain", str(item_id))
 
 
 def test_explain_of_an_item_that_there_is_not_says_so():
@@ -138,6 +152,18 @@ def test_top_shows_queues_and_what_each_process_is_at(service):
     text = out.getvalue()
     for word in ("letters", "4711", "57 MiB", "[bold]x", "idle"):
         assert word in text, text
+
+
+@pytest.mark.parametrize("command", [("queue_stats",), ("queue_top", "--once")])
+def test_stats_and_top_tell_what_is_paused_and_which_breakers_are_open(service, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    service.pause_queue("mail", "[bold]the server moves", "ada", now=T0)
+    Limit.objects.create(key="km", failures_to_open=5, open_seconds=30, failures=5, opened_at=T0)
+    out = StringIO()
+    with contextlib.redirect_stdout(out):
+        call_command(*command, stdout=out)
+    assert "queue mail has been paused since 2026-03-04 12:00:00 UTC by ada ([bold]the server moves)" in out.getvalue()
+    assert "the breaker of 'km' has been open for " in out.getvalue()
 
 
 def test_stats_are_printed_again_and_again_until_ctrl_c(service, monkeypatch):

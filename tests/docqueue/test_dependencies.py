@@ -181,7 +181,10 @@ def test_told_to_it_is_cancelled_with_its_parent_and_so_are_those_behind_it(
     assert ended is not None
     assert (ended["status"], ended["error_code"]) == ("cancelled", "parent_failed")
     word = "was cancelled" if end == "cancelled" else "is dead"
-    assert ended["error_message"] == f"item {parent}, which it comes after, {word}"
+    assert ended["error_message"] == f"item {parent} ({OPERATION}), which it comes after, {word}"
+    assert service.explain(child) == f"Cancelled: item {parent} ({OPERATION}), which it comes after, {word}."
+    assert service.explain(grandchild).startswith(f"Cancelled: item {child} ({OPERATION}), which it comes after, was")
+    assert "comes after" not in service.explain(parent)
     assert [place(i) for i in (grandchild, held, anyway)] == ["cancelled", "dependency", "pending"]
     assert item(service, unique_key="u") != child, "its unique key is free"
     run(service, other)
@@ -215,6 +218,14 @@ def test_a_parent_that_was_deleted_by_hand_counts_as_cancelled(service: Document
     promote.run("default", T0)
     assert [place(i) for i in (held, anyway)] == ["dependency", "pending"]
     assert edges(held) == edges(anyway) == [(parent, "cancelled")]
+
+
+def test_of_a_parent_that_was_deleted_by_hand_only_the_number_is_told(service: DocumentQueueService) -> None:
+    parent = item(service)
+    child = item(service, after=[parent], if_parent_fails="cancel")
+    rows("delete from docqueue_item where id = %s returning 1", [parent])
+    promote.run("default", T0)
+    assert service.explain(child) == f"Cancelled: item {parent}, which it comes after, was cancelled."
 
 
 def test_behind_its_parents_come_its_time_and_its_other_rules(service: DocumentQueueService) -> None:

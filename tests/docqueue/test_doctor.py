@@ -11,8 +11,8 @@ from django.db import IntegrityError, connection
 
 from docqueue import doctor, health, history, store
 from docqueue.doctor import Level
-from docqueue.models import Schedule, Worker
-from tests.docqueue.helpers import OPERATION, worker
+from docqueue.models import Limit, Schedule, Worker
+from tests.docqueue.helpers import OPERATION, T0, worker
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +115,30 @@ def test_queues_without_a_worker_lost_workers_and_dead_letters_are_told_of(servi
     assert "run_queue_worker --queue lonely" in said
     assert "1 were lost" in said
     assert "there are 1" in said
+
+
+def test_paused_queues_are_told_of_and_warned_of_where_they_hold_items(service):
+    service.pause_queue("mail", "the server moves", "ada", now=T0)
+    service.pause_queue("empty", now=T0)
+    for number in range(2):
+        service.enqueue("d", OPERATION, queue="mail", delay_seconds=number * 60)
+    assert [(f.level, f.said, f.hint) for f in found("paused")] == [
+        (Level.OK, "queue empty has been paused since 2026-03-04 12:00:00 UTC (no reason given) and holds nothing", ""),
+        (
+            Level.WARNING,
+            "queue mail has been paused since 2026-03-04 12:00:00 UTC by ada (the server moves) and holds 2 items",
+            "If that is over, run: manage.py queue_resume mail",
+        ),
+    ]
+
+
+def test_an_open_breaker_is_warned_of():
+    Limit.objects.create(key="km", failures_to_open=5, open_seconds=30, failures=5, opened_at=T0)
+    [finding] = found("breakers")
+    assert finding.level is Level.WARNING
+    assert finding.said.startswith("the breaker of 'km' has been open for ")
+    assert "(5 failures in a row)" in finding.said
+    assert finding.hint
 
 
 def test_wrong_settings_are_all_it_can_tell_of(settings):

@@ -180,7 +180,11 @@ def test_an_open_breaker_tells_since_when_and_when_it_is_tried_next(service, lim
     assert said.estimate_seconds == 18
     assert "the next item tries now" in service.explain(limited[0], now=later(40))
     limit(probe_at=later(31))
-    assert "one item is trying now" in service.explain(limited[0], now=later(40))
+    assert "one item tries again in 21 s" in service.explain(limited[0], now=later(40)), "the probe has failed"
+    QueueItem.objects.filter(pk=limited[1]).update(status=Status.IN_PROGRESS, claimed_at=later(31), wait_reason=None)
+    said = service.explain_detail(limited[0], now=later(40))
+    assert f"; item {limited[1]} is trying now whether it can be closed." in said.text
+    assert said.estimate_seconds is None
 
 
 def test_a_limit_that_has_no_figures_yet_is_named_all_the_same(service, limited):

@@ -285,6 +285,31 @@ def test_a_probe_that_fails_leaves_it_open_and_spends_no_attempt(service):
     assert {row(i)["status"] for i in ids} == {"waiting"}
 
 
+def test_a_probe_is_shown_as_an_attempt_from_one_wherever_attempts_are_shown(service):
+    opened(service)
+    [probe] = claim(service, 30)
+    assert service.explain(probe.id) == "Running: attempt 1 of 5."
+    fail(service, probe, 32)
+    assert Attempt.objects.get(item_id=probe.id).attempt == 1
+    promote.run("default", later(600))
+    [lost] = claim(service, 600)
+    assert lost.attempt == 0
+    reap.run("default", later(3600))
+    assert Attempt.objects.filter(item_id=lost.id).latest("id").attempt == 1
+
+
+def test_a_probe_is_told_of_while_it_runs_and_once_it_has_failed_when_the_next_may(service):
+    opened(service)
+    [probe] = claim(service, 30)
+    [told] = service.get_queue_stats(now=later(31)).breakers
+    assert (told.limit, told.probe, told.half_open(later(31))) == ("km", probe.id, True)
+    fail(service, probe, 32)
+    [told] = service.get_queue_stats(now=later(33)).breakers
+    assert (told.probe, told.tries_at, told.half_open(later(33))) == (None, later(62), False)
+    assert [c.id for c in claim(service, 61.9)] == []
+    assert len(claim(service, 62)) == 1
+
+
 def test_an_item_that_fails_for_its_own_reasons_does_not_stop_the_others(service):
     """Whoever had its turn least often is the next probe."""
     poison, good = opened(service), enqueue(service, 1, key="km")[0]

@@ -57,9 +57,11 @@ def test_explain_gives_the_reason(service: DocumentQueueService) -> None:
 
 
 def test_a_queue_that_is_paused_again_keeps_its_time_and_gets_the_new_reason(service: DocumentQueueService) -> None:
-    assert service.pause_queue("q", "one", now=T0) == T0
-    assert service.pause_queue("q", "another", now=later(60)) == T0
-    assert list(Queue.objects.values_list("paused_at", "paused_reason")) == [(T0, "another")]
+    assert service.pause_queue("q", "one", "ada", now=T0) == T0
+    assert service.pause_queue("q", "another", "bob", now=later(60)) == T0
+    assert list(Queue.objects.values_list("paused_at", "paused_reason", "paused_by")) == [(T0, "another", "bob")]
+    service.resume_queue("q")
+    assert list(Queue.objects.values_list("paused_at", "paused_reason", "paused_by")) == [(None, "", "")]
 
 
 def test_resuming_what_is_not_paused_changes_nothing(service: DocumentQueueService) -> None:

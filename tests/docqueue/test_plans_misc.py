@@ -22,6 +22,12 @@ def test_old_dead_letters_are_read_by_their_index(crowd):  # noqa: F811
     plan.assert_bounded(blocks=6_000, sorted_rows=100)
 
 
+def test_the_queues_of_live_items_are_found_by_a_walk_from_queue_to_queue(crowd):  # noqa: F811
+    plan = explain("item_queues", limit=100)
+    assert {"docqueue_item_lane", "docqueue_item_returned", "docqueue_item_aside"} <= plan.indexes()
+    plan.assert_bounded(blocks=600, sorted_rows=200)
+
+
 def test_ageing_reads_one_row_a_lane_and_those_that_rise(crowd):  # noqa: F811
     plan = explain("age", seconds=3600.0, limit=100)
     assert "docqueue_item_lane" in plan.indexes()

@@ -8,7 +8,17 @@ from importlib import import_module
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from docqueue.states import FINISHED, LIVE, TRANSITIONS, Status, WaitReason, allowed, live_moves, trigger_condition
+from docqueue.states import (
+    FINISHED,
+    LIVE,
+    TRANSITIONS,
+    Status,
+    WaitReason,
+    allowed,
+    attempt,
+    live_moves,
+    trigger_condition,
+)
 from tests.docqueue.helpers import T0, in_state, row
 
 
@@ -52,6 +62,14 @@ def test_a_cancel_that_only_asks_is_no_change_of_the_row():
 
 def _pairs(text: str) -> set[tuple[str, str]]:
     return set(re.findall(r"\('(\w+)', '(\w+)'\)", text))
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("in_progress", 1), ("completed", 1), ("dead", 1), ("pending", 0), ("waiting", 0)]
+)
+def test_what_ran_as_a_probe_is_in_its_first_attempt_and_what_waits_has_spent_none(status, shown):
+    assert attempt(0, status) == shown
+    assert attempt(2, status) == 2
 
 
 def test_the_migrations_trigger_is_the_table_of_legal_moves():

@@ -9,7 +9,7 @@ import pytest
 
 from docqueue import claiming, stats
 from docqueue.maintenance import reap
-from docqueue.models import Queue, Worker
+from docqueue.models import Limit, Queue, Worker
 from docqueue.states import Status, WaitReason
 from tests.docqueue.helpers import OPERATION, STATES, T0, in_state, later, worker
 
@@ -116,7 +116,57 @@ def test_the_stats_are_plain_json(service):
     service.enqueue("d", OPERATION, now=T0)
     told = json.loads(json.dumps(service.get_queue_stats(now=T0).as_dict()))
     assert told["total"]["pending"] == told["queues"]["default"]["pending"] == 1
-    assert set(told) == {"total", "queues", "workers", "unserved", "hints"}
+    assert set(told) == {"total", "queues", "workers", "unserved", "paused", "breakers", "hints"}
+
+
+def test_paused_queues_are_told_with_since_when_by_whom_and_why(service):
+    service.pause_queue("mail", "the server moves", "ada", now=T0)
+    service.pause_queue("archive", now=later(60))
+    Queue.objects.create(name="going")
+    found = service.get_queue_stats(now=later(90))
+    assert [(p.queue, p.since, p.by, p.reason) for p in found.paused] == [
+        ("archive", later(60), "", ""),
+        ("mail", T0, "ada", "the server moves"),
+    ]
+    assert found.stops(later(90)) == [
+        "queue archive has been paused since 2026-03-04 12:01:00 UTC (no reason given)",
+        "queue mail has been paused since 2026-03-04 12:00:00 UTC by ada (the server moves)",
+    ]
+    assert json.loads(json.dumps(found.as_dict()))["paused"][1] == {
+        "queue": "mail",
+        "since": "2026-03-04T12:00:00+00:00",
+        "by": "ada",
+        "reason": "the server moves",
+    }
+
+
+def test_open_breakers_are_told_with_since_when_and_when_they_are_tried(service):
+    figures = {"failures_to_open": 5, "open_seconds": 30}
+    Limit.objects.create(key="ftp", opened_at=later(5), failures=5, **figures)
+    Limit.objects.create(key="km", opened_at=T0, probe_at=later(31), failures=1, **figures)
+    Limit.objects.create(key="well", failures=2, **figures)
+    found = service.get_queue_stats(now=later(40))
+    assert [(b.limit, b.since, b.failures, b.tries_at, b.probe) for b in found.breakers] == [
+        ("ftp", later(5), 5, later(35), None),
+        ("km", T0, 1, later(61), None),
+    ]
+    for one, text in zip(
+        found.stops(later(40)),
+        [
+            "'ftp' has been open for 35 s (5 failures in a row); the next item tries now whether it can be closed",
+            "'km' has been open for 40 s (1 failure in a row); one item tries again in 21 s",
+        ],
+        strict=True,
+    ):
+        assert one == f"the breaker of {text}"
+    assert json.loads(json.dumps(found.as_dict()))["breakers"][1]["tries_at"] == "2026-03-04T12:01:01+00:00"
+
+
+def test_the_queues_of_live_items_are_those_of_every_state_and_reason(service):
+    for status, reason in STATES:
+        in_state(service, status, reason, queue=f"{status}-{reason}")
+    ended = {f"{status}-None" for status in (Status.COMPLETED, Status.CANCELLED)}
+    assert stats.queues("default") == {f"{status}-{reason}" for status, reason in STATES} - ended
 
 
 # -- explain -----------------------------------------------------------------------------------------------------

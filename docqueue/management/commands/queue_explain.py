@@ -13,11 +13,15 @@ from docqueue.conf import before_checks
 from docqueue.exceptions import DocqueueError
 from docqueue.models import Attempt, AuditEntry, Checkpoint
 from docqueue.service import DocumentQueueService
+from docqueue.states import attempt
 
 SHOWN = 20
-FACTS = ("status", "wait_reason", "queue", "operation", "document_id", "ordering_key", "attempt", "max_attempts",
-         "crashes", "enqueued_at", "next_retry_at", "claimed_at", "finished_at", "died_at", "cancel_requested_at",
-         "worker_id", "error_code", "error_message")  # fmt: skip
+FACTS = ("status", "wait_reason", "queue", "operation", "document_id", "ordering_key", "tenant", "limit_key",
+         "concurrency_key", "concurrency_limit", "concurrency_slot", "batch_id", "attempt", "max_attempts", "crashes",
+         "enqueued_at", "next_retry_at", "claimed_at", "finished_at", "died_at", "cancel_requested_at", "worker_id",
+         "error_code", "error_message")  # fmt: skip
+COLUMNS = {"concurrency_key": "slot_key", "concurrency_limit": "slot_limit", "concurrency_slot": "slot"}
+"""Where the column has another name than the argument of `enqueue`."""
 
 
 class Command(BaseCommand):
@@ -38,7 +42,9 @@ class Command(BaseCommand):
             said = service.explain(item_id)
         except DocqueueError as error:
             raise CommandError(f"{error} {error.hint}".strip()) from error
-        facts = {name: getattr(item, name) for name in FACTS if getattr(item, name) is not None}
+        told = {name: getattr(item, COLUMNS.get(name, name)) for name in FACTS}
+        told["attempt"] = attempt(item.attempt, item.status)
+        facts = {name: value for name, value in told.items() if value is not None}
         mine = {"item_id": item_id}
         attempts = Attempt.objects.using(using).filter(**mine).order_by("-id")[:SHOWN]
         happened = [(a.ended_at, f"attempt {a.attempt} {a.outcome}: {a.code}: {a.message}") for a in attempts]
@@ -48,8 +54,8 @@ class Command(BaseCommand):
         happened += [(e.at, f"{e.action} by {e.actor or '–'}: {e.reason or '–'}") for e in audit]
         happened.sort()
         if options["json"]:
-            told = [{"at": at, "what": what} for at, what in happened]
-            self.stdout.write(json.dumps({"id": item_id, "explain": said, **facts, "happened": told}, default=str))
+            events = [{"at": at, "what": what} for at, what in happened]
+            self.stdout.write(json.dumps({"id": item_id, "explain": said, **facts, "happened": events}, default=str))
             return
         self.stdout.write(f"Item {item_id}: {said}")
         for name, value in facts.items():

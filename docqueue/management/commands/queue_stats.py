@@ -6,6 +6,7 @@ import json
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -19,7 +20,7 @@ COLUMNS = ("pending", "in_progress", "waiting", "retrying", "failed", "completed
 class Command(BaseCommand):
     """Depths per queue."""
 
-    help = "Show the depth of each queue."
+    help = "Show the depth of each queue, which queues are paused, and which circuit breakers are open."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -50,7 +51,7 @@ class Command(BaseCommand):
             width = max(len(row[0]) for row in [("queue",), *cells])
             for name, *numbers in [("queue", *COLUMNS), *cells]:
                 self.stdout.write(name.ljust(width) + "".join(n.rjust(13) for n in numbers))
-        for line in [*stats.notes(), *said["hints"]]:
+        for line in [*stats.notes(), *stats.stops(datetime.now(UTC)), *said["hints"]]:
             self.stdout.write(line)
 
 

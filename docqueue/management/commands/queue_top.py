@@ -53,7 +53,7 @@ def picture(using: str) -> Any:
     from rich.text import Text
 
     found = DocumentQueueService(using).get_queue_stats()
-    hints = [*found.notes(), *found.as_dict()["hints"]]
+    hints = [*found.notes(), *found.stops(datetime.now(UTC)), *found.as_dict()["hints"]]
     return Group(_queues(found), _workers(using), *map(Text, hints))
 
 

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from docqueue import claiming
+from docqueue.conf import overridden
 from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 
@@ -91,9 +92,13 @@ def test_the_queue_page_counts_live_items_and_leaves_the_history_alone(ann, some
 
 
 def test_a_queue_that_somebody_paused_is_listed_although_it_is_empty(ann):
-    Queue.objects.create(name="mail", paused_at="2030-01-01T00:00:00Z", paused_reason="<b>moving</b>")
+    Queue.objects.create(
+        name="mail", paused_at="2030-01-01T00:00:00Z", paused_reason="<b>moving</b>", paused_by="<i>ada"
+    )
     page = ann.get(url("queue")).content.decode()
     assert "paused" in page
+    assert "since 2030-01-01 00:00:00 UTC" in page
+    assert "&lt;i&gt;ada" in page
     assert "&lt;b&gt;moving" in page
     assert ann.get(url("queue", "change", "mail")).status_code == 200
 
@@ -108,6 +113,12 @@ def test_the_list_of_items_says_why_each_is_where_it_is(ann, some):
     assert why[some["retry"]].endswith("(no luck).")
     assert why[some["running"]] == "Running: attempt 1 of 5."
     assert why[some["dead"]].startswith("Failed for good: it broke.")
+
+
+def test_a_breakers_probe_is_listed_as_an_attempt_from_one(ann, some):
+    QueueItem.objects.filter(pk=some["running"]).update(attempt=0)
+    page = ann.get(f"{url('queueitem')}?status=in_progress").content.decode()
+    assert '<td class="field-tries">1 / 5</td>' in page
 
 
 def test_a_longer_list_takes_no_more_queries(ann, service, operation):
@@ -176,6 +187,30 @@ def test_a_page_that_can_not_be_is_no_error(ann, dead, model, page):
 )
 def test_items_are_filtered_and_searched_exactly(ann, some, query, names):
     assert set(ids(ann.get(f"{url('queueitem')}?{query}"))) == {some[name] for name in names}
+
+
+def choices(client, model="queueitem"):
+    """The queues that a list can be filtered by."""
+    specs = client.get(url(model)).context["cl"].filter_specs
+    (spec,) = [spec for spec in specs if spec.parameter_name == "queue"]
+    return {value for value, _ in spec.lookup_choices}
+
+
+def test_a_list_can_be_filtered_by_every_queue_that_there_is(ann, service, operation, dead):
+    Queue.objects.create(name="known")
+    service.enqueue(None, operation, queue="pending")
+    service.enqueue(None, operation, queue="later", delay_seconds=60)
+    dead(queue="dead")
+    service.mark_in_progress(service.enqueue(None, operation, queue="running"))
+    service.release(service.mark_in_progress(service.enqueue(None, operation, queue="back")))
+    service.enqueue(None, operation, queue="stopped")
+    service.pause_queue("stopped")
+    with overridden(ROUTES={"mail.*": {"queue": "routed"}, "odd.*": {"priority": 5}}):
+        for model in ("queueitem", "deaditem", "historyitem"):
+            assert choices(ann, model) >= {
+                "demo", "default", "known", "routed", "pending", "later", "dead", "running", "back", "stopped",
+            }  # fmt: skip
+    assert "routed" not in choices(ann)
 
 
 def test_an_item_is_found_by_its_id_in_every_list_that_has_it(ann, some):

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from django.urls import reverse
 
-from docqueue.maintenance import batches
+from docqueue.conf import overridden
+from docqueue.maintenance import batches, promote
 from docqueue.models import Attempt, AuditEntry, Checkpoint, Progress, Queue, QueueItem, Worker
 from docqueue.service import NewItem
 from docqueue.states import Status
@@ -61,9 +62,37 @@ def test_the_page_of_an_item_names_its_parents_its_children_and_its_batch(ann, s
     assert f'after <a href="/admin/docqueue/queueitem/{parent}/change/">#{parent}</a>' in shown
     assert "not yet" in shown
     assert "this one runs all the same" in shown
-    assert f'<a href="/admin/docqueue/batch/{batch.id}/change/">batch #{batch.id}</a>' in shown
+    assert f'<a href="/admin/docqueue/batch/{batch.id}/change/">#{batch.id}</a>' in shown
     shown = page(ann, "queueitem", parent)
     assert f'before <a href="/admin/docqueue/queueitem/{child}/change/">#{child}</a>' in shown
+
+
+def test_the_page_of_an_item_names_its_tenant_its_limit_and_its_place_under_a_concurrency_key(ann, service, operation):
+    with overridden(LIMITS={"smtp": {"rate": 1}}):
+        rules = {"tenant": "acme<", "limit_key": "smtp", "concurrency_key": "km&", "concurrency_limit": 4}
+        item = service.enqueue(None, operation, **rules).id
+    shown = page(ann, "queueitem", item)
+    for text in ("acme&lt;", "smtp", "km&amp;", "at most 4 at once"):
+        assert text in shown
+    QueueItem.objects.update(slot=2)
+    assert "place 2 of 4" in page(ann, "queueitem", item)
+    service.cancel(item)
+    assert "acme&lt;" in page(ann, "historyitem", item)
+
+
+def test_the_page_of_an_item_without_rules_says_nothing_of_them(ann, service, operation):
+    shown = page(ann, "queueitem", service.enqueue(None, operation).id)
+    for name in ("tenant", "limit", "concurrency", "batch"):
+        assert f"field-{name}" not in shown
+
+
+def test_the_page_of_an_item_that_was_cancelled_with_its_parent_says_with_which(ann, service, operation):
+    parent = service.enqueue(None, operation).id
+    child = service.enqueue(None, operation, after=[parent], if_parent_fails="cancel").id
+    service.move_to_dead(service.mark_in_progress(parent), "no")
+    promote.run("default")
+    told = f"item {parent} ({operation}), which it comes after, is dead"
+    assert f"Cancelled: {told}." in page(ann, "historyitem", child)
 
 
 def test_batches_are_shown_with_what_is_left_of_them_and_how_they_ended(ann, operator, service, operation):
@@ -74,7 +103,7 @@ def test_batches_are_shown_with_what_is_left_of_them_and_how_they_ended(ann, ope
     listed = ann.get(reverse("admin:docqueue_batch_changelist")).content.decode()
     assert "done &amp; dusted" in listed
     assert "open: more may be added" in listed
-    assert '<td class="field-left">2</td>' in listed
+    assert ">2</a></td>" in listed
     callback = service.batch_status(done).callback_id
     assert f">#{callback}</a>" in listed
     assert "secret" in page(ann, "batch", done.id)

@@ -98,6 +98,16 @@ REFUSED = {
     "parent that is a word": ({"after": ["7"]}, 400, "invalid_option"),
     "parents that are none": ({"after": 7}, 400, "invalid_option"),
     "parent that may explode": ({"after": [], "if_parent_fails": "explode"}, 400, "invalid_request"),
+    "empty tenant": ({"tenant": ""}, 400, "invalid_key"),
+    "tenant that is a number": ({"tenant": 5}, 400, "invalid_key"),
+    "over-long limit": ({"limit_key": "x" * 256}, 400, "invalid_key"),
+    "limit that is a list": ({"limit_key": ["smtp"]}, 400, "invalid_key"),
+    "limit that the settings do not have": ({"limit_key": "nothing"}, 400, "invalid_option"),
+    "concurrency key that is an object": ({"concurrency_key": {}}, 400, "invalid_key"),
+    "no place under the key": ({"concurrency_key": "km", "concurrency_limit": 0}, 400, "invalid_option"),
+    "too many places": ({"concurrency_key": "km", "concurrency_limit": 1001}, 400, "invalid_option"),
+    "places that are a truth": ({"concurrency_key": "km", "concurrency_limit": True}, 400, "invalid_option"),
+    "places without a key": ({"concurrency_limit": 2}, 400, "invalid_option"),
     "no attempts": ({"max_attempts": 0}, 400, "invalid_option"),
     "no time": ({"timeout_seconds": 0}, 400, "invalid_option"),
     "misspelt field": ({"priorty": 5}, 400, "invalid_request"),
@@ -154,6 +164,37 @@ def test_an_item_may_come_after_others_and_its_answer_names_them(ann, person, op
     assert person(staff=True, name="bob").get(f"/api/v1/items/{child.id}").json()["parents"] == [
         {"id": parent, "outcome": None, "if_failed": "cancel"}
     ]
+
+
+def test_an_item_may_ask_for_the_rules_of_admission_and_its_answer_names_them(ann, person, operation, configure):
+    configure(LIMITS={"smtp": {"rate": 0.001}})
+    rules = {"tenant": "acme", "limit_key": "smtp", "concurrency_key": "mail-acme", "concurrency_limit": 3}
+    new = ann.post_json(URL, {"operation": operation, **rules}).json()
+    assert (new["status"], new["wait_reason"]) == ("waiting", "concurrency")
+    item = QueueItem.objects.get()
+    assert (item.tenant, item.limit_key, item.slot_key, item.slot_limit) == ("acme", "smtp", "mail-acme", 3)
+    QueueItem.objects.update(slot=2)
+    shown = person(staff=True, name="bob").get(f"/api/v1/items/{item.pk}").json()
+    assert {name: shown[name] for name in (*rules, "concurrency_slot", "batch_id")} == {
+        **rules,
+        "concurrency_slot": 2,
+        "batch_id": None,
+    }
+
+
+def test_a_rule_that_is_null_is_left_to_the_handler(ann, operation):
+    rules = dict.fromkeys(("tenant", "limit_key", "concurrency_key", "concurrency_limit"))
+    assert ann.post_json(URL, {"operation": operation, **rules}).json()["status"] == "pending"
+
+
+def test_what_was_cancelled_with_its_parent_says_with_which(person, operation, service):
+    parent = service.enqueue(None, operation).id
+    service.cancel(parent)
+    child = service.enqueue(None, operation, after=[parent], if_parent_fails="cancel").id
+    shown = person(staff=True, name="bob").get(f"/api/v1/items/{child}").json()
+    told = f"item {parent} ({operation}), which it comes after, was cancelled"
+    assert (shown["error_code"], shown["error_message"]) == ("parent_failed", told)
+    assert shown["explain"] == f"Cancelled: {told}."
 
 
 def test_strangers_and_people_without_the_permission_enqueue_nothing(anonymous, person, operation):

@@ -37,6 +37,18 @@ def test_an_item_tells_its_state_and_its_failed_attempts(person, dead):
     assert (answer["progress"], answer["cancelling"]) == (None, False)
 
 
+def test_a_breakers_probe_is_an_attempt_from_one(person, dead, service, operation):
+    running = service.mark_in_progress(service.enqueue(None, operation)).id
+    gone = dead()
+    QueueItem.objects.update(attempt=0)
+    ann = person(staff=True)
+    assert ann.get(f"/api/v1/items/{running}").json()["attempt"] == 1
+    assert ann.get(f"/api/v1/items/{gone}").json()["attempt"] == 1
+    assert ann.get("/api/v1/dead-letters").json()["results"][0]["attempt"] == 1
+    waiting = service.enqueue(None, operation).id
+    assert ann.get(f"/api/v1/items/{waiting}").json()["attempt"] == 0
+
+
 def test_a_finished_item_can_still_be_looked_at(person, service, operation):
     item = service.mark_in_progress(service.enqueue(None, operation))
     service.mark_completed(item, result={"pages": 3})

@@ -66,6 +66,13 @@ def test_every_answer_has_an_example_and_every_refusal_is_a_problem(document, pa
     assert refusals
 
 
+def test_the_rules_of_admission_are_fields_of_an_enqueue_and_of_an_item(document):
+    shapes = document["components"]["schemas"]
+    rules = {"tenant", "limit_key", "concurrency_key", "concurrency_limit"}
+    assert rules <= set(shapes["EnqueueRequestRequest"]["properties"])
+    assert {*rules, "concurrency_slot", "batch_id"} <= set(shapes["ItemAnswer"]["properties"])
+
+
 def test_the_cron_endpoint_takes_its_token(document):
     security = document["paths"]["/queue/process"]["post"]["security"]
     assert {"processToken": []} in security

@@ -4,8 +4,8 @@ import pytest
 
 from docqueue import stats
 from docqueue.maintenance import depths
-from docqueue.models import FinishedTotal
-from tests.docqueue.helpers import OPERATION, worker
+from docqueue.models import FinishedTotal, Limit
+from tests.docqueue.helpers import OPERATION, T0, worker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 
@@ -48,3 +48,11 @@ def test_the_stats_tell_how_old_a_count_is(person, service, monkeypatch):
     assert told["pending"] == 3
     assert 0 <= told["counted_seconds_ago"]["pending"] < 60
     assert told["finished_per_minute"] == 0
+
+
+def test_the_stats_tell_what_is_paused_and_which_breakers_are_open(person, service):
+    service.pause_queue("mail", "the server moves", "ada", now=T0)
+    Limit.objects.create(key="km", failures_to_open=5, open_seconds=30, failures=5, opened_at=T0)
+    told = person("view_queueitem").get("/api/v1/queue/stats").json()
+    assert [(p["queue"], p["by"], p["reason"]) for p in told["paused"]] == [("mail", "ada", "the server moves")]
+    assert [(b["limit"], b["failures"], b["probe"]) for b in told["breakers"]] == [("km", 5, None)]

@@ -104,6 +104,11 @@ def make_batches(service: DocumentQueueService, given: None) -> None:
     service.batch("empty", on_complete=CALLBACK, now=T0).seal(now=T0)
 
 
+@scene(batch, "commit")
+def seal_a_batch_by_hand(service: DocumentQueueService, given: Batch) -> None:
+    service.seal_batch(given, by="me", reason="why", now=T0)
+
+
 @scene(ended, "commit")
 def finish_a_batch(service: DocumentQueueService, given: Batch) -> None:
     batching.finish_all("default", T0)

@@ -50,3 +50,4 @@ def count_depths(service: DocumentQueueService, given: None) -> None:
 def look_at_depths(service: DocumentQueueService, given: None) -> None:
     stats.DEEP = 3
     service.get_queue_stats(now=T0)
+    assert stats.queues("default")

@@ -39,7 +39,7 @@ QUERIES = {
         select child_id, dense_rank() over (order by parent_id), if_failed, outcome, result
         from docqueue_dependency order by child_id, parent_id""",
     "limit": "select key, rate, tokens, failures, opened_at, probe_at from docqueue_limit order by key",
-    "queue": "select name, paused_at, paused_reason from docqueue_queue order by name",
+    "queue": "select name, paused_at, paused_reason, paused_by from docqueue_queue order by name",
     "bulk": """
         select action, filter, state, total, done, skipped, finished_at is not null,
             (select count(*) from docqueue_item i where i.id <= b.reached_id)

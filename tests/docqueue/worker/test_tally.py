@@ -49,6 +49,12 @@ def test_an_item_that_took_ten_milliseconds_has_a_line_of_its_own_always(
     }
 
 
+def test_the_run_of_a_probe_has_the_number_that_its_handler_sees(clock: list[float], told: list[events.Event]) -> None:
+    probe = work("test.noop")._replace(attempt=0)
+    Tally().count([(Report(probe, outcomes.Completed(result="null"), 1.0), Status.COMPLETED)])
+    assert [event.fields["attempt"] for event in told] == [1]
+
+
 def test_quick_items_are_summed_up_once_a_second_also_when_nothing_comes_after_them(
     clock: list[float], told: list[events.Event]
 ) -> None:
