@@ -14,6 +14,7 @@ from docqueue.exceptions import IllegalTransition
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 PENDING = Q(status=Status.PENDING)
+WAITING = Q(status=Status.WAITING)
 
 
 EDITABLE = frozenset({"queue", "priority", "payload", "metadata", "max_attempts", "timeout_seconds"})
@@ -24,7 +25,7 @@ class QueueItem(models.Model):
 
     Each index is partial and serves one statement (named in its comment); a claim changes the status, so it can
     not be HOT and a fillfactor below 100 would only make the table larger. A claim has each condition evaluated: those
-    that begin with what is null or false of most items cost it next to nothing, and only what waits has a reason.
+    that begin with what is null or false of most items cost it next to nothing.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -101,7 +102,7 @@ class QueueItem(models.Model):
             models.Index(
                 "next_retry_at",
                 "id",
-                condition=Q(wait_reason__in=WAITING_FOR_TIME),
+                condition=Q(wait_reason__in=WAITING_FOR_TIME) & WAITING,
                 name="docqueue_item_due",
             ),
             # promote_retries.sql, retry_queues.sql: where there is a budget for retries
@@ -109,14 +110,14 @@ class QueueItem(models.Model):
                 "queue",
                 "next_retry_at",
                 "id",
-                condition=Q(wait_reason=WaitReason.RETRY),
+                condition=Q(wait_reason=WaitReason.RETRY) & WAITING,
                 name="docqueue_item_retries",
             ),
             # promote_keys.sql, waiting_keys.sql
             models.Index(
                 "ordering_key",
                 "id",
-                condition=Q(wait_reason=WaitReason.ORDERING),
+                condition=Q(wait_reason=WaitReason.ORDERING) & WAITING,
                 name="docqueue_item_line",
             ),
             # promote_slots.sql, waiting_slots.sql
@@ -124,7 +125,7 @@ class QueueItem(models.Model):
                 "slot_key",
                 F("priority").desc(),
                 "id",
-                condition=Q(wait_reason=WaitReason.CONCURRENCY),
+                condition=Q(wait_reason=WaitReason.CONCURRENCY) & WAITING,
                 name="docqueue_item_slot_line",
             ),
             # claim_limited.sql, limited_queues.sql, waiting_limits.sql
@@ -133,7 +134,7 @@ class QueueItem(models.Model):
                 "limit_key",
                 F("priority").desc(),
                 "id",
-                condition=Q(wait_reason=WaitReason.LIMITED),
+                condition=Q(wait_reason=WaitReason.LIMITED) & WAITING,
                 name="docqueue_item_limited",
             ),
             # promote_fair.sql: who waits, and how many each has in the lane
@@ -142,7 +143,7 @@ class QueueItem(models.Model):
                 "priority",
                 "tenant",
                 "id",
-                condition=Q(wait_reason=WaitReason.FAIR_SHARE),
+                condition=Q(wait_reason=WaitReason.FAIR_SHARE) & WAITING,
                 name="docqueue_item_tenant_line",
             ),
             models.Index(
