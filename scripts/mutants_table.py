@@ -902,11 +902,11 @@ MUTANTS = [
     ),
     Mutant(
         "open-breaker-lets-through",
-        "docqueue/sql/claim_limited.sql",
-        "and (l.opened_at is null or m.now >= greatest",
-        "and (true or m.now >= greatest",
+        "docqueue/sql/note_verdicts.sql",
+        "when s.failed > 0 and s.opened_at is null and s.failures + s.failed >= s.failures_to_open",
+        "when s.failed > 0 and s.opened_at is null and s.failures + s.failed > s.failures_to_open + 1000",
         "tests/docqueue/test_limits.py -k failures_in_a_row",
-        "Behind an open breaker nothing starts.",
+        "Enough failures in a row open a breaker, and nothing starts.",
     ),
     Mutant(
         "slots-not-looked-at",
