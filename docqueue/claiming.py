@@ -12,7 +12,7 @@ from datetime import datetime
 from docqueue import store
 from docqueue.admission import limits
 from docqueue.conf import get_settings
-from docqueue.items import ClaimedItem
+from docqueue.items import ClaimedItem, in_claim_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def claim(using: str, worker: int, queues: Sequence[str], limit: int, now: datet
         if len(items) >= limit:
             break
         params = {"worker_id": worker, "token": token, "limit": limit - len(items), "queue": queue, "now": now}
-        items += store.claimed(store.run(using, "claim", params))
+        items += in_claim_order(store.run(using, "claim", params))
     return items
 
 
@@ -135,7 +135,7 @@ def claim_fronts(
 def claim_suspect(using: str, worker: int, queues: Sequence[str], now: datetime | None = None) -> ClaimedItem | None:
     """Claim one suspect, an item that may have killed its worker; it must run alone."""
     params = {"worker_id": worker, "token": store.new_token(), "queues": list(queues), "now": now}
-    found = store.claimed(store.run(using, "claim_suspect", params))
+    found = in_claim_order(store.run(using, "claim_suspect", params))
     return found[0] if found else None
 
 

@@ -13,7 +13,7 @@ from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
 from docqueue.flows import Flows
-from docqueue.items import ClaimedItem
+from docqueue.items import ClaimedItem, in_claim_order
 from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
 from docqueue.models import QueueItem
@@ -72,7 +72,7 @@ class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations
         with store.atomic(self.using):
             worker = claiming.register_caller(self.using, lease_seconds, now)
             params = {"worker_id": worker, "token": store.new_token(), "item_id": item_id, "now": now}
-            found = store.claimed(store.run(self.using, "claim_one", params))
+            found = in_claim_order(store.run(self.using, "claim_one", params))
             if not found:
                 raise AlreadyClaimed(f"Item {item_id} is not pending any more.")
         return found[0]

@@ -13,7 +13,7 @@ from django.db import transaction
 from docqueue import claiming, handlers, history, outcomes, store
 from docqueue.admission import gates, limits
 from docqueue.conf import get_settings
-from docqueue.items import PAYLOAD, ClaimedItem
+from docqueue.items import PAYLOAD, ClaimedItem, in_claim_order
 from docqueue.jsontext import json_text
 from docqueue.states import Status
 
@@ -104,7 +104,7 @@ def step(
     )
     return Step(
         completed=completed,
-        claimed=store.claimed(rows),
+        claimed=in_claim_order(rows),
         returned=told["returned"],
         followed=bool(followed or slots or parents),
     )

@@ -22,7 +22,6 @@ from psycopg import ClientCursor
 from psycopg import Cursor as ServerCursor
 
 from docqueue import shift
-from docqueue.items import ClaimedItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,13 +138,6 @@ def reserve(using: str, count: int, now: datetime | None) -> tuple[Sequence[int]
 def numbers(values: Iterable[int]) -> str:
     """An array of numbers as PostgreSQL writes it: a list would be adapted number by number."""
     return "{" + ",".join(map(str, values)) + "}"
-
-
-def claimed(rows: Iterable[Row]) -> list[ClaimedItem]:
-    """Rows of a claim as items, in claim order."""
-    items = [ClaimedItem._make(row) for row in rows]
-    items.sort(key=lambda item: (-item.priority, item.position))
-    return items
 
 
 @contextmanager

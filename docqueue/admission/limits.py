@@ -15,7 +15,7 @@ from django.db import transaction
 
 from docqueue import events, routing, store
 from docqueue.conf import get_settings
-from docqueue.items import PAYLOAD, ClaimedItem
+from docqueue.items import PAYLOAD, ClaimedItem, in_claim_order
 
 COMPLETED, FAILED, OTHER = "completed", "failed", "other"
 UNLIMITED = routing.LimitRule(rate=None, burst=None, failures=None, open_seconds=routing.OPEN_SECONDS)
@@ -36,7 +36,7 @@ def claim(
     params = {"queues": list(names), "limit": limit, "worker_id": worker, "token": store.new_token(), "now": now}
     rows = store.run(using, "claim_limited", params)
     seconds = json.loads(rows.pop()[PAYLOAD])["seconds"]
-    return store.claimed(rows), seconds
+    return in_claim_order(rows), seconds
 
 
 def ensure(using: str, keys: Iterable[str], now: datetime | None = None) -> None:

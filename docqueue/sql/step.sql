@@ -75,6 +75,6 @@ union all
 select null, null, null, null, null, null, null, json_build_object(
         'returned', (select count(*) from front), 'completed', count(*), 'ids', case when count(*) <> cardinality(%(ids)s::bigint[]) then array_agg(id) end,
         'followed', (select array_agg(ordering_key) from heads h where not exists (select from taken t where t.id = h.id)),
-        'slots', array_agg(distinct slot_key) filter (where slot_key is not null), 'parents', case when %(dependencies)s then array_agg(id) filter (where exists (select from docqueue_dependency d where d.parent_id = gone.id and d.outcome is null)) end
+        'slots', array_agg(slot_key) filter (where slot_key is not null), 'parents', array_agg(id) filter (where %(dependencies)s and exists (select from docqueue_dependency d where d.parent_id = gone.id and d.outcome is null))
     )::text, null, null, null, null, null, null, null, null, null, null, null, null
 from gone

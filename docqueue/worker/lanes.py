@@ -109,13 +109,15 @@ class Lanes:
 
     def claimed(self, queue: str, items: Sequence[ClaimedItem], wanted: int, returned: int) -> None:
         """Take in what a claim gave; `returned` of the items came back from elsewhere and say nothing of the lanes."""
+        # They are in order: the last of each priority counts. What has no position came from its key's line.
+        reached = {item.priority: item.position for item in items}
+        for priority in [priority for priority, position in reached.items() if not position]:
+            del reached[priority]
         if not returned:
-            for item in items:  # in order: the last of each priority counts
-                if not item.position:
-                    continue  # it came from its key's line
-                lane = self.known[queue, item.priority]
-                lane.hint = max(lane.hint, item.position)
-        gave = {item.priority for item in items if item.position} if len(items) == wanted else set()
+            for priority, position in reached.items():
+                lane = self.known[queue, priority]
+                lane.hint = max(lane.hint, position)
+        gave = reached.keys() if len(items) == wanted else ()
         for (q, priority), lane in self.known.items():
             if q == queue:
                 lane.full = priority in gave

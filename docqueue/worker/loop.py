@@ -170,7 +170,7 @@ class WorkLoop:
             self._heard |= conversation.talker.heard()  # last: whatever comes now wakes us again
 
     def _told(self, conversation: Conversation, request: Request, answer: Answer, now: float) -> None:
-        self.results.written(request.ended, {(r.item.id, r.item.claim_token) for r, _ in answer.settled})
+        self.results.written(request.ended, answer.settled)
         self._uncounted += answer.settled
         if not self.in_hand():
             self._alone = False

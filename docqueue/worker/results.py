@@ -44,8 +44,9 @@ class Results:
         self._taken.append(taken)
         return taken
 
-    def written(self, taken: Sequence[Report], settled: Collection[tuple[int, int]]) -> None:
-        """The talk that took these is over and has settled those (ids, tokens); the others wait on, first in line."""
+    def written(self, taken: Sequence[Report], settled: Collection[tuple[Report, object]]) -> None:
+        """The talk that took these is over and has settled those; the others wait on, first in line."""
         self._taken = [other for other in self._taken if other is not taken]
         if len(settled) < len(taken):
-            self.waiting[:0] = [report for report in taken if (report.item.id, report.item.claim_token) not in settled]
+            done = {(report.item.id, report.item.claim_token) for report, _ in settled}
+            self.waiting[:0] = [report for report in taken if (report.item.id, report.item.claim_token) not in done]

@@ -125,6 +125,10 @@ class Plan:
                 assert fed <= sorted_rows, f"{where} of {fed} rows"
         assert self.blocks <= blocks, f"{self.blocks} pages touched"
 
+    def loops(self, table: str) -> int:
+        """How often the table was read."""
+        return sum(node["Actual Loops"] for node in self.nodes if node.get("Relation Name") == table)
+
     def indexes(self) -> set[str]:
         return {node["Index Name"] for node in self.nodes if "Index Name" in node}
 
@@ -183,6 +187,7 @@ def test_a_step_reads_what_it_completes_and_the_front_of_its_lanes(crowd, explai
     plan = step(explain, count, count)
     plan.assert_bounded(blocks=300 + 60 * count, sorted_rows=count)
     assert {"docqueue_item_lane", "docqueue_item_returned", "docqueue_item_pkey"} <= plan.indexes()
+    assert plan.loops("docqueue_dependency") == 0, "nothing comes after others: nobody asks what comes after these"
 
 
 @EXPLAINS

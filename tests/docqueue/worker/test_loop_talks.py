@@ -142,7 +142,7 @@ def test_what_is_being_written_is_known_to_be_ours(service: DocumentQueueService
     assert len(loop.results) == 5
     newer = items[0]._replace(claim_token=7)
     loop.buffer.append([newer])  # claimed again before the first answer came: both are known
-    loop.results.written(taken, {(i.id, i.claim_token) for i in items[1:]})
+    loop.results.written(taken, [(report, None) for report in taken[1:]])
     assert loop._known() == {(newer.id, 7), (items[0].id, items[0].claim_token)}
     assert loop.results.waiting == [taken[0]]
 
