@@ -213,7 +213,7 @@ PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"
 
 _DUE = frozenset({"promote_due", "promote_due_others", "promote_retries"})
 _LOOKS = frozenset({"step", "look", "stats_finished", "stats_live"})
-BY_INDEX = _DUE | _LOOKS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"}
+BY_INDEX = _DUE | _LOOKS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age", "bulk_count"}
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 
 # What is switched off looks so dear before PostgreSQL 18 that it would compile each plan, for half a second: no jit.

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue.admin import columns
+from docqueue.admin import bulk_words, columns
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.bulk import PERMISSIONS
 from docqueue.conf import get_settings
@@ -60,8 +60,7 @@ class BulkOperationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("items"))
     def about(self, found: BulkOperation) -> Display:
-        said = [f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in found.filter.items()]
-        return columns.text("; ".join(said))
+        return columns.text(bulk_words.about(found.filter))
 
     @admin.display(description=_("progress"))
     def progress(self, found: BulkOperation) -> Display:

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from docqueue.admin.bulk_words import about
 from docqueue.maintenance import bulk
 from docqueue.models import AuditEntry, BulkOperation, Queue
 from docqueue.states import Status
@@ -54,6 +55,43 @@ def test_a_list_leads_to_all_that_it_shows_and_the_request_changes_no_item(chief
     assert {service.get_status(i) for i in ids} == {Status.DEAD}
     bulk.run("default")
     assert {service.get_status(i) for i in ids} == {Status.PENDING}
+
+
+def test_the_confirmation_says_how_many_match_which_they_are_and_what_becomes_of_them(chief, service, dead, operation):
+    for _ in range(3):
+        dead()
+    dead(queue="other")
+    service.enqueue(None, operation)
+
+    asked = chief.get(start("deaditem", "discard", "?queue=demo")).content.decode()
+
+    assert '<th scope="row">how many match now</th><td class="docqueue-text">3</td>' in asked
+    assert "items that are dead, of queue demo</td>" in asked
+    assert "They are given up for good and move to the history. This can not be undone." in asked
+    asked = chief.get(start("queueitem", "priority", f"?operation={operation}")).content.decode()
+    assert f"items that are waiting or pending, with operation {operation}</td>" in asked
+    assert '<td class="docqueue-text">1</td>' in asked
+    assert not BulkOperation.objects.exists()
+
+
+def test_the_confirmation_counts_no_further_than_the_bound(chief, dead, monkeypatch):
+    for _ in range(4):
+        dead()
+    dead(queue="other")
+    monkeypatch.setattr("docqueue.bulk.COUNTED", 3)
+    monkeypatch.setattr("docqueue.admin.bulk_words.COUNTED", 3)
+    assert ">more than 3</td>" in chief.get(start("deaditem", "requeue", "?queue=demo")).content.decode()
+    monkeypatch.setattr("docqueue.bulk.LOOKED_AT", 1)
+    asked = chief.get(start("deaditem", "requeue", "?operation=there.is.none")).content.decode()
+    assert ">at least 0, as not all were looked at</td>" in asked
+
+
+def test_every_key_of_a_filter_is_put_in_words():
+    found = dict.fromkeys(("queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before"), "x")
+    assert about({"status": ["waiting", "pending", "in_progress"], **found}) == (
+        "items that are waiting, pending or in progress, of queue x, with operation x, of document x,"
+        " that failed with x, whose failure is x, enqueued before x"
+    )
 
 
 def test_a_post_without_the_confirmation_asks(chief, dead):
