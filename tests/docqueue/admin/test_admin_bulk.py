@@ -112,6 +112,73 @@ def test_the_progress_is_listed(chief, service, dead):
     assert "1 / 4 (25 %)" in page
 
 
+def page_of(operation):
+    return reverse("admin:docqueue_bulkoperation_change", args=[operation.pk])
+
+
+def abort_of(operation):
+    return reverse("admin:docqueue_bulkoperation_abort", args=[operation.pk])
+
+
+def test_the_page_of_one_says_how_far_it_is_and_who_did_what_why(chief, service, dead, operation):
+    for _ in range(3):
+        service.enqueue(None, operation)
+    found = service.bulk("priority", priority=50, queue="demo", by="ada", reason="<it is urgent>")
+    service.move_to_dead(service.mark_in_progress(service.get_item(found.last_id)), "no")
+    bulk.one_slice("default", found.pk, 1)
+    service.bulk_abort(found.pk, by="bob", reason="<wrong queue>")
+
+    page = chief.get(page_of(found)).content.decode()
+
+    assert "change priority to 50" in page
+    assert "items that are waiting or pending, of queue demo" in page
+    assert "1 / 3 (33 %)" in page
+    for said_by, why in (("ada", "&lt;it is urgent&gt;"), ("bob", "&lt;wrong queue&gt;")):
+        assert f'<td class="docqueue-text">{said_by}</td>' in page
+        assert f'<td class="docqueue-text">{why}</td>' in page
+    assert "bulk_priority_aborted" in page
+    assert "Abort" not in page, "it has ended"
+    assert "change priority to 50" in chief.get(reverse("admin:docqueue_bulkoperation_changelist")).content.decode()
+
+
+def test_one_is_aborted_from_its_page_once_that_is_confirmed(chief, service, dead):
+    for _ in range(4):
+        dead()
+    found = service.bulk("requeue", status="dead", by="ada")
+    bulk.one_slice("default", found.pk, 1)
+    assert f'href="{abort_of(found)}"' in chief.get(page_of(found)).content.decode()
+
+    asked = chief.post(abort_of(found), {"reason": "no"}).content.decode()
+    assert "Abort?" in asked
+    assert "1 / 4 (25 %)" in asked
+    assert service.bulk_status(found.pk).state == "running"
+
+    answer = chief.post(abort_of(found), {"confirmed": "yes", "reason": "wrong queue"})
+    assert (answer["Location"], said(answer)) == (
+        page_of(found),
+        [f"Bulk operation {found.pk} was aborted; 1 items were changed before."],
+    )
+    assert service.bulk_status(found.pk).state == "aborted"
+    last = AuditEntry.objects.order_by("-id")[0]
+    assert (last.action, last.actor, last.reason, last.count) == ("bulk_requeue_aborted", "cleo", "wrong queue", 1)
+
+    answer = chief.post(abort_of(found), {"confirmed": "yes"})
+    assert said(answer)[-1] == f"Skipped: Bulk operation {found.pk} is aborted already."
+
+
+def test_who_may_not_start_one_may_not_abort_it(operator, service, dead):
+    dead()
+    found = service.bulk("discard", status="dead")
+    ann = operator("view_bulkoperation", "requeue_item")
+    page = ann.get(page_of(found)).content.decode()
+    assert abort_of(found) not in page
+    assert "bulk_discard" not in page, "nor see the audit without its permission"
+    assert ann.post(abort_of(found), {"confirmed": "yes"}).status_code == 403
+    blind = operator("cancel_item", name="bob")
+    assert blind.post(abort_of(found), {"confirmed": "yes"}).status_code == 403
+    assert service.bulk_status(found.pk).state == "running"
+
+
 def test_chosen_ones_are_aborted_as_far_as_that_is_allowed(operator, service, dead):
     dead()
     requeue, discard, ended = (service.bulk(a, status="dead") for a in ("requeue", "discard", "requeue"))
