@@ -111,7 +111,7 @@ def _move(using: str, params: dict[str, Any], *, statement: str) -> int:
 
 
 def _cancel(using: str, params: dict[str, Any]) -> int:
-    rows = store.run(using, "bulk_cancel", params)
+    rows = store.run(using, "cancel", params)
     gone = [row for row in rows if row[1] == Status.CANCELLED]
     _count(using, params, gone)
     gates.after_finish(using, [row[2] for row in gone], [row[3] for row in gone], [row[0] for row in gone])

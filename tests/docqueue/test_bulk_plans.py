@@ -113,7 +113,7 @@ def test_counting_what_has_finished_reads_no_more_of_the_history_than_it_may_loo
     ("name", "statuses"),
     [
         ("bulk_requeue", ["dead"]),
-        ("bulk_cancel", ["dead"]),
+        ("cancel", ["dead"]),
         ("bulk_priority", ["pending"]),
         ("bulk_purge", ["completed"]),
     ],

@@ -312,6 +312,15 @@ def test_the_status_of_an_item_is_read_by_its_key(crowd):
     explain("status", item_id=item_id).assert_bounded(blocks=60, sorted_rows=0)
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.IN_PROGRESS, Status.DEAD])
+def test_one_item_is_cancelled_by_its_key(crowd, status):
+    item_id = rows("select max(id) as id from docqueue_item where status = %s", [status])[0]["id"]
+    history.ensure("default", T0)
+    states = ["waiting", "pending", "in_progress", "dead"]
+    plan = explain("cancel", ids=[item_id], statuses=states, created_at=None, now=T0)
+    plan.assert_bounded(blocks=200, sorted_rows=1)
+
+
 def test_the_crowd_is_as_large_as_it_says(crowd):
     found = {r["status"]: r["n"] for r in rows("select status, count(*) as n from docqueue_item group by 1")}
     assert sum(found.values()) >= 130_000
