@@ -265,11 +265,13 @@ def test_the_reaper_reads_only_what_lost_workers_hold(crowd):
     assert "docqueue_item_held" in plan.indexes()
 
 
-FROM_THE_FRONT = {"window": None, "after": None, "after_id": 0}
+FROM_THE_FRONT = {"window": None, "after": None, "after_id": 0, "retries": True}
 
 
-def test_the_promoter_reads_only_what_is_due(crowd):
-    plan = explain("promote_due", limit=1000, **FROM_THE_FRONT)
+@EXPLAINS
+@pytest.mark.parametrize("retries", [True, False], ids=["all", "without retries"])
+def test_the_promoter_reads_only_what_is_due(crowd, explain, retries):
+    plan = explain("promote_due", limit=1000, **FROM_THE_FRONT | {"retries": retries})
     plan.assert_bounded(blocks=40_000, sorted_rows=crowd["later"])
     assert "docqueue_item_due" in plan.indexes()
 
@@ -282,7 +284,7 @@ def test_a_round_of_the_promoter_with_nothing_due_touches_next_to_nothing(crowd)
 def test_a_frequent_round_of_the_promoter_reads_only_what_has_just_become_due(crowd):
     """One item a second becomes due in the crowd, and thousands are overdue."""
     for more in ({"after": None, "after_id": 0}, {"after": rows("select now() as now")[0]["now"], "after_id": 2**62}):
-        plan = explain("promote_due", limit=1000, window=10.0, **more)
+        plan = explain("promote_due", limit=1000, window=10.0, retries=True, **more)
         plan.assert_bounded(blocks=1_500, sorted_rows=100)
         assert "docqueue_item_due" in plan.indexes()
 
