@@ -5,7 +5,7 @@ with clock as materialized (
     select coalesce(%(now)s::timestamptz, clock_timestamp()) as now
 ), target as materialized (
     select id, status from docqueue_item
-    where id = any(%(ids)s::bigint[]) and status = any(%(statuses)s::text[])
+    where id = any(%(ids)s) and status = any(%(statuses)s::text[])
         and (%(created_at)s::timestamptz is null or status <> 'dead' or died_at <= %(created_at)s::timestamptz)
     order by id for update
 ), asked as (
