@@ -18,7 +18,8 @@ from docqueue.models import BulkOperation
 from docqueue.states import Status
 
 COUNTED = 100_000
-"""So many matches are counted at the start; of more the operation says "at least"."""
+LOOKED_AT = 200_000
+"""So many matches are counted at the start, among so many items; where there may be more it says "at least"."""
 
 KEYS = ("status", "queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before")
 """What a filter may ask for."""
@@ -83,17 +84,15 @@ class BulkOperations:
         What comes into the queue later, or dies later, is left alone; what has moved on when it is reached is counted
         as skipped. Raises `InvalidBulk`; nothing was started then.
         """
-        kind, found = checked(action, asked, everything=everything)
+        found = checked(action, asked, everything=everything)
         number = None
         if (priority is not None) != (action == "priority"):
             raise InvalidBulk("The action priority, and no other, needs a priority.")
         if priority is not None:
             number = validation.priority(priority)
-        params = parameters(action, found, number)
-        count = "bulk_count_finished" if kind.finished else "bulk_count"
+        there = matching(self.using, action, found, number, now)
         with store.atomic(self.using):
-            [(total, last_id, moment)] = store.run(self.using, count, {**params, "limit": COUNTED + 1, "now": now})
-            options = {"priority": number, "at_least": True if total > COUNTED else None}
+            options = {"priority": number, "at_least": there.at_least or None}
             said = {
                 "action": action,
                 "filter": json.dumps(found),
@@ -101,10 +100,9 @@ class BulkOperations:
                 "actor": outcomes.clean(by)[:255],
                 "reason": outcomes.clean(reason)[:1000],
             }
-            total = min(total, COUNTED)
-            more = {"created_at": moment, "last_id": last_id, "total": total}
+            more = {"created_at": there.moment, "last_id": there.last_id, "total": there.total}
             [(bulk_id,)] = store.run(self.using, "bulk_start", {**said, **more})
-            audit(self.using, f"bulk_{action}", bulk_id, found, total, said["actor"], said["reason"], now)
+            audit(self.using, f"bulk_{action}", bulk_id, found, there.total, said["actor"], said["reason"], now)
         return self.bulk_status(bulk_id)
 
     def bulk_abort(self, bulk_id: int, *, by: str = "", reason: str = "", now: datetime | None = None) -> BulkOperation:
@@ -127,8 +125,8 @@ class BulkOperations:
         return found
 
 
-def checked(action: str, asked: Mapping[str, Any], *, everything: bool) -> tuple[Kind, dict[str, Any]]:
-    """The action, and its filter in the form it is stored in. Raises `InvalidBulk`, `InvalidKey`."""
+def checked(action: str, asked: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:
+    """The filter of an action in the form it is stored in. Raises `InvalidBulk`, `InvalidKey`."""
     kind = KINDS.get(action)
     if kind is None:
         raise InvalidBulk(f"There is no action {action!r}: only {', '.join(KINDS)}.")
@@ -141,7 +139,7 @@ def checked(action: str, asked: Mapping[str, Any], *, everything: bool) -> tuple
     names = found.setdefault("status", [status.value for status in kind.usual])
     if wrong := [name for name in names if name not in kind.allowed]:
         raise InvalidBulk(f"{action} is about items that are {' or '.join(kind.allowed)}, not {wrong[0]!r}.")
-    return kind, found
+    return found
 
 
 def _value(key: str, value: Any) -> Any:
@@ -164,6 +162,26 @@ def parameters(action: str, found: Mapping[str, Any], priority: int | None) -> d
     """What the statements need to know of an operation: every key of the filter, None where it does not matter."""
     wanted = {key: found.get(key) for key in KEYS if key != "status"}
     return {**wanted, "statuses": list(found["status"]), "action": action, "priority": priority}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """How many items a filter matches at a `moment`, `at_least`; none of them is newer than `last_id`."""
+
+    total: int
+    at_least: bool
+    last_id: int
+    moment: datetime
+
+
+def matching(
+    using: str, action: str, found: Mapping[str, Any], priority: int | None = None, now: datetime | None = None
+) -> Matching:
+    """Count what a checked filter matches, however long the queue is: among the first `LOOKED_AT` of its items."""
+    count = "bulk_count_finished" if KINDS[action].finished else "bulk_count"
+    params = parameters(action, found, priority) | {"stretch": LOOKED_AT, "now": now}
+    [(total, cut, last_id, moment)] = store.run(using, count, params)
+    return Matching(total=min(total, COUNTED), at_least=cut or total > COUNTED, last_id=last_id, moment=moment)
 
 
 def finish(

@@ -159,7 +159,7 @@ class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations
     def _cancel(
         self, verb: str, item_id: int, sources: list[Status], by: str, reason: str, now: datetime | None
     ) -> Status:
-        params = {"item_id": item_id, "sources": [s.value for s in sources], "now": now}
+        params = {"ids": [item_id], "statuses": [s.value for s in sources], "created_at": None, "now": now}
 
         def write() -> list[store.Row]:
             with store.atomic(self.using):

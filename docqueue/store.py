@@ -203,8 +203,8 @@ def connection(using: str) -> BaseDatabaseWrapper:
 PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
-_DUE = frozenset({"promote_due", "promote_due_others", "promote_retries"})
-_LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues"})
+_DUE = frozenset({"promote_due", "promote_retries"})
+_LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count"})
 BY_INDEX = _DUE | _LOOKS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"}
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 

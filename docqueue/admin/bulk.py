@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue.admin import columns
+from docqueue.admin import bulk_words, columns
+from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.bulk_start import ask
 from docqueue.bulk import PERMISSIONS
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
-from docqueue.models import BulkOperation
+from docqueue.models import AuditEntry, BulkOperation
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -31,11 +35,48 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     """The latest first. They are started from the lists of items."""
 
     heading = _("Bulk operations")
-    list_display = ("id", "action", "about", "progress", "skipped", "shown", "who", "why", "started")
-    list_display_links = ("id", "action")
-    fields = ("action", "filter_shown", "shown", "progress", "skipped", "who", "why", "created", "finished")
+    list_display = ("id", "what", "about", "progress", "skipped", "shown", "who", "why", "started")
+    list_display_links = ("id", "what")
+    fields = ("what", "about", "shown", "progress", "skipped", "who", "why", "created", "finished", "filter_shown")
     readonly_fields = fields
     actions = ("abort",)
+    change_form_template = "admin/docqueue/bulk.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        end = path(
+            "<int:bulk_id>/abort/", self.admin_site.admin_view(self.abort_view), name="docqueue_bulkoperation_abort"
+        )
+        return [end, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if found is not None:
+            running = found.state == BulkOperation.State.RUNNING
+            context["may_abort"] = running and request.user.has_perm(PERMISSIONS[found.action])
+            context["audit"] = _audit(found) if request.user.has_perm("docqueue.view_auditentry") else []
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def abort_view(self, request: HttpRequest, bulk_id: int) -> HttpResponse:
+        """Say how far it is and ask for a reason, then abort it."""
+        found = self.get_object(request, str(bulk_id))
+        user: Any = request.user
+        if found is None or not self.has_view_permission(request) or not user.has_perm(PERMISSIONS[found.action]):
+            raise PermissionDenied
+        back = reverse("admin:docqueue_bulkoperation_change", args=[bulk_id])
+        if request.method != "POST" or "confirmed" not in request.POST:
+            question = gettext("It ends after the slice that is under way. What was done stays done.")
+            lines = [
+                (gettext("action"), self.what(found)),
+                (gettext("which"), self.about(found)),
+                (gettext("progress"), self.progress(found)),
+                (gettext("skipped"), f"{found.skipped:,}"),
+            ]
+            return ask(self, request, gettext("Abort"), question, lines, back)
+        self._end(request, found, request.POST.get("reason", "").strip()[:REASON_MAX])
+        return HttpResponseRedirect(back)
 
     def has_abort_permission(self, request: HttpRequest) -> bool:
         """Whoever may start one of the actions may abort those."""
@@ -43,25 +84,33 @@ class BulkOperationAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Abort"), permissions=["abort"])
     def abort(self, request: HttpRequest, queryset: QuerySet[BulkOperation]) -> None:
-        user: Any = request.user
-        service = DocumentQueueService(get_settings().DATABASE)
         for found in queryset:
-            if not user.has_perm(PERMISSIONS[found.action]):
+            if request.user.has_perm(PERMISSIONS[found.action]):
+                self._end(request, found, "")
+            else:
                 text = gettext("Skipped: you may not abort bulk operation %(id)d.")
                 messages.warning(request, text % {"id": found.pk})
-                continue
-            try:
-                ended = service.bulk_abort(found.pk, by=user.get_username())
-            except DocqueueError as error:
-                messages.warning(request, gettext("Skipped: %(reason)s") % {"reason": error})
-            else:
-                text = gettext("Bulk operation %(id)d was aborted; %(done)s items were changed before.")
-                messages.success(request, text % {"id": ended.pk, "done": f"{ended.done:,}"})
+
+    def _end(self, request: HttpRequest, found: BulkOperation, reason: str) -> None:
+        service = DocumentQueueService(get_settings().DATABASE)
+        try:
+            ended = service.bulk_abort(found.pk, by=request.user.get_username(), reason=reason)
+        except DocqueueError as error:
+            messages.warning(request, gettext("Skipped: %(reason)s") % {"reason": error})
+        else:
+            text = gettext("Bulk operation %(id)d was aborted; %(done)s items were changed before.")
+            messages.success(request, text % {"id": ended.pk, "done": f"{ended.done:,}"})
+
+    @admin.display(description=_("action"))
+    def what(self, found: BulkOperation) -> Display:
+        label = str(BulkOperation.Action(found.action).label)
+        if (priority := found.options.get("priority")) is None:
+            return label
+        return gettext("%(action)s to %(priority)d") % {"action": label, "priority": priority}
 
     @admin.display(description=_("items"))
     def about(self, found: BulkOperation) -> Display:
-        said = [f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in found.filter.items()]
-        return columns.text("; ".join(said))
+        return columns.text(bulk_words.about(found.filter))
 
     @admin.display(description=_("progress"))
     def progress(self, found: BulkOperation) -> Display:
@@ -98,3 +147,9 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("filter"))
     def filter_shown(self, found: BulkOperation) -> Display:
         return columns.as_json(found.filter)
+
+
+def _audit(found: BulkOperation) -> QuerySet[AuditEntry]:
+    """Its start and its end, by whom. Entries about no single item are few, and found by the index over items."""
+    entries = AuditEntry.objects.using(get_settings().DATABASE).filter(item_id=None, filter__bulk=found.pk)
+    return entries.order_by("-id")

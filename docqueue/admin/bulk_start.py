@@ -12,9 +12,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, gettext_lazy
 
+from docqueue.admin import bulk_words
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
-from docqueue.bulk import PERMISSIONS, checked
+from docqueue.bulk import PERMISSIONS, checked, matching
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.service import DocumentQueueService
@@ -50,7 +51,10 @@ WORDS = {
     ),
     "priority": Words(
         gettext_lazy("Change the priority of all that match"),
-        gettext_lazy("Pending items go to the end of the lane of their new priority."),
+        gettext_lazy(
+            "They get the new priority; those that have it already are left alone. Pending items go to the end of their"
+            " new lane."
+        ),
     ),
 }
 
@@ -75,7 +79,7 @@ class BulkStarting(ReadOnlyAdmin):
         return super().changelist_view(request, {"docqueue_bulk": links, **(extra_context or {})})
 
     def bulk_view(self, request: HttpRequest, action: str) -> HttpResponse:
-        """Ask for a reason, then start it. Nothing is done to an item in here."""
+        """Say what it would be about and ask for a reason, then start it. Nothing is done to an item in here."""
         allowed = action in self.bulk_actions and request.user.has_perm(PERMISSIONS[action])
         if not allowed or not self.has_view_permission(request):
             raise PermissionDenied
@@ -93,11 +97,15 @@ class BulkStarting(ReadOnlyAdmin):
         try:
             if request.method == "POST" and "confirmed" in request.POST:
                 return self._start(request, action, asked)
-            _, found = checked(action, asked, everything=True)
+            found = checked(action, asked, everything=True)
         except DocqueueError as error:
             messages.error(request, f"{error} {error.hint}".strip())
             return HttpResponseRedirect(back)
-        lines = [(key, ", ".join(value) if isinstance(value, list) else value) for key, value in found.items()]
+        there = matching(get_settings().DATABASE, action, found)
+        lines = [
+            (gettext("which"), bulk_words.about(found)),
+            (gettext("how many match now"), bulk_words.number(there.total, at_least=there.at_least)),
+        ]
         return ask(
             self, request, WORDS[action].button, WORDS[action].question, lines, back, number=action == "priority"
         )

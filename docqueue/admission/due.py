@@ -32,11 +32,10 @@ def promote_just_due(using: str, now: datetime | None = None, *, seconds: float 
 
 def _promote(using: str, now: datetime | None, window: float | None) -> int:
     total, last = 0, (None, 0)
-    statement = "promote_due_others" if get_settings().RETRIES_PER_SECOND else "promote_due"
+    rules = {"fair": gates.fair(), "retries": not get_settings().RETRIES_PER_SECOND}
     while True:
         params = {"limit": SLICE, "now": now, "window": window, "after": last[0], "after_id": last[1]}
-        params["fair"] = gates.fair()
-        rows = store.run(using, statement, params)
+        rows = store.run(using, "promote_due", params | rules)
         total += len(rows)
         gates.follow(using, [row[:-1] for row in rows])  # those that joined a line may be its head
         if len(rows) < SLICE:

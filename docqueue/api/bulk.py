@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.api import schema
+from docqueue.api import paging, schema
 from docqueue.api.fields import ObjectField, PriorityField
 from docqueue.api.permissions import MaySeeQueue, has_queue_permission
 from docqueue.api.serializers import EARLIEST, LATEST, ReasonRequest
 from docqueue.api.views import QueueView
 from docqueue.bulk import KINDS, PERMISSIONS
+from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidBulk
 from docqueue.models import BulkOperation
 from docqueue.service import DocumentQueueService
@@ -28,6 +30,7 @@ BULK = {
     "id": 7,
     "action": "requeue",
     "filter": {"status": ["dead"], "operation": "document.ingest"},
+    "priority": None,
     "state": "running",
     "actor": "ann",
     "reason": "the archive is back",
@@ -40,6 +43,9 @@ BULK = {
     "percent": 33,
     "url": "/api/v1/queue/bulk/7",
 }
+LISTED = {"results": [BULK], "next": "http://localhost:8000/api/v1/queue/bulk?cursor=7"}
+NARROWS = {"state": BulkOperation.State, "action": BulkOperation.Action}
+"""By what the list can be narrowed, and what each may be."""
 DONE = BULK | {"state": "aborted", "finished_at": "2030-01-31T12:00:02Z"}
 PAUSED = {"queue": "documents", "paused": True, "paused_at": "2030-01-31T12:00:00Z", "reason": "the archive moves"}
 RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": ""}
@@ -85,23 +91,57 @@ def _moment(value: Any) -> datetime:
 class BulkAnswer(serializers.ModelSerializer[BulkOperation]):
     """How far a bulk operation is."""
 
+    priority = serializers.SerializerMethodField(help_text="The new one, of the action priority.")
     at_least = serializers.BooleanField(read_only=True, help_text="There were more than were counted at the start.")
     percent = serializers.IntegerField(read_only=True)
     url = serializers.SerializerMethodField()
 
     class Meta:
         model = BulkOperation
-        fields = ("id", "action", "filter", "state", "actor", "reason", "created_at", "finished_at", "total",
-                  "at_least", "done", "skipped", "percent", "url")  # fmt: skip
+        fields = ("id", "action", "filter", "priority", "state", "actor", "reason", "created_at", "finished_at",
+                  "total", "at_least", "done", "skipped", "percent", "url")  # fmt: skip
         extra_kwargs = {
             "total": {"help_text": "Items that matched when it was asked for."},
             "done": {"help_text": "Items changed so far."},
             "skipped": {"help_text": "Items that had moved on, or that somebody held on to."},
         }
 
+    def get_priority(self, found: BulkOperation) -> int | None:
+        """None for all other actions."""
+        priority: int | None = found.options.get("priority")
+        return priority
+
     def get_url(self, found: BulkOperation) -> str:
         """Where to ask again."""
         return reverse("docqueue:bulk-operation", args=[found.pk])
+
+
+class BulkListAnswer(serializers.Serializer[Any]):
+    """One page of bulk operations."""
+
+    results = BulkAnswer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Where the next page is.")
+
+
+def page(params: Mapping[str, str]) -> tuple[list[BulkOperation], str | None]:
+    """The operations of the page that these query parameters ask for, and the parameters of the next one.
+
+    A page is a walk down the ids. Raises `ValidationError`.
+    """
+    limit, cursor = paging.limit(params.get("limit")), params.get("cursor", "")
+    kept = {name: params[name] for name in (*NARROWS, "limit") if params.get(name)}
+    found = BulkOperation.objects.using(get_settings().DATABASE).order_by("-id")
+    for name, known in NARROWS.items():
+        if name in kept:
+            if kept[name] not in known.values:
+                raise paging.invalid(name, f"Give one of {', '.join(known.values)}.")
+            found = found.filter(**{name: kept[name]})
+    if cursor:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise paging.wrong_cursor()
+        found = found.filter(id__lt=int(cursor))
+    rows = list(found[: limit + 1])
+    return rows[:limit], urlencode({**kept, "cursor": rows[limit - 1].pk}) if len(rows) > limit else None
 
 
 class PauseAnswer(serializers.Serializer[Any]):
@@ -125,7 +165,28 @@ class ByAction(QueueView):
 
 
 class BulkView(ByAction):
-    """Start a bulk operation."""
+    """List bulk operations; start one."""
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [MaySeeQueue() if self.request.method == "GET" else IsAuthenticated()]
+
+    @extend_schema(
+        operation_id="list_bulk_operations",
+        tags=[schema.TAG],
+        parameters=[
+            *(OpenApiParameter(name, str, enum=known.values) for name, known in NARROWS.items()),
+            OpenApiParameter("limit", int, description="Operations a page, 1 to 500; 50 when left out."),
+            OpenApiParameter("cursor", str, description="Where the page starts; from `next`."),
+        ],
+        responses=schema.answer(200, BulkListAnswer, LISTED)
+        | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
+    )
+    def get(self, request: Request) -> Response:
+        """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem."""
+        found, following = page(request.query_params)
+        here = request.build_absolute_uri(request.path)
+        link = None if following is None else f"{here}?{following}"
+        return Response({"results": BulkAnswer(found, many=True).data, "next": link})
 
     @extend_schema(
         operation_id="start_bulk_operation",

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-from rest_framework.exceptions import ErrorDetail, ValidationError
-
+from docqueue.api import paging
 from docqueue.conf import get_settings
 from docqueue.models import QueueItem
 from docqueue.states import Status
 
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
     """The items of the page that these query parameters ask for, and the cursor of the next one."""
-    limit = _limit(params.get("limit"))
+    limit = paging.limit(params.get("limit"))
     found = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).defer("payload", "metadata")
     for name in ("queue", "operation"):
         if params.get(name):
@@ -37,17 +34,9 @@ def query(params: Mapping[str, str], cursor: str) -> str:
     return urlencode(kept | {"cursor": cursor})
 
 
-def _limit(given: str | None) -> int:
-    if not given:
-        return DEFAULT_LIMIT
-    if not (given.isascii() and given.isdigit() and len(given) <= 4 and 1 <= int(given) <= MAX_LIMIT):
-        raise _invalid("limit", f"Give a whole number from 1 to {MAX_LIMIT}.")
-    return int(given)
-
-
 def _text(name: str, value: str) -> str:
     if "\0" in value or not value.isprintable():
-        raise _invalid(name, "There is no such name.")
+        raise paging.invalid(name, "There is no such name.")
     return value
 
 
@@ -61,8 +50,4 @@ def _read(cursor: str) -> tuple[datetime, int]:
     try:
         return EPOCH + timedelta(microseconds=int(micros)), min(int(item_id), 2**63 - 1)
     except (ValueError, OverflowError) as error:
-        raise _invalid("cursor", "Take the cursor from `next`.") from error
-
-
-def _invalid(field: str, text: str) -> ValidationError:
-    return ValidationError({field: [ErrorDetail(text, code="invalid")]})
+        raise paging.wrong_cursor() from error

@@ -1,8 +1,9 @@
 """Keep the totals of what has finished true to the history, and few.
 
-Workers add what they have seen end, per queue and ten seconds. What callers, people and the reaper ended, and what a
-killed worker had not told yet, is added here: each hour's part, once it is closed, is compared with the history. After
-that a second round goes over what has been compared, for what was committed late or taken out of the history by hand.
+Workers add what they have seen end, per queue and ten seconds, and bulk operations what each slice has ended. What
+callers, people and the reaper ended, and what a killed worker had not told yet, is added here: each hour's part, once
+it is closed, is compared with the history. After that a second round goes over what has been compared, for what was
+committed late or taken out of the history by hand.
 """
 
 from __future__ import annotations

@@ -108,7 +108,10 @@ class BulkOperation(models.Model):
 
 
 class FinishedTotal(models.Model):
-    """How many items of a queue one worker has seen end within ten seconds."""
+    """How many items of a queue one worker has seen end within ten seconds.
+
+    `worker_id` is 0 for what was added later, and below 0 (its id, negative) for what a bulk operation has ended.
+    """
 
     id = models.BigAutoField(primary_key=True)
     queue = models.CharField(max_length=64)

@@ -1,5 +1,6 @@
--- Add what a worker has seen end, per queue and ten seconds (`ats`: seconds since 1970). What is told too late counts as
--- of twenty seconds ago: older times have been compared with the history, or are about to be. Returns the clock.
+-- Add what a worker has seen end, or a slice of a bulk operation has ended (`worker_id`: that one's id, negative), per queue
+-- and ten seconds (`ats`: seconds since 1970). What is told too late counts as of twenty seconds ago: older times have been
+-- compared with the history, or are about to be. Returns the clock.
 with clock as materialized (
     select coalesce(%(now)s::timestamptz, clock_timestamp()) as now
 ), said as (

@@ -1,6 +1,13 @@
--- Cancel an item in any live state: at once, or by asking the running handler to stop. No row: it is not live.
-with target as materialized (
-    select id, status from docqueue_item where id = %(item_id)s and status = any(%(sources)s) for update
+-- Cancel items in live states: at once, or by asking the running handler to stop. Dead ones only if they had died by
+-- `created_at`, where that is given: what has moved on since a slice of a bulk operation was chosen is left as it is. No row:
+-- it is in none of these states. Of what is gone by that: its queue, and when it ended.
+with clock as materialized (
+    select coalesce(%(now)s::timestamptz, clock_timestamp()) as now
+), target as materialized (
+    select id, status from docqueue_item
+    where id = any(%(ids)s) and status = any(%(statuses)s::text[])
+        and (%(created_at)s::timestamptz is null or status <> 'dead' or died_at <= %(created_at)s::timestamptz)
+    order by id for update
 ), asked as (
     update docqueue_item i set
         cancel_requested_at = coalesce(i.cancel_requested_at, %(now)s::timestamptz, clock_timestamp())
@@ -20,9 +27,9 @@ with target as materialized (
     select
         g.id, g.queue, g.priority, 'cancelled', g.operation, g.document_id, g.ordering_key, g.unique_key, g.payload,
         g.metadata, g.attempt, g.max_attempts, g.crashes, g.run_after, g.enqueued_at, g.claimed_at,
-        coalesce(%(now)s::timestamptz, clock_timestamp()), g.claim_no, g.error_code, g.error_message, g.batch_id, g.tenant
+        (select now from clock), g.claim_no, g.error_code, g.error_message, g.batch_id, g.tenant
     from gone g
 )
-select id, status, ordering_key, slot_key from asked
+select id, status, ordering_key, slot_key, null as queue, null::timestamptz as finished_at from asked
 union all
-select id, 'cancelled', ordering_key, slot_key from gone
+select id, 'cancelled', ordering_key, slot_key, queue, (select now from clock) from gone

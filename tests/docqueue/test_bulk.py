@@ -314,6 +314,24 @@ def test_of_very_many_it_says_at_least(service: DocumentQueueService, monkeypatc
     assert not asked.at_least, "now it is known"
 
 
+def test_no_more_than_so_many_items_are_looked_at_to_count_what_matches(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead(service, 5)
+    other = service.enqueue(None, "test.echo", queue="other", now=T0)
+    service.move_to_dead(service.mark_in_progress(other, now=T0), "no", now=T0)
+    in_state(service, Status.COMPLETED)
+    in_state(service, Status.CANCELLED)
+    monkeypatch.setattr(bulk_module, "LOOKED_AT", 2)
+    asked = service.bulk("requeue", operation=OPERATION, now=ASKED)
+    assert (asked.at_least, asked.total) in {(True, 1), (True, 2)}
+    narrow = service.bulk("requeue", queue="other", now=ASKED)
+    assert (narrow.at_least, narrow.total) == (False, 1), "the queue's items are found by an index"
+    assert service.bulk("purge", status="completed", now=ASKED).at_least
+    go_on(service)
+    assert counts(asked)[:3] == ("done", 5, 5)
+
+
 def test_two_duties_at_once_share_it_and_repeat_nothing(service: DocumentQueueService) -> None:
     now = datetime.now(UTC)
     service.enqueue_many([NewItem(operation=OPERATION, ordering_key=None) for _ in range(3000)])

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from docqueue import history, store
-from docqueue.bulk import parameters
+from docqueue.bulk import KINDS, parameters
 from docqueue.maintenance.bulk import SLICE, STRETCH
 from tests.docqueue.helpers import T0, rows
 from tests.docqueue.test_plans import EXPLAIN, Plan, read
@@ -49,10 +49,10 @@ def crowd(django_db_setup: None, django_db_blocker: Any) -> Iterator[int]:
             connection.close()
 
 
-def plan(name: str, **params: Any) -> Plan:
+def plan(name: str, settings: str = store.OWN_SETTINGS, **params: Any) -> Plan:
     """As in the session of a worker's duties."""
     with connection.cursor() as cursor:
-        cursor.execute(store.OWN_SETTINGS)
+        cursor.execute(settings)
         cursor.execute(EXPLAIN + store.sql(name), params)
         found = read(cursor)
         cursor.execute(store.AS_IT_CAME)
@@ -81,11 +81,39 @@ def test_a_slice_of_finished_items_reads_one_stretch_of_the_history(crowd: int, 
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("action", [action for action, kind in KINDS.items() if not kind.finished])
+@pytest.mark.parametrize("queue", [None, "q7", "q8", "there is none"])
+def test_counting_what_matches_reads_no_more_items_than_it_may_look_at(
+    crowd: int, action: str, queue: str | None
+) -> None:
+    assert "bulk_count" in store.BY_INDEX
+    found = parameters(action, {"status": list(KINDS[action].usual), "queue": queue}, None)
+    seen = plan("bulk_count", store.BY_INDEX_LOCALLY, **found, stretch=5_000, now=T0)
+    scans = [n for n in seen.nodes if n.get("Relation Name") == "docqueue_item"]
+    read = sum((n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) * n["Actual Loops"] for n in scans)
+    assert read <= 5_000 + 1
+    assert seen.blocks <= 5_000 + 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("asked", [{}, {"queue": "there is none"}, {"document_id": "7"}], ids=str)
+def test_counting_what_has_finished_reads_no_more_of_the_history_than_it_may_look_at(
+    crowd: int, asked: dict[str, str]
+) -> None:
+    found = parameters("purge", {"status": ["completed"], **asked}, None)
+    seen = plan("bulk_count_finished", "select 1", **found, stretch=5_000, now=T0)
+    scans = [n for n in seen.nodes if str(n.get("Relation Name")).startswith("docqueue_history")]
+    read = sum((n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) * n["Actual Loops"] for n in scans)
+    assert read <= 5_000 + 1
+    assert seen.blocks <= 2_000
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "statuses"),
     [
         ("bulk_requeue", ["dead"]),
-        ("bulk_cancel", ["dead"]),
+        ("cancel", ["dead"]),
         ("bulk_priority", ["pending"]),
         ("bulk_purge", ["completed"]),
     ],

@@ -270,11 +270,13 @@ def test_the_reaper_reads_only_what_lost_workers_hold(crowd):
     assert "docqueue_item_held" in plan.indexes()
 
 
-FROM_THE_FRONT = {"window": None, "after": None, "after_id": 0}
+FROM_THE_FRONT = {"window": None, "after": None, "after_id": 0, "retries": True}
 
 
-def test_the_promoter_reads_only_what_is_due(crowd):
-    plan = explain("promote_due", limit=1000, **FROM_THE_FRONT)
+@EXPLAINS
+@pytest.mark.parametrize("retries", [True, False], ids=["all", "without retries"])
+def test_the_promoter_reads_only_what_is_due(crowd, explain, retries):
+    plan = explain("promote_due", limit=1000, **FROM_THE_FRONT | {"retries": retries})
     plan.assert_bounded(blocks=40_000, sorted_rows=crowd["later"])
     assert "docqueue_item_due" in plan.indexes()
 
@@ -287,7 +289,7 @@ def test_a_round_of_the_promoter_with_nothing_due_touches_next_to_nothing(crowd)
 def test_a_frequent_round_of_the_promoter_reads_only_what_has_just_become_due(crowd):
     """One item a second becomes due in the crowd, and thousands are overdue."""
     for more in ({"after": None, "after_id": 0}, {"after": rows("select now() as now")[0]["now"], "after_id": 2**62}):
-        plan = explain("promote_due", limit=1000, window=10.0, **more)
+        plan = explain("promote_due", limit=1000, window=10.0, retries=True, **more)
         plan.assert_bounded(blocks=1_500, sorted_rows=100)
         assert "docqueue_item_due" in plan.indexes()
 
@@ -315,6 +317,15 @@ def test_an_ordered_enqueue_probes_its_key_only(crowd):
 def test_the_status_of_an_item_is_read_by_its_key(crowd):
     item_id = rows("select max(id) as id from docqueue_item")[0]["id"]
     explain("status", item_id=item_id).assert_bounded(blocks=60, sorted_rows=0)
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.IN_PROGRESS, Status.DEAD])
+def test_one_item_is_cancelled_by_its_key(crowd, status):
+    item_id = rows("select max(id) as id from docqueue_item where status = %s", [status])[0]["id"]
+    history.ensure("default", T0)
+    states = ["waiting", "pending", "in_progress", "dead"]
+    plan = explain("cancel", ids=[item_id], statuses=states, created_at=None, now=T0)
+    plan.assert_bounded(blocks=200, sorted_rows=1)
 
 
 def test_the_crowd_is_as_large_as_it_says(crowd):

@@ -112,7 +112,7 @@ def test_a_rate_below_one_lets_one_in_now_and_then(service: DocumentQueueService
         assert [promote.run("default", later(s)) for s in (2, 11, 12, 21, 22, 40)] == [1, 0, 1, 0, 1, 0]
 
 
-def test_without_a_limit_the_statement_is_the_one_that_it_was_and_there_is_no_bucket(
+def test_without_a_limit_one_statement_promotes_all_and_there_is_no_bucket(
     service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed(service, 30)

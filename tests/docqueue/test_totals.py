@@ -10,7 +10,7 @@ from django.db import connection
 
 from docqueue import events, history, store
 from docqueue.events import EventName
-from docqueue.maintenance import totals
+from docqueue.maintenance import bulk, totals
 from docqueue.models import Depth, FinishedTotal, Worker
 from docqueue.service import DocumentQueueService, NewItem
 from tests.docqueue.helpers import OPERATION, T0, in_threads, later, rows, worker
@@ -94,6 +94,55 @@ def test_what_callers_and_people_end_is_added_by_the_compare_and_is_no_drift(ser
     found = service.get_queue_stats(now=later(120)).total
     assert (found.completed, found.cancelled) == (2, 1)
     assert not drifts
+
+
+@pytest.mark.parametrize("action", ["cancel", "discard"])
+def test_what_a_bulk_operation_ends_is_counted_at_once_and_only_once(service, drifts, monkeypatch, action):
+    """Where so much has ended that the history is not read for it."""
+    monkeypatch.setattr("docqueue.stats.FINISHED_EXACTLY", 10)
+    totals.compare("default", later(41))
+    service.enqueue_many([NewItem(operation=OPERATION, queue=q, ordering_key=None) for q in "aab" * 6], now=later(42))
+    if action == "discard":
+        for claim in service.claim(18, now=later(43)):
+            service.move_to_dead(claim, "no", now=later(43))
+    asked = service.bulk(action, everything=True, now=later(44))
+    for at in (49, 59.9, 61):
+        assert bulk.one_slice("default", asked.pk, 6, later(at)).done == 6
+        done = service.bulk_status(asked.pk).done
+        assert service.get_queue_stats(now=later(62)).total.cancelled == done, "no compare has come to it yet"
+    found = service.get_queue_stats(now=later(62)).queues
+    assert {q: found[q].cancelled for q in "ab"} == {"a": 12, "b": 6}
+
+    for at in (95, 105, 200, 7300):
+        totals.run("default", later(at))
+        assert service.get_queue_stats(now=later(at)).total.cancelled == 18
+    assert sum(FinishedTotal.objects.values_list("cancelled", flat=True)) == 18
+    assert set(FinishedTotal.objects.values_list("worker_id", flat=True)) == {0}, "summed up as those of workers are"
+    for round_ in range(60):
+        totals.audit("default", later(7300 + totals.AUDIT_SECONDS * round_))
+    assert sum(FinishedTotal.objects.values_list("cancelled", flat=True)) == 18
+    assert not drifts
+
+
+def test_what_a_slice_counts_on_the_other_side_of_an_edge_is_put_right_without_a_word(service, drifts):
+    service.enqueue_many([NewItem(operation=OPERATION, ordering_key=None) for _ in range(3)], now=T0)
+    asked = service.bulk("cancel", everything=True, now=later(1))
+    bulk.one_slice("default", asked.pk, 10, later(5))
+    FinishedTotal.objects.update(at=later(20))  # by a clock that was read a moment later
+    for at in (60, 120):
+        totals.compare("default", later(at))
+        assert service.get_queue_stats(now=later(at)).total.cancelled == 3
+    assert not drifts
+
+
+def test_a_slice_that_is_rolled_back_has_counted_nothing(service):
+    service.enqueue("d", OPERATION, now=T0)
+    asked = service.bulk("cancel", everything=True, now=later(1))
+    with store.atomic("default"):
+        bulk.one_slice("default", asked.pk, 10, later(5))
+        assert FinishedTotal.objects.get().worker_id == -asked.pk
+        connection.set_rollback(True)
+    assert not FinishedTotal.objects.exists()
 
 
 def test_what_a_worker_could_not_tell_any_more_is_mended_and_reported(service, drifts):

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from docqueue.admin.bulk_words import about
 from docqueue.maintenance import bulk
 from docqueue.models import AuditEntry, BulkOperation, Queue
 from docqueue.states import Status
@@ -56,6 +57,43 @@ def test_a_list_leads_to_all_that_it_shows_and_the_request_changes_no_item(chief
     assert {service.get_status(i) for i in ids} == {Status.PENDING}
 
 
+def test_the_confirmation_says_how_many_match_which_they_are_and_what_becomes_of_them(chief, service, dead, operation):
+    for _ in range(3):
+        dead()
+    dead(queue="other")
+    service.enqueue(None, operation)
+
+    asked = chief.get(start("deaditem", "discard", "?queue=demo")).content.decode()
+
+    assert '<th scope="row">how many match now</th><td class="docqueue-text">3</td>' in asked
+    assert "items that are dead, of queue demo</td>" in asked
+    assert "They are given up for good and move to the history. This can not be undone." in asked
+    asked = chief.get(start("queueitem", "priority", f"?operation={operation}")).content.decode()
+    assert f"items that are waiting or pending, with operation {operation}</td>" in asked
+    assert '<td class="docqueue-text">1</td>' in asked
+    assert not BulkOperation.objects.exists()
+
+
+def test_the_confirmation_counts_no_further_than_the_bound(chief, dead, monkeypatch):
+    for _ in range(4):
+        dead()
+    dead(queue="other")
+    monkeypatch.setattr("docqueue.bulk.COUNTED", 3)
+    monkeypatch.setattr("docqueue.admin.bulk_words.COUNTED", 3)
+    assert ">more than 3</td>" in chief.get(start("deaditem", "requeue", "?queue=demo")).content.decode()
+    monkeypatch.setattr("docqueue.bulk.LOOKED_AT", 1)
+    asked = chief.get(start("deaditem", "requeue", "?operation=there.is.none")).content.decode()
+    assert ">at least 0, as not all were looked at</td>" in asked
+
+
+def test_every_key_of_a_filter_is_put_in_words():
+    found = dict.fromkeys(("queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before"), "x")
+    assert about({"status": ["waiting", "pending", "in_progress"], **found}) == (
+        "items that are waiting, pending or in progress, of queue x, with operation x, of document x,"
+        " that failed with x, whose failure is x, enqueued before x"
+    )
+
+
 def test_a_post_without_the_confirmation_asks(chief, dead):
     dead()
     assert chief.post(start("deaditem", "discard")).status_code == 200
@@ -72,6 +110,73 @@ def test_the_progress_is_listed(chief, service, dead):
     assert "&lt;why&gt;" in shown
     page = chief.get(reverse("admin:docqueue_bulkoperation_change", args=[found.pk])).content.decode()
     assert "1 / 4 (25 %)" in page
+
+
+def page_of(operation):
+    return reverse("admin:docqueue_bulkoperation_change", args=[operation.pk])
+
+
+def abort_of(operation):
+    return reverse("admin:docqueue_bulkoperation_abort", args=[operation.pk])
+
+
+def test_the_page_of_one_says_how_far_it_is_and_who_did_what_why(chief, service, dead, operation):
+    for _ in range(3):
+        service.enqueue(None, operation)
+    found = service.bulk("priority", priority=50, queue="demo", by="ada", reason="<it is urgent>")
+    service.move_to_dead(service.mark_in_progress(service.get_item(found.last_id)), "no")
+    bulk.one_slice("default", found.pk, 1)
+    service.bulk_abort(found.pk, by="bob", reason="<wrong queue>")
+
+    page = chief.get(page_of(found)).content.decode()
+
+    assert "change priority to 50" in page
+    assert "items that are waiting or pending, of queue demo" in page
+    assert "1 / 3 (33 %)" in page
+    for said_by, why in (("ada", "&lt;it is urgent&gt;"), ("bob", "&lt;wrong queue&gt;")):
+        assert f'<td class="docqueue-text">{said_by}</td>' in page
+        assert f'<td class="docqueue-text">{why}</td>' in page
+    assert "bulk_priority_aborted" in page
+    assert "Abort" not in page, "it has ended"
+    assert "change priority to 50" in chief.get(reverse("admin:docqueue_bulkoperation_changelist")).content.decode()
+
+
+def test_one_is_aborted_from_its_page_once_that_is_confirmed(chief, service, dead):
+    for _ in range(4):
+        dead()
+    found = service.bulk("requeue", status="dead", by="ada")
+    bulk.one_slice("default", found.pk, 1)
+    assert f'href="{abort_of(found)}"' in chief.get(page_of(found)).content.decode()
+
+    asked = chief.post(abort_of(found), {"reason": "no"}).content.decode()
+    assert "Abort?" in asked
+    assert "1 / 4 (25 %)" in asked
+    assert service.bulk_status(found.pk).state == "running"
+
+    answer = chief.post(abort_of(found), {"confirmed": "yes", "reason": "wrong queue"})
+    assert (answer["Location"], said(answer)) == (
+        page_of(found),
+        [f"Bulk operation {found.pk} was aborted; 1 items were changed before."],
+    )
+    assert service.bulk_status(found.pk).state == "aborted"
+    last = AuditEntry.objects.order_by("-id")[0]
+    assert (last.action, last.actor, last.reason, last.count) == ("bulk_requeue_aborted", "cleo", "wrong queue", 1)
+
+    answer = chief.post(abort_of(found), {"confirmed": "yes"})
+    assert said(answer)[-1] == f"Skipped: Bulk operation {found.pk} is aborted already."
+
+
+def test_who_may_not_start_one_may_not_abort_it(operator, service, dead):
+    dead()
+    found = service.bulk("discard", status="dead")
+    ann = operator("view_bulkoperation", "requeue_item")
+    page = ann.get(page_of(found)).content.decode()
+    assert abort_of(found) not in page
+    assert "bulk_discard" not in page, "nor see the audit without its permission"
+    assert ann.post(abort_of(found), {"confirmed": "yes"}).status_code == 403
+    blind = operator("cancel_item", name="bob")
+    assert blind.post(abort_of(found), {"confirmed": "yes"}).status_code == 403
+    assert service.bulk_status(found.pk).state == "running"
 
 
 def test_chosen_ones_are_aborted_as_far_as_that_is_allowed(operator, service, dead):

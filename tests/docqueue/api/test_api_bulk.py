@@ -102,6 +102,49 @@ def test_what_can_not_be_done_is_refused(person, body, code):
     assert not BulkOperation.objects.exists()
 
 
+def test_they_are_listed_newest_first_page_by_page_without_a_gap_or_a_repeat(person, service):
+    made = [service.bulk("requeue", everything=True, by="ada", reason=str(n)).pk for n in range(5)]
+    ann, seen, url = person("view_queueitem"), [], f"{BULK}?limit=2"
+    while url:
+        answer = ann.get(url).json()
+        assert len(answer["results"]) <= 2
+        seen += [(found["id"], found["actor"], found["reason"]) for found in answer["results"]]
+        url = answer["next"]
+        service.bulk("requeue", everything=True)  # what comes meanwhile moves no page
+    assert seen == [(pk, "ada", str(n)) for n, pk in reversed(list(enumerate(made)))]
+
+
+def test_the_list_is_narrowed_by_state_and_action_on_every_page(person, service):
+    ended = service.bulk("discard", everything=True)
+    service.bulk_abort(ended.pk)
+    running = [service.bulk("priority", everything=True, priority=7).pk for _ in range(2)]
+    ann = person(staff=True)
+    assert [found["id"] for found in ann.get(f"{BULK}?state=aborted").json()["results"]] == [ended.pk]
+    first = ann.get(f"{BULK}?state=running&action=priority&limit=1").json()
+    assert [(found["id"], found["priority"]) for found in first["results"]] == [(running[1], 7)]
+    assert [found["id"] for found in ann.get(first["next"]).json()["results"]] == running[:1]
+    assert ann.get(f"{BULK}/{ended.pk}").json()["priority"] is None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "cursor=x", "cursor=%C2%B2", f"cursor={10**30}", "state=dead",
+                                   "action=%00"])  # fmt: skip
+def test_a_bad_page_is_refused(person, query):
+    assert_problem(person(staff=True).get(f"{BULK}?{query}"), 400, "invalid_request")
+
+
+def test_the_list_is_for_those_who_may_see_the_queue(person, anonymous):
+    assert_problem(person("requeue_item").get(BULK), 403, "permission_denied")
+    assert anonymous.get(BULK).status_code in (401, 403)
+
+
+def test_a_page_of_the_list_takes_one_statement(person, service, django_assert_num_queries):
+    ann = person(staff=True)
+    for _ in range(3):
+        service.bulk("requeue", everything=True)
+    with django_assert_num_queries(3):  # the session and the user, and the page
+        assert len(ann.get(BULK).json()["results"]) == 3
+
+
 def test_who_is_nobody_may_nothing(anonymous):
     for path in (BULK, f"{BULK}/1/abort", "/api/v1/queues/a/pause", "/api/v1/queues/a/resume"):
         assert anonymous.post_json(path, {}).status_code in (401, 403)

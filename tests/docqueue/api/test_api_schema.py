@@ -9,6 +9,7 @@ from docqueue.api import urls
 OPERATIONS = {
     ("/queue/process", "post"): "process_document_queue",
     ("/queue/selftest", "post"): "queue_selftest",
+    ("/queue/bulk", "get"): "list_bulk_operations",
     ("/queue/bulk", "post"): "start_bulk_operation",
     ("/queue/bulk/{bulk_id}", "get"): "get_bulk_operation",
     ("/queue/bulk/{bulk_id}/abort", "post"): "abort_bulk_operation",

@@ -36,7 +36,7 @@ def drop_what_is_too_much(service: DocumentQueueService, given: ClaimedItem) -> 
     history.drop_surplus("default", -1, later(days=7))
 
 
-@scene(waiting, "promote_due_others promote_keys open_budget promote_retries")
+@scene(waiting, "promote_due promote_keys open_budget promote_retries")
 def promote_within_a_budget(service: DocumentQueueService, given: None) -> None:
     with overridden(RETRIES_PER_SECOND=1):
         promote.run("default", later(3600))

@@ -39,8 +39,8 @@ FAULTS = [
     Fault(
         "cancel-locks-nothing",
         "cancel",
-        "status = any(%(sources)s) for update",
-        "status = any(%(sources)s)",
+        "order by id for update",
+        "order by id",
         "cancel of item",
     ),
     Fault(

@@ -268,9 +268,10 @@ class Rules(Ledger):
         yield
 
     def _cancel(self, params: dict[str, Any], rows: Any) -> Rule:
-        item = self.items[params["item_id"]]
+        [item_id] = params["ids"]
+        item = self.items[item_id]
         running = item.status == "in_progress"
-        wanted = [] if item.status not in params["sources"] else ["in_progress" if running else "cancelled"]
+        wanted = [] if item.status not in params["statuses"] else ["in_progress" if running else "cancelled"]
         must([row[1] for row in rows] == wanted, f"cancel of item {item.id} ({item.status}) answered {rows}")
         yield
         if wanted == ["in_progress"]:
