@@ -188,9 +188,9 @@ class Held:
     cancel_requested: bool
 
 
-def cancel_asked(using: str, ids: Sequence[int]) -> dict[int, float]:
-    """Which of these items somebody asked to cancel, and how many seconds ago."""
-    return dict(store.run(using, "cancel_asked", {"ids": list(ids)}))
+def cancel_asked(using: str, worker: int) -> dict[int, float]:
+    """Which of the items that this worker holds somebody asked to cancel, and how many seconds ago."""
+    return dict(store.run(using, "cancel_asked", {"worker_id": worker}))
 
 
 def held(using: str, worker: int) -> dict[int, Held]:

@@ -200,11 +200,11 @@ def connection(using: str) -> BaseDatabaseWrapper:
     return connections[using]
 
 
-PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_keys"})
+PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_reasons"})
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
 _DUE = frozenset({"promote_due", "promote_retries"})
-_LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count"})
+_LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count", "waiting_reasons"})
 BY_INDEX = _DUE | _LOOKS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"}
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 

@@ -57,7 +57,7 @@ class _Channel:
         store.run(self.using, "progress", {"item_id": item.id, "token": item.claim_token, **said})
 
     def cancel_requested(self, item: ClaimedItem) -> bool:
-        return item.id in claiming.cancel_asked(self.using, [item.id])
+        return item.id in claiming.cancel_asked(self.using, item.worker_id)
 
 
 _deaths: Counter[str] = Counter()

@@ -98,6 +98,12 @@ class QueueItem(models.Model):
             ),
             # reap.sql, held.sql: what a worker has in its hands
             models.Index("worker_id", condition=Q(status=Status.IN_PROGRESS), name="docqueue_item_held"),
+            # cancel_asked.sql: each worker asks every second, and almost always there is none
+            models.Index(
+                "worker_id",
+                condition=Q(cancel_requested_at__isnull=False) & Q(status=Status.IN_PROGRESS),
+                name="docqueue_item_cancelling",
+            ),
             # promote_due.sql
             models.Index(
                 "next_retry_at",

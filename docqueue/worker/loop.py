@@ -121,7 +121,7 @@ class WorkLoop:
         return Request(
             said=list(self._said.values()),
             ended=ended,
-            in_hand=[item.id for item in (*self.buffer, *self.pool.in_hand())] if look else (),
+            holding=bool(self.buffer or self.pool.held()),
             known=known,
             look=look,
             heard=sorted(heard),

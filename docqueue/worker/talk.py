@@ -77,7 +77,7 @@ class Request:
 
     said: Sequence[ProgressReport] = ()
     ended: Sequence[Report] = ()
-    in_hand: Sequence[int] = ()
+    holding: bool = False
     known: Collection[tuple[int, int]] | None = None
     look: bool = False
     heard: Sequence[str] = ()
@@ -154,8 +154,8 @@ class Talk:
             began = time.monotonic()
             settling.release_unknown(self.using, self.worker, request.known)
             answer.recover_seconds = time.monotonic() - began
-        if request.look and request.in_hand:
-            answer.cancelled |= claiming.cancel_asked(self.using, request.in_hand)
+        if request.look and request.holding:
+            answer.cancelled |= claiming.cancel_asked(self.using, self.worker)
         rest = [r for r in request.ended if not isinstance(r.outcome, outcomes.Completed)]
         if rest:
             self._carefully(rest, answer, self._settle)

@@ -307,6 +307,19 @@ def test_keys_in_line_are_found_by_a_walk_from_key_to_key_not_over_the_items(cro
     assert plan.indexes() == {"docqueue_item_line"}
 
 
+def test_whether_anybody_waits_for_a_rule_is_seen_at_the_front_of_its_line(crowd):
+    plan = explain("waiting_reasons")
+    plan.assert_bounded(blocks=50, sorted_rows=0)
+    lines = {"line", "slot_line", "limited", "tenant_line"}
+    assert {f"docqueue_item_{name}" for name in lines} <= plan.indexes()
+
+
+def test_what_is_to_be_cancelled_is_found_without_a_look_at_what_a_worker_holds(crowd):
+    plan = explain("cancel_asked", worker_id=5)
+    plan.assert_bounded(blocks=20, sorted_rows=0)
+    assert plan.indexes() == {"docqueue_item_cancelling"}
+
+
 def test_an_ordered_enqueue_probes_its_key_only(crowd):
     columns = {"queue": "q0", "priority": 0, "operation": "test.noop", "document_id": "d", "ordering_key": "key1"}
     columns |= {"unique_key": None, "payload": "{}", "metadata": "{}", "max_attempts": 5, "timeout_seconds": 60}

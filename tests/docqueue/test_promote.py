@@ -226,3 +226,16 @@ def test_an_item_that_nothing_holds_is_never_left_waiting(service):
             service.mark_completed(claim, now=later(days=1, seconds=n))
     assert not QueueItem.objects.exists()
     assert service.get_queue_stats().total.completed == 30
+
+
+def test_rules_for_which_nobody_waits_are_not_run(service, monkeypatch):
+    run, asked = store.run, []
+    monkeypatch.setattr(store, "run", lambda using, name, params: asked.append(name) or run(using, name, params))
+    promote.run("default", T0)
+    assert asked == ["promote_due", "waiting_reasons"]
+    asked.clear()
+    service.enqueue("d", OPERATION, now=T0)
+    service.enqueue("d", OPERATION, now=T0)
+    asked.clear()
+    promote.run("default", T0)
+    assert asked[:3] == ["promote_due", "waiting_reasons", "waiting_keys"]

@@ -185,7 +185,7 @@ def heartbeat_of_a_caller(service: DocumentQueueService, given: ClaimedItem) -> 
 def progress(service: DocumentQueueService, given: list[ClaimedItem]) -> None:
     for item in given:
         store.run("default", "progress", {**fence(item), "percent": 50, "stage": "half", "message": ""})
-    claiming.cancel_asked("default", [item.id for item in given])
+    claiming.cancel_asked("default", given[0].worker_id)
 
 
 @scene(claimed, "checkpoint commit")

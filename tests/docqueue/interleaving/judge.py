@@ -19,6 +19,7 @@ LOOKS = frozenset(
         "waiting_keys",
         "waiting_slots",
         "limited_queues",
+        "waiting_reasons",
         "waiting_limits",
         "fair_queues",
         "unresolved_parents",
