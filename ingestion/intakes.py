@@ -82,7 +82,8 @@ def accept_upload(
 ) -> Accepted:
     """Take in one upload: one zip, or any number of files. Raises an `IngestionError` or `InvalidItem` otherwise.
 
-    Bytes are stored and synced, rows and queue items written in one transaction. With a `client_key` that this owner
+    Bytes are stored and synced, rows and queue items written in one transaction; with too little room on the disk
+    nothing is (`DiskLow`). With a `client_key` that this owner
     used before, that upload is returned and nothing is stored again.
     """
     limits = get_limits()
@@ -95,7 +96,8 @@ def accept_upload(
         if earlier is not None:
             return Accepted(intake=earlier, created=False)
     planned = _planned_files(uploads[0], limits) if len(uploads) == 1 else None
-    stored = [storage.put_stream(upload.chunks()) for upload in uploads]
+    storage.ensure_room(sum(upload.size or 0 for upload in uploads))
+    stored = [storage.put_stream(upload.chunks(), expected=upload.size or 0) for upload in uploads]
     intake = Intake(
         owner_id=owner_id,
         kind=IntakeKind.FILES if planned is None else IntakeKind.ZIP,

@@ -107,6 +107,7 @@ def finish_intake(intake_id: int) -> bool:
         # Entries that never became rows, because the archive was not even planned, end as the whole did.
         counts["cancelled" if status == IntakeStatus.CANCELLED else "failed"] += summary.total - summary.finished
         fields: dict[str, Any] = {"status": status, "stage": stage, "percent": 100, "message": "", "counts": counts}
+        fields["waiting_reason"] = ""
         if intake.finished_at is None:
             fields["finished_at"] = Now()
         Intake.objects.filter(pk=intake_id).update(**fields)

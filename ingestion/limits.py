@@ -32,6 +32,10 @@ class Limits:
     max_files_per_request: int = _limit(1_000, "Files sent in one request without packing them.")
     max_file_bytes: int = _limit(2 * GIB, "Size of one file after unpacking; a larger one fails alone.")
 
+    disk_reserve_bytes: int = _limit(
+        2 * GIB, "Room left free on the disk: with less, uploads are refused and work waits.", 0
+    )
+
     # One archive; all but the last two refuse it before a byte is written.
     max_entries: int = _limit(10_000, "Entries in one archive, folders and system files included.")
     max_directory_bytes: int = _limit(32 * MIB, "Size of an archive's table of contents.")

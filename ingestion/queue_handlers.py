@@ -10,21 +10,23 @@ from typing import Any
 
 from docqueue.context import Context
 from docqueue.duties import duty
-from docqueue.exceptions import Cancelled, DeadLetter
+from docqueue.exceptions import Cancelled, DeadLetter, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
 from ingestion import reconcile, storage
-from ingestion.errors import ExtractFailed, IngestionError
+from ingestion.errors import DiskFull, DiskLow, ExtractFailed, IngestionError
 from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
 from ingestion.models import IngestFile, Intake
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
-from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake
+from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake, wait_for
 
 QUEUE = "documents"
 STALE_PART_SECONDS = 3600.0
+ROOM_SECONDS = 30.0
+"""How long what found too little disk waits before it looks again. No attempt is spent on that."""
 
 
 @handler(INGEST, queue=QUEUE, max_attempts=5, timeout_seconds=300, memory_mb=1024)
@@ -39,6 +41,8 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
     except Cancelled:
         cancel_file(file, item_id=ctx.id)
         raise
+    except DiskFull as error:
+        raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):
             fail_file(file, code=error.code, message=str(error), hint=error.hint, stage=error.stage, claim=ctx.item)
@@ -101,6 +105,9 @@ def unpack(ctx: Context) -> None:
     except Cancelled:
         end_cancelled(intake)
         raise
+    except DiskFull as error:
+        wait_for(intake, DiskLow.code, str(error))
+        raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):
             fail_unpacking(intake, code=error.code, message=str(error), hint=error.hint)

@@ -62,10 +62,10 @@ def file_state(file: IngestFile, item: QueueItem | None, now: datetime) -> str:
     return _("Waiting to be unzipped")
 
 
-def item_state(item: QueueItem, stage: str, percent: int, now: datetime) -> str:
-    """Where work is that a waiting, pending or running item stands for."""
+def item_state(item: QueueItem, stage: str, percent: int, now: datetime, reason: str = "") -> str:
+    """Where work is that a waiting, pending or running item stands for. `reason`: why it was put off, as a code."""
     if item.status == Status.WAITING:
-        return _waiting(item, now)
+        return _waiting(item, now, reason)
     if item.status == Status.PENDING:
         return _("Waiting for a worker")
     if item.cancel_requested_at is not None:
@@ -81,7 +81,7 @@ def stage_name(stage: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _waiting(item: QueueItem, now: datetime) -> str:
+def _waiting(item: QueueItem, now: datetime, why: str) -> str:
     left = span((item.next_retry_at - now).total_seconds()) if item.next_retry_at is not None else span(0)
     match item.wait_reason:
         case WaitReason.RETRY:
@@ -89,6 +89,8 @@ def _waiting(item: QueueItem, now: datetime) -> str:
             return _("Waiting: retry in %(span)s (%(reason)s)") % {"span": left, "reason": reason}
         case WaitReason.ORDERING:
             return _("Waiting: earlier work on this document comes first")
+        case WaitReason.SNOOZED if why:
+            return _("Waiting: %(reason)s, looks again in %(span)s") % {"reason": words(why), "span": left}
         case WaitReason.DELAYED | WaitReason.SNOOZED:
             return _("Waiting: goes on in %(span)s") % {"span": left}
         case _:
@@ -118,7 +120,7 @@ def intake_state(intake: Intake, summary: Summary, item: QueueItem | None, now: 
     if intake.cancel_requested_at is not None:
         return _("Cancelling")
     if intake.unpacked_at is None and item is not None and item.status in ACTIVE:
-        return item_state(item, intake.stage, summary.percent, now)
+        return item_state(item, intake.stage, summary.percent, now, intake.waiting_reason)
     counts = {"done": summary.finished, "total": summary.total}
     if summary.stage in (Stage.UNZIPPING, Stage.UPLOADING, Stage.INDEXING):
         text = ngettext(

@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 import re
+import shutil
 import tempfile
 import time
 import uuid
@@ -26,12 +27,14 @@ from typing import IO, Any
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from ingestion.errors import BlobMissing, DiskFull, StorageUnavailable, TooLarge
+from ingestion.errors import BlobMissing, DiskFull, DiskLow, StorageUnavailable, TooLarge
 from ingestion.limits import get_limits
 
 ALIAS = "documents"
 PARTS = "parts"  # where unfinished files lie: on the same file system, so that moving them is one step
 CHUNK_BYTES = 1024 * 1024
+ROOM_EVERY_BYTES = 64 * 1024 * 1024
+"""How often free disk is looked at while bytes are stored."""
 
 log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
@@ -47,23 +50,39 @@ class StoredBlob:
     created: bool
 
 
-def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None) -> StoredBlob:
+def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None, expected: int = 0) -> StoredBlob:
     """Store what the iterator yields and return where. When this returns, a power cut can not undo it.
 
-    Raises TooLarge beyond `max_bytes` (default: the largest size that the limits allow), DiskFull or
-    StorageUnavailable when the storage fails, and whatever the iterator raises; nothing is left behind then.
+    Raises TooLarge beyond `max_bytes` (default: the largest size that the limits allow), DiskLow when the `expected`
+    bytes, or what came instead, would leave less room than is kept free, DiskFull or StorageUnavailable when the
+    storage fails, and whatever the iterator raises; nothing is left behind then.
     """
+    ensure_room(expected)
     storage = _storage()
     if max_bytes is None:
         limits = get_limits()
         max_bytes = max(limits.max_upload_bytes, limits.max_file_bytes)
     with _part(storage) as (part, file):
-        sha256, size = _copy(chunks, file, max_bytes)
+        sha256, size = _copy(_while_there_is_room(chunks), file, max_bytes)
         key = key_for(sha256)
         with _storage_errors():
             file.flush()
             created = _publish(storage, part, file, key, size)
     return StoredBlob(sha256=sha256, size=size, key=key, created=created)
+
+
+def ensure_room(needed: int = 0) -> None:
+    """Raise DiskLow unless the disk still has its reserve free once `needed` more bytes are stored."""
+    folder, reserve = _parts_folder(_storage()), get_limits().disk_reserve_bytes
+    with _storage_errors():
+        while not folder.is_dir():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+    if free - needed < reserve:
+        raise DiskLow(
+            f"{free:,} bytes are free on the disk, {needed:,} more are to be stored, and {reserve:,} are kept free "
+            "(DISK_RESERVE_BYTES)."
+        )
 
 
 def key_for(sha256: str) -> str:
@@ -167,6 +186,16 @@ def _copy(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int | None) -> tu
         with _storage_errors():
             file.write(chunk)
     return digest.hexdigest(), size
+
+
+def _while_there_is_room(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    since = 0
+    for chunk in chunks:
+        since += len(chunk)
+        if since >= ROOM_EVERY_BYTES:
+            ensure_room()
+            since = 0
+        yield chunk
 
 
 def _publish(storage: Storage, part: Path, file: IO[bytes], key: str, size: int) -> bool:

@@ -107,7 +107,10 @@ def _write_plan(intake: Intake, plan: ArchivePlan) -> None:
     known = IngestFile.objects.filter(intake=intake.pk).aggregate(n=Count("pk"))["n"]
     with transaction.atomic():
         Intake.objects.filter(pk=intake.pk).update(
-            status=IntakeStatus.IN_PROGRESS, stage=Stage.UNZIPPING, planned_files=len(plan.entries)
+            status=IntakeStatus.IN_PROGRESS,
+            stage=Stage.UNZIPPING,
+            planned_files=len(plan.entries),
+            waiting_reason="",
         )
         if known < len(plan.entries):
             rows = (_planned(intake, entry) for entry in plan.entries)
@@ -131,7 +134,7 @@ def _planned(intake: Intake, entry: PlannedEntry) -> IngestFile:
 def _store(intake: Intake, archive: Any, entry: PlannedEntry) -> StoredBlob | None:
     """The entry's bytes in storage; None when they can not be read, and then the entry alone has failed."""
     try:
-        return storage.put_stream(read_entry(archive, entry))
+        return storage.put_stream(read_entry(archive, entry), expected=entry.size)
     except EntryFailed as error:
         file = IngestFile.objects.get(intake=intake.pk, ordinal=entry.ordinal)
         fail_file(file, code=error.code, message=str(error), hint=error.hint, stage=Stage.UNZIPPING)
@@ -169,6 +172,11 @@ def _end(intake: Intake) -> dict[str, Any]:
         failed=Count("pk", filter=Q(outcome=Outcome.FAILED, item_id=None)),
     )
     return counts
+
+
+def wait_for(intake: Intake, reason: str, message: str) -> None:
+    """Say what an unpacking waits for, and that it goes on by itself."""
+    Intake.objects.filter(pk=intake.pk, unpacked_at=None).update(waiting_reason=reason, message=message[:500])
 
 
 def fail_unpacking(intake: Intake, *, code: str, message: str, hint: str = "") -> None:

@@ -29,7 +29,7 @@ REFUSALS = {
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
     503: "Storage or database do not answer.",
-    507: "The disk is full.",
+    507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
 

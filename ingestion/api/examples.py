@@ -20,6 +20,7 @@ _INTAKE: dict[str, Any] = {
     "status": "pending",
     "percent": 0,
     "message": "",
+    "waiting_reason": None,
     "finished": False,
     "files_total": 14,
     "files_completed": 0,

@@ -100,6 +100,7 @@ def _intake(request: AnyRequest, row: Intake, summary: Summary, state: str, only
         "status": row.status,
         "percent": summary.percent,
         "message": row.message,
+        "waiting_reason": row.waiting_reason or None,
         "finished": row.finished,
         "files_total": summary.total,
         "files_completed": summary.completed + summary.no_text,

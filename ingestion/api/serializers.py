@@ -49,6 +49,9 @@ class IntakeShape(Shape):
     status = serializers.ChoiceField(choices=IntakeStatus.choices)
     percent = serializers.IntegerField(help_text=_("Weighted by bytes; 100 only when finished."))
     message = serializers.CharField()
+    waiting_reason = serializers.CharField(
+        allow_null=True, help_text=_("What it waits for by itself, as a code: disk_low, until there is room.")
+    )
     finished = serializers.BooleanField(help_text=_("True when nothing is left to do."))
     files_total = serializers.IntegerField()
     files_completed = serializers.IntegerField(help_text=_("Those without text included."))

@@ -19,6 +19,7 @@ from ingestion.errors import TooLarge
 from ingestion.limits import get_limits
 from ingestion.models import Document
 from ingestion.services import accept_upload
+from ingestion.storage import ensure_room
 
 FORM_BYTES = 1024 * 1024
 """Room for the form around the files: boundaries, names, tags."""
@@ -98,6 +99,7 @@ class DocumentsView(OwnedView):
         most = get_limits().max_upload_bytes
         if announced.isdigit() and int(announced) > most + FORM_BYTES:
             refuse_size(most)  # before its bytes are read
+        ensure_room(int(announced) if announced.isdigit() else 0)
         accepted = accept_upload(
             self.owner_id(request),
             request.FILES.getlist("file"),

@@ -30,6 +30,12 @@ class DiskFull(UploadFailed):
     hint = "Free some space; work goes on by itself."
 
 
+class DiskLow(DiskFull):
+    """The disk has hardly more room left than is kept free."""
+
+    code = "disk_low"
+
+
 class BlobMissing(UploadFailed):
     """The stored bytes of this file are not there."""
 

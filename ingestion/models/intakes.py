@@ -31,6 +31,7 @@ class Intake(models.Model):
     stage = models.CharField(_("stage"), max_length=16, choices=Stage.choices, default=Stage.PENDING)
     percent = models.SmallIntegerField(_("percent"), default=0)
     message = models.CharField(_("message"), max_length=500, blank=True, default="")
+    waiting_reason = models.CharField(_("waits for"), max_length=32, blank=True, default="")
     filename = models.CharField(_("file name"), max_length=255, blank=True, default="")
     size = models.BigIntegerField(_("size"), default=0)
     blob = models.ForeignKey(

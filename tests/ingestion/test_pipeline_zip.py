@@ -66,7 +66,7 @@ def test_unpacking_goes_on_at_the_first_entry_that_is_not_done(owner, worker, mo
     worker.service.release(item)
     stored = []
     real = storage.put_stream
-    monkeypatch.setattr(storage, "put_stream", lambda chunks: stored.append(1) or real(chunks))
+    monkeypatch.setattr(storage, "put_stream", lambda *args, **kwargs: stored.append(1) or real(*args, **kwargs))
     worker.run()
     assert len(stored) == 2
     items = list(intake.files.values_list("item_id", flat=True))
