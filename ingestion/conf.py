@@ -8,6 +8,6 @@ from docqueue.conf import SettingField
 from ingestion.limits import Limits
 
 FIELDS: tuple[SettingField, ...] = tuple(
-    SettingField(spec.name.upper(), int, spec.default, spec.metadata["doc"]) for spec in fields(Limits)
+    SettingField(spec.name.upper(), type(spec.default), spec.default, spec.metadata["doc"]) for spec in fields(Limits)
 )
 """Keys of the setting INGESTION (and, behind INGESTION_, environment names): every one is a limit."""

@@ -17,7 +17,7 @@ from django.utils import timezone
 from docqueue import correlation
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.validation import priority as checked_priority
-from ingestion import storage
+from ingestion import storage, unsupported
 from ingestion.archives import plan_archive, printable, safe_name
 from ingestion.errors import (
     EmptyFile,
@@ -26,7 +26,7 @@ from ingestion.errors import (
     UnsupportedArchive,
     ValidationFailed,
 )
-from ingestion.limits import Limits, get_limits
+from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob
@@ -150,7 +150,10 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
         raise UnsupportedArchive(f"Archives of the kind {detected.type} are not supported.")
     if detected.type != "zip" and not (named_zip and detected.type in ("unknown", "html", "text", "empty")):
         return None
-    return len(plan_archive(upload, limits).entries)
+    plan = plan_archive(upload, limits)
+    if limits.on_unsupported == REJECT_ARCHIVE:
+        unsupported.refuse(upload, plan, limits)
+    return len(plan.entries)
 
 
 def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlob]) -> list[IngestFile]:

@@ -23,6 +23,15 @@ def _limit(default: int, doc: str, minimum: int = 1) -> int:
     return value
 
 
+FAIL_FILE, SKIP, REJECT_ARCHIVE = "fail_file", "skip", "reject_archive"
+
+
+def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
+    """A field that is one of a few words."""
+    value: str = field(default=default, metadata={"doc": f"{doc} One of {', '.join(choices)}.", "choices": choices})
+    return value
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """What ingestion accepts at most. Bytes are bytes, ratios are unpacked size : packed size."""
@@ -48,6 +57,13 @@ class Limits:
     max_path_bytes: int = _limit(1_024, "Length of an entry's name with its folders; a longer one fails alone.")
     max_path_parts: int = _limit(32, "Folders of an entry's name; a deeper one fails alone.")
 
+    on_unsupported: str = _choice(
+        FAIL_FILE,
+        (FAIL_FILE, SKIP, REJECT_ARCHIVE),
+        "What an archive's files of types that text can not be taken from do: fail alone, count as skipped without "
+        "being unpacked, or have the archive refused.",
+    )
+
     # Looking at a file to tell its type.
     sniff_bytes: int = _limit(64 * KIB, "Bytes read from a file's start to tell its type.", 1024)
     sniff_part_bytes: int = _limit(1 * MIB, "Bytes read from a part of an office file to tell its type.")
@@ -67,7 +83,7 @@ class Limits:
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""
         known = {spec.name.upper(): spec for spec in fields(cls)}
-        values: dict[str, int] = {}
+        values: dict[str, Any] = {}
         for key, value in given.items():
             spec = known.get(key)
             if spec is None:
@@ -75,10 +91,14 @@ class Limits:
                 raise ImproperlyConfigured(
                     f"INGESTION[{key!r}] is not a setting." + (f" Did you mean {near[0]!r}?" if near else "")
                 )
-            minimum = spec.metadata["minimum"]
-            if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            if choices := spec.metadata.get("choices"):
+                if value not in choices:
+                    raise ImproperlyConfigured(
+                        f"INGESTION[{key!r}] must be one of {', '.join(choices)}, not {value!r}."
+                    )
+            elif isinstance(value, bool) or not isinstance(value, int) or value < spec.metadata["minimum"]:
                 raise ImproperlyConfigured(
-                    f"INGESTION[{key!r}] must be a whole number of at least {minimum}, not {value!r}."
+                    f"INGESTION[{key!r}] must be a whole number of at least {spec.metadata['minimum']}, not {value!r}."
                 )
             values[spec.name] = value
         return cls(**values)

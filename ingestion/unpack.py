@@ -7,7 +7,7 @@ item are made, so an entry gets one item whatever crashed or runs twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,10 +22,11 @@ from ingestion.archives import ArchivePlan, PlannedEntry, plan_archive, read_ent
 from ingestion.errors import EntryFailed
 from ingestion.intakes import enqueue_files, save_blobs
 from ingestion.lifecycle import cancel_files, fail_file
-from ingestion.limits import get_limits
+from ingestion.limits import SKIP, get_limits
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
 from ingestion.progress import Report
 from ingestion.storage import StoredBlob
+from ingestion.unsupported import unsupported
 
 BATCH_FILES, BATCH_BYTES, BATCH_SECONDS = 64, 8 * 1024 * 1024, 1.0
 UNPACKED_PERCENT = 10
@@ -56,8 +57,9 @@ def unpack_intake(intake: Intake, *, report: Report, commit: Commit) -> None:
     """
     assert intake.blob is not None, "an archive's intake always has its bytes"
     with storage.open(intake.blob.storage_key) as archive:
-        plan = plan_archive(archive, get_limits())
-        _write_plan(intake, plan)
+        limits = get_limits()
+        plan = plan_archive(archive, limits)
+        _write_plan(intake, plan, unsupported(archive, plan, limits) if limits.on_unsupported == SKIP else {})
         entries = {entry.ordinal: entry for entry in plan.entries}
         todo = list(_untouched(intake).order_by("ordinal").values_list("ordinal", flat=True))
         total = sum(entries[ordinal].size for ordinal in todo) or 1
@@ -102,7 +104,7 @@ def _untouched(intake: Intake) -> QuerySet[IngestFile]:
     return IngestFile.objects.filter(intake=intake.pk, item_id=None, outcome="")
 
 
-def _write_plan(intake: Intake, plan: ArchivePlan) -> None:
+def _write_plan(intake: Intake, plan: ArchivePlan, skipped: Mapping[int, str]) -> None:
     """One row an entry, all in one transaction; rows that are there already stay as they are."""
     known = IngestFile.objects.filter(intake=intake.pk).aggregate(n=Count("pk"))["n"]
     with transaction.atomic():
@@ -113,11 +115,11 @@ def _write_plan(intake: Intake, plan: ArchivePlan) -> None:
             waiting_reason="",
         )
         if known < len(plan.entries):
-            rows = (_planned(intake, entry) for entry in plan.entries)
+            rows = (_planned(intake, entry, skipped.get(entry.ordinal)) for entry in plan.entries)
             IngestFile.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 
-def _planned(intake: Intake, entry: PlannedEntry) -> IngestFile:
+def _planned(intake: Intake, entry: PlannedEntry, unsupported: str | None) -> IngestFile:
     file = IngestFile(
         intake=intake,
         ordinal=entry.ordinal,
@@ -125,9 +127,10 @@ def _planned(intake: Intake, entry: PlannedEntry) -> IngestFile:
         safe_name=entry.safe_name,
         size=entry.size,
     )
-    if entry.is_junk:
-        file.stage, file.outcome, file.message = Stage.COMPLETED, Outcome.SKIPPED, "a system file, not a document"
-        file.percent, file.finished_at = 100, timezone.now()
+    if entry.is_junk or unsupported is not None:
+        file.message = "a system file, not a document" if entry.is_junk else f"files of type {unsupported} are skipped"
+        file.stage, file.outcome, file.percent = Stage.COMPLETED, Outcome.SKIPPED, 100
+        file.finished_at = timezone.now()
     return file
 
 

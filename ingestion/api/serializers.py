@@ -58,7 +58,9 @@ class IntakeShape(Shape):
     files_no_text = serializers.IntegerField()
     files_failed = serializers.IntegerField()
     files_duplicate = serializers.IntegerField()
-    files_skipped = serializers.IntegerField(help_text=_("System files such as .DS_Store."))
+    files_skipped = serializers.IntegerField(
+        help_text=_("System files such as .DS_Store, and unsupported ones where these are to be skipped.")
+    )
     files_cancelled = serializers.IntegerField()
     document_id = serializers.IntegerField(allow_null=True, help_text=_("Set when one plain file was uploaded."))
     status_url = serializers.URLField()
@@ -181,7 +183,7 @@ LIMITS_SCHEMA = {
     "description": "Every limit by its name.",
     "additionalProperties": {
         "type": "object",
-        "properties": {"value": {"type": "integer"}, "description": {"type": "string"}},
+        "properties": {"value": {"type": ["integer", "string"]}, "description": {"type": "string"}},
         "required": ["value", "description"],
     },
 }

@@ -29,6 +29,7 @@ from ingestion.errors.archives import (
     UnsafePath,
     UnsupportedArchive,
     UnsupportedCompression,
+    UnsupportedEntries,
     UnzipFailed,
 )
 from ingestion.errors.base import (
@@ -111,6 +112,7 @@ __all__ = [
     "UnsafePath",
     "UnsupportedArchive",
     "UnsupportedCompression",
+    "UnsupportedEntries",
     "UnsupportedFile",
     "UnsupportedType",
     "UnzipFailed",

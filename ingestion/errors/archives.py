@@ -7,7 +7,7 @@ too much, and the person who sent it is still there to be told. `EntryFailed` hu
 from __future__ import annotations
 
 from ingestion.errors.base import IngestionError
-from ingestion.errors.validation import BadName, EmptyFile, TooLarge, TooManyFiles
+from ingestion.errors.validation import BadName, EmptyFile, TooLarge, TooManyFiles, UnsupportedType
 
 
 class UnzipFailed(IngestionError):
@@ -21,6 +21,13 @@ class ArchiveRefused(UnzipFailed):
     """The archive is refused as a whole."""
 
     code = "archive_refused"
+
+
+class UnsupportedEntries(UnsupportedType, ArchiveRefused):
+    """The archive holds files of types that are not supported."""
+
+    status = 422
+    hint = "Leave these files out, or convert them; or have such files skipped (INGESTION ON_UNSUPPORTED)."
 
 
 class EmptyUpload(EmptyFile, ArchiveRefused):
