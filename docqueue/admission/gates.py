@@ -63,8 +63,8 @@ def follow(using: str, rows: Iterable[Sequence[Any]]) -> None:
             column, _ = _looks[moved.wait_reason]
             found.setdefault(moved.wait_reason, {})[getattr(moved, column)] = None
     waking.notify(using, queues)
-    for reason, values in found.items():
-        _looks[reason][1](using, list(values))
+    for reason in filter(found.__contains__, WaitReason.values):  # who comes through one gate stands at the next
+        _looks[reason][1](using, list(found[reason]))
 
 
 def after_commit(using: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -202,8 +202,13 @@ class Model:
         for item in due:
             if item.reason == "due":
                 self.admit(item)
-        for key in sorted({i.key for i in self.live.values() if i.key is not None}):
-            self.next_turn(key)
+        lines = [self.line(key) for key in {i.key for i in self.live.values()} if key and self.holder(key) is None]
+        for head in [line[0] for line in lines if line]:  # those of all keys take their turn before a slot is given
+            head.holds = True
+            if head.slots is not None and not head.slot:
+                head.reason = "concurrency"
+            else:
+                self.admit(head)
         for slots in sorted({i.slots for i in self.live.values() if i.slots is not None}):
             self.next_slots(slots)
 
