@@ -1,4 +1,4 @@
-"""What stands in the documents that no text editor can write: manual, minutes, invoice, inventory, a photograph."""
+"""What stands in the documents that no text editor can write: manual, minutes, inventory, talks, a photograph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date
 
 from samples.office import PAGE_BREAK, docx, xlsx
 from samples.pdf import Line, pdf
+from samples.slides import pptx
 
 
 def dome_manual() -> bytes:
@@ -134,6 +135,18 @@ def instruments() -> bytes:
                 ["Sextant, brass", "Town museum", date(2025, 10, 1), None],
             ],
         },
+    )
+
+
+def winter_sky() -> bytes:
+    """A PowerPoint presentation of three slides."""
+    return pptx(
+        "The winter sky",
+        [
+            ["The winter sky", "A talk for beginners, by Marguerite Stell"],
+            ["Orion", "Betelgeuse is the red one, Rigel the blue one.", "The nebula hangs from the belt."],
+            ["What to bring", "Gloves, a red torch, patience."],
+        ],
     )
 
 

@@ -15,6 +15,7 @@ _MODULES = {
     "pdf": "pdf",
     "docx": "docx",
     "xlsx": "xlsx",
+    "pptx": "pptx",
     "csv": "csv_table",
     "html": "html",
     "markdown": "markdown",

@@ -38,6 +38,12 @@ PHRASES = [
     ("tika/testEXCEL.strict.xlsx", 2, "Start of 2nd sheet"),
     ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 26, "001 | Jammu and Kashmir"),
     ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 30, "e-KYC with Biometric"),
+    ("tika/testPPT_various.pptx", 1, "Row 2 Col 1 | Row 2 Col 2 | Row 2 Col 3"),
+    ("tika/testPPT_various.pptx", 1, "ゾルゲと尾崎"),
+    ("tika/testPPT_groups.pptx", 2, "Text box5 tika link"),
+    ("tika/testPPT_groups.pptx", 2, "smart1 smart2 Smart3"),
+    ("tika/testPPTX_overlappingRelations.pptx", 4, "POI can read this too"),
+    ("tika/testComment.pptx", 1, "Here is some text Here is a comment"),
     ("tika/foo.csv", 1, "456 | qwertyuiop | 98765"),
     ("tika/testCSV.csv", 1, "15 | 225"),
     ("tika/a_microarray.txt", 1, "Sample Name | Protocol REF | Extract Name"),
@@ -61,6 +67,7 @@ NO_TEXT = [
     ("tika/testFlashInPDF.pdf", NoText.DRAWING),
     ("tika/headerPic.docx", NoText.EMPTY),
     ("tika/testEXCEL_diagramData.xlsx", NoText.EMPTY),
+    ("tika/testPPT_embeddedMP3.pptx", NoText.EMPTY),
     ("tika/testHTML_head.html", NoText.EMPTY),
 ]
 
