@@ -29,6 +29,7 @@ ENTRIES: dict[str, Callable[[], bytes] | None] = {
     "logs/weather-station.json": None,
     "mail/mirror-recoating.eml": None,
     "visitors/führungen-für-schulen.txt": None,
+    "visitors/house-rules.odt": content.house_rules,
     "talks/winter-sky.pptx": content.winter_sky,
     "archive/2025/dome-manual-copy.pdf": content.dome_manual,
     "archive/2025/star-party-budget.pdf": content.star_party_budget,

@@ -7,6 +7,7 @@ import zlib
 from datetime import date
 
 from samples.office import PAGE_BREAK, docx, xlsx
+from samples.opendocument import odt
 from samples.pdf import Line, pdf
 from samples.slides import pptx
 
@@ -146,6 +147,19 @@ def winter_sky() -> bytes:
             ["The winter sky", "A talk for beginners, by Marguerite Stell"],
             ["Orion", "Betelgeuse is the red one, Rigel the blue one.", "The nebula hangs from the belt."],
             ["What to bring", "Gloves, a red torch, patience."],
+        ],
+    )
+
+
+def house_rules() -> bytes:
+    """An OpenDocument text."""
+    return odt(
+        "House rules",
+        [
+            "# House rules of the observatory",
+            "White light is off after dusk. Who needs a torch uses a red one.",
+            "# The turntable",
+            "Nobody turns it alone: one pushes, one watches the cables.",
         ],
     )
 

@@ -16,6 +16,7 @@ _MODULES = {
     "docx": "docx",
     "xlsx": "xlsx",
     "pptx": "pptx",
+    "odt": "odt",
     "csv": "csv_table",
     "html": "html",
     "markdown": "markdown",
