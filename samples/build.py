@@ -23,6 +23,7 @@ ENTRIES: dict[str, Callable[[], bytes] | None] = {
     "minutes/2026-03-12-committee.docx": content.committee_minutes,
     "inventory/instruments.xlsx": content.instruments,
     "inventory/eyepieces.csv": None,
+    "inventory/library.ods": content.library,
     "finance/invoice-0417.pdf": content.invoice,
     "web/opening-nights.html": None,
     "logs/night-log-2026-02.txt": None,

@@ -7,7 +7,7 @@ import zlib
 from datetime import date
 
 from samples.office import PAGE_BREAK, docx, xlsx
-from samples.opendocument import odt
+from samples.opendocument import ods, odt
 from samples.pdf import Line, pdf
 from samples.slides import pptx
 
@@ -161,6 +161,17 @@ def house_rules() -> bytes:
             "# The turntable",
             "Nobody turns it alone: one pushes, one watches the cables.",
         ],
+    )
+
+
+def library() -> bytes:
+    """An OpenDocument spreadsheet with two sheets."""
+    return ods(
+        "The library",
+        {
+            "Shelf": [["Title", "Year"], ["Atlas of the southern sky", 1958], ["How to grind a mirror", 1972]],
+            "Missing": [["Title", "Last seen"], ["Tables of the moons of Jupiter", "in the tea room"]],
+        },
     )
 
 

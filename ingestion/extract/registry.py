@@ -17,6 +17,7 @@ _MODULES = {
     "xlsx": "xlsx",
     "pptx": "pptx",
     "odt": "odt",
+    "ods": "ods",
     "csv": "csv_table",
     "html": "html",
     "markdown": "markdown",

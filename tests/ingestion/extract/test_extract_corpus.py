@@ -48,6 +48,8 @@ PHRASES = [
     ("tika/testNPEOpenDocument.odt", 1, "Generar el certificado de revocación"),
     ("tika/testODTStyles2.odt", 1, "Identificatie vredegerecht | Vredegerecht Name"),
     ("tika/testODT_svgTitleInStyledSpan.odt", 1, "國立雲林科技大學國際課程活動甄選—學生證影印本"),
+    ("tika/test-columnar.ods", 1, "10 | 100 | This is row 10 of 10 | 100% | 90.0% | 19-05-1987"),
+    ("tika/LibreOfficeCalc_ods_1.3.ods", 1, "This | is | an | example | spreadsheet"),
     ("tika/foo.csv", 1, "456 | qwertyuiop | 98765"),
     ("tika/testCSV.csv", 1, "15 | 225"),
     ("tika/a_microarray.txt", 1, "Sample Name | Protocol REF | Extract Name"),
