@@ -7,7 +7,7 @@ import zlib
 from datetime import date
 
 from samples.office import PAGE_BREAK, docx, xlsx
-from samples.opendocument import ods, odt
+from samples.opendocument import odp, ods, odt
 from samples.pdf import Line, pdf
 from samples.slides import pptx
 
@@ -172,6 +172,17 @@ def library() -> bytes:
             "Shelf": [["Title", "Year"], ["Atlas of the southern sky", 1958], ["How to grind a mirror", 1972]],
             "Missing": [["Title", "Last seen"], ["Tables of the moons of Jupiter", "in the tea room"]],
         },
+    )
+
+
+def open_day() -> bytes:
+    """An OpenDocument presentation of two slides."""
+    return odp(
+        "Open day",
+        [
+            ["Open day at Larkfield", "Doors open at two, the sun telescope stands on the lawn."],
+            ["For children", "Rockets of paper, launched every half hour."],
+        ],
     )
 
 

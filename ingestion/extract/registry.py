@@ -18,6 +18,7 @@ _MODULES = {
     "pptx": "pptx",
     "odt": "odt",
     "ods": "ods",
+    "odp": "odp",
     "csv": "csv_table",
     "html": "html",
     "markdown": "markdown",
