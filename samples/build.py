@@ -33,6 +33,7 @@ ENTRIES: dict[str, Callable[[], bytes] | None] = {
     "visitors/house-rules.odt": content.house_rules,
     "talks/winter-sky.pptx": content.winter_sky,
     "talks/open-day.odp": content.open_day,
+    "reading/first-nights.epub": content.first_nights,
     "archive/2025/dome-manual-copy.pdf": content.dome_manual,
     "archive/2025/star-party-budget.pdf": content.star_party_budget,
     "photos/first-light.png": content.first_light,

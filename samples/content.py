@@ -6,6 +6,7 @@ import struct
 import zlib
 from datetime import date
 
+from samples.epub import epub
 from samples.office import PAGE_BREAK, docx, xlsx
 from samples.opendocument import odp, ods, odt
 from samples.pdf import Line, pdf
@@ -182,6 +183,17 @@ def open_day() -> bytes:
         [
             ["Open day at Larkfield", "Doors open at two, the sun telescope stands on the lawn."],
             ["For children", "Rockets of paper, launched every half hour."],
+        ],
+    )
+
+
+def first_nights() -> bytes:
+    """A book of two chapters."""
+    return epub(
+        "First nights",
+        [
+            ["The first night", "Begin with the moon: it forgives everything."],
+            ["The second night", "Now find Saturn, and call everybody you know."],
         ],
     )
 

@@ -19,6 +19,7 @@ _MODULES = {
     "odt": "odt",
     "ods": "ods",
     "odp": "odp",
+    "epub": "epub",
     "csv": "csv_table",
     "html": "html",
     "markdown": "markdown",

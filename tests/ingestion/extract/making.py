@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 
 from samples import office, slides
+from samples.epub import epub
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 STRICT_W = "http://purl.oclc.org/ooxml/wordprocessingml/main"
@@ -87,6 +88,14 @@ def shape(*lines: str, placeholder: str = "body") -> str:
     """One shape with text."""
     text = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
     return f'<p:sp><p:nvSpPr><p:nvPr><p:ph type="{placeholder}"/></p:nvPr></p:nvSpPr><p:txBody>{text}</p:txBody></p:sp>'
+
+
+def epub_of(*bodies: str, **changes: bytes | None) -> bytes:
+    """A book of chapters with these bodies."""
+    chapters = {f"EPUB/chapter{n}.xhtml": f"<html><body>{body}</body></html>" for n, body in enumerate(bodies, start=1)}
+    return changed(
+        epub("A title", [["x"] for _ in bodies]), {n: text.encode() for n, text in chapters.items()} | changes
+    )
 
 
 def declaring(document: bytes, name: str, size: int) -> bytes:
