@@ -69,10 +69,12 @@ class Limits:
     sniff_part_bytes: int = _limit(1 * MIB, "Bytes read from a part of an office file to tell its type.")
 
     # Taking text out of one document. What is too long is cut with a warning; the others fail the file.
-    max_pages: int = _limit(5_000, "Pages or sheets read of one document; the rest is left out with a warning.")
+    max_pages: int = _limit(
+        5_000, "Pages, slides, sheets or chapters read of one document; the rest is left out with a warning."
+    )
     max_text_characters: int = _limit(50_000_000, "Characters kept of one document; the rest is cut with a warning.")
-    max_parts: int = _limit(10_000, "Parts of an office file (sheets, pictures, styles …) or of an e-mail.")
-    max_content_bytes: int = _limit(1 * GIB, "Size of an office file's parts together after unpacking.")
+    max_parts: int = _limit(10_000, "Parts of an office file or book (sheets, pictures, styles …) or of an e-mail.")
+    max_content_bytes: int = _limit(1 * GIB, "Size of the parts of an office file or book together after unpacking.")
     max_content_ratio: int = _limit(200, "Ratio of a part above content_ratio_floor_bytes.")
     content_ratio_floor_bytes: int = _limit(16 * MIB, "Below this unpacked size a part's ratio is not asked.", 0)
     max_dense_cells: int = _limit(4_000_000, "Cells of a sheet's rectangle; a larger sheet is read sparsely.")

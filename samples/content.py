@@ -1,4 +1,4 @@
-"""What stands in the documents that no text editor can write: manual, minutes, invoice, inventory, a photograph."""
+"""What stands in the documents that no text editor can write: manual, minutes, inventory, talks, a photograph."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import struct
 import zlib
 from datetime import date
 
+from samples.epub import epub
 from samples.office import PAGE_BREAK, docx, xlsx
+from samples.opendocument import odp, ods, odt
 from samples.pdf import Line, pdf
+from samples.slides import pptx
 
 
 def dome_manual() -> bytes:
@@ -134,6 +137,64 @@ def instruments() -> bytes:
                 ["Sextant, brass", "Town museum", date(2025, 10, 1), None],
             ],
         },
+    )
+
+
+def winter_sky() -> bytes:
+    """A PowerPoint presentation of three slides."""
+    return pptx(
+        "The winter sky",
+        [
+            ["The winter sky", "A talk for beginners, by Marguerite Stell"],
+            ["Orion", "Betelgeuse is the red one, Rigel the blue one.", "The nebula hangs from the belt."],
+            ["What to bring", "Gloves, a red torch, patience."],
+        ],
+    )
+
+
+def house_rules() -> bytes:
+    """An OpenDocument text."""
+    return odt(
+        "House rules",
+        [
+            "# House rules of the observatory",
+            "White light is off after dusk. Who needs a torch uses a red one.",
+            "# The turntable",
+            "Nobody turns it alone: one pushes, one watches the cables.",
+        ],
+    )
+
+
+def library() -> bytes:
+    """An OpenDocument spreadsheet with two sheets."""
+    return ods(
+        "The library",
+        {
+            "Shelf": [["Title", "Year"], ["Atlas of the southern sky", 1958], ["How to grind a mirror", 1972]],
+            "Missing": [["Title", "Last seen"], ["Tables of the moons of Jupiter", "in the tea room"]],
+        },
+    )
+
+
+def open_day() -> bytes:
+    """An OpenDocument presentation of two slides."""
+    return odp(
+        "Open day",
+        [
+            ["Open day at Larkfield", "Doors open at two, the sun telescope stands on the lawn."],
+            ["For children", "Rockets of paper, launched every half hour."],
+        ],
+    )
+
+
+def first_nights() -> bytes:
+    """A book of two chapters."""
+    return epub(
+        "First nights",
+        [
+            ["The first night", "Begin with the moon: it forgives everything."],
+            ["The second night", "Now find Saturn, and call everybody you know."],
+        ],
     )
 
 

@@ -46,7 +46,10 @@ class UnsupportedType(ValidationFailed):
 
     code = "unsupported_type"
     status = 415
-    hint = "Convert it to PDF, DOCX, XLSX, CSV, HTML, Markdown, text, JSON or EML and upload that."
+    hint = (
+        "Convert it to PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, EPUB, CSV, HTML, Markdown, text, JSON or EML and "
+        "upload that."
+    )
 
 
 class TypeMismatch(ValidationFailed):

@@ -1,4 +1,4 @@
-"""Office files (OOXML) are zips: this opens them under the same guard as any archive and reads their XML parts.
+"""Office files and books are zips: this opens them under the same guard as any archive and reads their XML parts.
 
 The guard looks at declared sizes, ratios, overlaps and counts before a part is read; reading counts what is really
 there. So a reader that goes by other headers (native ones open the file by themselves) meets no surprise either.
@@ -36,6 +36,7 @@ _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
 _OLE_SEARCH = 4 << 20
 _MAX_DEPTH = 1_000
+_AMPERSAND = "&#38;"  # how a parser that resolves no entities hands over the "&amp;" of an attribute
 
 
 class XmlTarget:
@@ -52,7 +53,7 @@ class XmlTarget:
 
 
 class Container:
-    """An opened office file: its parts by name."""
+    """An opened office file or book: its parts by name."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         _refuse_older_format(path)
@@ -133,6 +134,8 @@ class _Guarded(_NoDoctype):
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise CorruptFile("The file is damaged: its XML is nested absurdly deeply.")
+        if attrib and any(_AMPERSAND in value for value in attrib.values()):
+            attrib = {name: value.replace(_AMPERSAND, "&") for name, value in attrib.items()}
         self._target.start(tag, attrib)
 
     def end(self, tag: str) -> None:

@@ -49,7 +49,7 @@ _NO_TEXT_SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page (PDF, DOCX, text), sheet (XLSX) or the whole document where it has no pages; counted from 1."""
+    """One page, slide, sheet or chapter, or the whole document where it has none of them; counted from 1."""
 
     number: int
     text: str

@@ -64,6 +64,11 @@ def read_text(path: Path, out: PageWriter, *, named: str | None = None) -> str:
             while block := stream.read(BLOCK):
                 yield block
 
+    return text_of(blocks, out, named=named)
+
+
+def text_of(blocks: Blocks, out: PageWriter, *, named: str | None = None) -> str:
+    """`read_text` for what is no file of its own, such as a chapter of a book."""
     text = _decode(blocks, out, named)
     if len(text) > out.limits.max_text_characters:
         out.warn_of_cut_text()

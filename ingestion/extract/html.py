@@ -31,9 +31,14 @@ _FEED = 1 << 20
 def read(path: Path, out: PageWriter) -> None:
     """Write what the page shows; the title is the page's, else its first heading."""
     with path.open("rb") as stream:
-        found = _CHARSET.search(stream.read(_HEAD_BYTES))
-    named = found[1].decode("ascii", "replace") if found else None
+        named = named_in(stream.read(_HEAD_BYTES))
     html_to_lines(read_text(path, out, named=named), out)
+
+
+def named_in(data: bytes) -> str | None:
+    """The encoding that a page names in its first bytes."""
+    found = _CHARSET.search(data[:_HEAD_BYTES])
+    return found[1].decode("ascii", "replace") if found else None
 
 
 def html_to_lines(text: str, out: PageWriter) -> None:

@@ -36,10 +36,13 @@ def main_part(container: Container) -> str | None:
 def document_title(container: Container) -> str | None:
     """The title in the document's properties, if it has one."""
     name = next((each.target for each in relations_of(container, "") if each.kind == "core-properties"), None)
-    if name is None:
-        return None
+    return None if name is None else title_in(container, name)
+
+
+def title_in(container: Container, part: str) -> str:
+    """The title that a part with properties has."""
     target = _TitleTarget()
-    container.parse(name, target)
+    container.parse(part, target)
     return "".join(target.title)
 
 

@@ -31,6 +31,7 @@ _MEDIA_TYPES = {
     "application/vnd.oasis.opendocument.graphics": "odg",
     "application/epub+zip": "epub",
 }
+_FIRST_ENTRY = re.compile(rb"PK\x03\x04.{22}\x08\x00\x00\x00mimetype([a-z0-9.+/-]{1,200})", re.DOTALL)
 _LOCAL_NAME = re.compile(rb"PK\x03\x04.{22}(..)..", re.DOTALL)
 
 
@@ -40,12 +41,11 @@ def by_parts(file: SeekableFile, head: bytes, limits: Limits) -> str:
         peek = Peek(file, limits)
     except ArchiveRefused:
         # Cut short or damaged: what it was meant to be can still be seen, and its reader will say what is wrong.
-        return _by_folders(_names_in(head)) or "zip"
+        return _by_folders(_names_in(head)) or _by_first_entry(head) or "zip"
     names = peek.names
     lower = {name.lower(): name for name in names}
     if "mimetype" in lower:
-        stated = peek.start_of(lower["mimetype"], 200).decode("ascii", "replace").strip("\ufeff\x00 \r\n")
-        detected = _MEDIA_TYPES.get(stated.removesuffix("-template"))
+        detected = _by_media_type(peek.start_of(lower["mimetype"], 200))
         if detected is not None:
             return detected
     if "[content_types].xml" in lower:
@@ -64,6 +64,17 @@ def by_parts(file: SeekableFile, head: bytes, limits: Limits) -> str:
     if "index/document.iwa" in lower or {"index.zip", "metadata/properties.plist"} <= set(lower):
         return "iwork"
     return "zip"
+
+
+def _by_media_type(stated: bytes) -> str | None:
+    text = stated.decode("ascii", "replace").strip("\ufeff\x00 \r\n")
+    return _MEDIA_TYPES.get(text.removesuffix("-template"))
+
+
+def _by_first_entry(head: bytes) -> str | None:
+    """What states its type does so first of all, and unpacked, so that it can be read without knowing zip files."""
+    match = _FIRST_ENTRY.match(head)
+    return _by_media_type(match[1]) if match else None
 
 
 def _by_folders(names: list[str]) -> str | None:

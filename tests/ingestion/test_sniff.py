@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.extract import supported_types
 from ingestion.limits import Limits
 from ingestion.sniff import Detected, sniff
 from ingestion.sniffing.kinds import KINDS, TEXTUAL
@@ -216,6 +217,21 @@ def test_a_damaged_office_file_is_still_one() -> None:
     assert of(data[:-40]).mismatch is False
 
 
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("application/vnd.oasis.opendocument.text", "odt"),
+        ("application/vnd.oasis.opendocument.presentation-template", "odp"),
+        ("application/epub+zip", "epub"),
+        ("application/x-something-else", "zip"),
+    ],
+)
+def test_a_document_that_states_its_type_first_is_known_when_it_was_cut_short(media_type: str, kind: str) -> None:
+    data = odf(media_type)
+    for length in (len(data) - 10, 38 + len(media_type)):
+        assert of(data[:length]).type == kind
+
+
 def test_a_hostile_office_file_is_told_apart_without_being_unpacked() -> None:
     bomb = zips.archive(
         zips.entry(
@@ -254,5 +270,5 @@ def test_a_path_names_itself_and_an_open_file_keeps_its_position(tmp_path: Path)
 def test_every_type_has_a_media_type_and_every_supported_one_an_ending() -> None:
     assert all("/" in kind.mime for kind in KINDS.values())
     assert set(KINDS) > TEXTUAL
-    for supported in ("pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml"):
+    for supported in supported_types():
         assert KINDS[supported].extensions

@@ -7,11 +7,14 @@ import struct
 import zipfile
 from collections.abc import Mapping
 
-from samples import office
+from samples import office, slides
+from samples.epub import epub
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 STRICT_W = "http://purl.oclc.org/ooxml/wordprocessingml/main"
 S = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+P = "http://schemas.openxmlformats.org/presentationml/2006/main"
+A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
@@ -30,6 +33,12 @@ def changed(document: bytes, changes: Mapping[str, bytes | None]) -> bytes:
         parts: dict[str, bytes | None] = {name: archive.read(name) for name in archive.namelist()}
     parts |= changes
     return packed({name: data for name, data in parts.items() if data is not None})
+
+
+def part_of(document: bytes, name: str) -> str:
+    """One part as text."""
+    with zipfile.ZipFile(io.BytesIO(document)) as archive:
+        return archive.read(name).decode()
 
 
 def docx_of(body: str, *, prolog: str = "", namespace: str = W, **parts: str) -> bytes:
@@ -56,6 +65,37 @@ def xlsx_of(rows: str, *, prolog: str = "") -> bytes:
     """A workbook of one sheet with these row elements."""
     sheet = f'{prolog}<worksheet xmlns="{S}"><sheetData>{rows}</sheetData></worksheet>'
     return changed(office.xlsx("", {"Sheet": [[]]}), {"xl/worksheets/sheet1.xml": sheet.encode()})
+
+
+def pptx_of(*shown: str, prolog: str = "", hidden: bool = False, **parts: str) -> bytes:
+    """A presentation of slides with these shapes; `notesSlide=…` and the like add parts that the first refers to."""
+    spaces = f'xmlns:p="{P}" xmlns:a="{A}" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    changes: dict[str, bytes | None] = {}
+    for number, shapes in enumerate(shown, start=1):
+        tree = f"<p:cSld><p:spTree>{shapes}</p:spTree></p:cSld>"
+        show = ' show="0"' if hidden else ""
+        changes[f"ppt/slides/slide{number}.xml"] = f"{prolog}<p:sld {spaces}{show}>{tree}</p:sld>".encode()
+    relations = "".join(f'<Relationship Id="r{name}" Type="{RELATIONS}/{name}" Target="{name}.xml"/>' for name in parts)
+    changes["ppt/slides/_rels/slide1.xml.rels"] = (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{relations}</Relationships>'
+    ).encode()
+    for name, content in parts.items():
+        changes[f"ppt/slides/{name}.xml"] = f"<p:part {spaces}>{content}</p:part>".encode()
+    return changed(slides.pptx("A title", [["x"] for _ in shown]), changes)
+
+
+def shape(*lines: str, placeholder: str = "body") -> str:
+    """One shape with text."""
+    text = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
+    return f'<p:sp><p:nvSpPr><p:nvPr><p:ph type="{placeholder}"/></p:nvPr></p:nvSpPr><p:txBody>{text}</p:txBody></p:sp>'
+
+
+def epub_of(*bodies: str, **changes: bytes | None) -> bytes:
+    """A book of chapters with these bodies."""
+    chapters = {f"EPUB/chapter{n}.xhtml": f"<html><body>{body}</body></html>" for n, body in enumerate(bodies, start=1)}
+    return changed(
+        epub("A title", [["x"] for _ in bodies]), {n: text.encode() for n, text in chapters.items()} | changes
+    )
 
 
 def declaring(document: bytes, name: str, size: int) -> bytes:

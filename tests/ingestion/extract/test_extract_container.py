@@ -15,6 +15,7 @@ from ingestion.errors import (
     XmlForbiddenEntity,
 )
 from samples import office
+from samples.opendocument import ods
 from tests.ingestion import hostile_zips
 from tests.ingestion.extract.conftest import Extract
 from tests.ingestion.extract.making import changed, declaring, docx_of, packed, paragraph, xlsx_of
@@ -106,3 +107,8 @@ def test_a_document_packed_with_any_ordinary_method_is_read(extracted: Extract) 
 def test_xml_nested_absurdly_is_corrupt(extracted: Extract) -> None:
     with pytest.raises(CorruptFile):
         extracted(docx_of("<w:x>" * 50_000 + "</w:x>" * 50_000), "docx")
+
+
+def test_an_ampersand_in_an_attribute_is_one(extracted: Extract) -> None:
+    assert extracted(office.xlsx("", {"R & D": [["a"]]}), "xlsx").pages[0].text == "R & D\na"
+    assert extracted(ods("", {"R & D &#38;": [["a"]]}), "ods").pages[0].text == "R & D &#38;\na"

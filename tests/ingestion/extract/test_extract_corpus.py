@@ -38,6 +38,18 @@ PHRASES = [
     ("tika/testEXCEL.strict.xlsx", 2, "Start of 2nd sheet"),
     ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 26, "001 | Jammu and Kashmir"),
     ("tika/CVLKRA-KYC_Download_File_Structure_V3.1.xlsx", 30, "e-KYC with Biometric"),
+    ("tika/testPPT_various.pptx", 1, "Row 2 Col 1 | Row 2 Col 2 | Row 2 Col 3"),
+    ("tika/testPPT_various.pptx", 1, "ゾルゲと尾崎"),
+    ("tika/testPPT_groups.pptx", 2, "Text box5 tika link"),
+    ("tika/testPPT_groups.pptx", 2, "smart1 smart2 Smart3"),
+    ("tika/testPPTX_overlappingRelations.pptx", 4, "POI can read this too"),
+    ("tika/testComment.pptx", 1, "Here is some text Here is a comment"),
+    ("tika/testFooter.odt", 2, "Here is some text on page 2 Here is footer text"),
+    ("tika/testNPEOpenDocument.odt", 1, "Generar el certificado de revocación"),
+    ("tika/testODTStyles2.odt", 1, "Identificatie vredegerecht | Vredegerecht Name"),
+    ("tika/testODT_svgTitleInStyledSpan.odt", 1, "國立雲林科技大學國際課程活動甄選—學生證影印本"),
+    ("tika/test-columnar.ods", 1, "10 | 100 | This is row 10 of 10 | 100% | 90.0% | 19-05-1987"),
+    ("tika/LibreOfficeCalc_ods_1.3.ods", 1, "This | is | an | example | spreadsheet"),
     ("tika/foo.csv", 1, "456 | qwertyuiop | 98765"),
     ("tika/testCSV.csv", 1, "15 | 225"),
     ("tika/a_microarray.txt", 1, "Sample Name | Protocol REF | Extract Name"),
@@ -61,6 +73,8 @@ NO_TEXT = [
     ("tika/testFlashInPDF.pdf", NoText.DRAWING),
     ("tika/headerPic.docx", NoText.EMPTY),
     ("tika/testEXCEL_diagramData.xlsx", NoText.EMPTY),
+    ("tika/testPPT_embeddedMP3.pptx", NoText.EMPTY),
+    ("tika/testODTEmbeddedImageLink.odt", NoText.EMPTY),
     ("tika/testHTML_head.html", NoText.EMPTY),
 ]
 
@@ -78,7 +92,9 @@ def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -
     assert (extraction.has_text, extraction.no_text_reason) == (False, reason)
 
 
-@pytest.mark.parametrize("name", ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx"])
+@pytest.mark.parametrize(
+    "name", ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx", "tika/testODTEncrypted.odt"]
+)
 def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
     with pytest.raises(PasswordRequired):
         extract(corpus / name, sniff(corpus / name))
