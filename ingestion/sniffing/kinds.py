@@ -26,6 +26,7 @@ KINDS: dict[str, Kind] = {
     "text": Kind("text/plain", ("txt", "text", "log")),
     "json": Kind("application/json", ("json", "jsonl", "ndjson", "geojson")),
     "eml": Kind("message/rfc822", ("eml", "mht", "mhtml")),
+    "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
     # Documents that are recognised, so that a refusal can name them.
     "pptx": Kind(OOXML + "presentationml.presentation", ("pptx", "pptm", "ppsx", "ppsm", "potx")),
     "doc": Kind("application/msword", ("doc", "dot")),
@@ -47,7 +48,6 @@ KINDS: dict[str, Kind] = {
     "iwork": Kind("application/vnd.apple.iwork", ("pages", "numbers", "key")),
     "rtf": Kind("application/rtf", ("rtf", "doc")),
     "mbox": Kind("application/mbox", ("mbox", "mbx")),
-    "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
     "svg": Kind("image/svg+xml", ("svg",)),
     "postscript": Kind("application/postscript", ("ps", "eps", "ai")),
     "djvu": Kind("image/vnd.djvu", ("djvu", "djv")),

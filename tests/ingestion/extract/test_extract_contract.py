@@ -60,8 +60,11 @@ def test_cleaning_a_line_of_a_million_blanks_takes_no_longer_than_one_of_letters
     assert clean_page(" " * 1_000_000 + "x" + " " * 1_000_000) == "x"
 
 
-def test_the_nine_types_have_an_extractor_each() -> None:
-    assert set(supported_types()) == {"pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml"}
+SUPPORTED = ["pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml", "xml"]
+
+
+def test_the_supported_types_have_an_extractor_each() -> None:
+    assert list(supported_types()) == SUPPORTED
     preload()
     names = [extractor_for(each).name for each in supported_types()]
     assert names == list(supported_types())
@@ -118,7 +121,7 @@ def _extract_raising(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Bas
     extract(tmp_path / "x", "broken")
 
 
-@pytest.mark.parametrize("kind", ["pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml"])
+@pytest.mark.parametrize("kind", SUPPORTED)
 def test_a_file_that_is_not_there_is_the_storages_fault(tmp_path: Path, kind: str) -> None:
     with pytest.raises(FileNotFoundError):
         extract(tmp_path / "missing", kind)

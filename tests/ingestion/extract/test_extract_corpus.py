@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import PasswordRequired
+from ingestion.errors import CorruptFile, PasswordRequired
 from ingestion.extract import NoText, extract, supported_types
 from ingestion.sniff import sniff
 
@@ -54,6 +54,15 @@ PHRASES = [
     ("tika/testRFC822_multipart_attachments.eml", 1, "This is test email for EML1"),
     ("tika/testGroupWiseEml.eml", 1, "Subject: test2"),
     ("tika/test-incremental-updates.eml", 1, "Attachment: testPDF_incrementalUpdates.pdf (application/pdf)"),
+    ("tika/basic_embedded.xml", 1, "Nikolai Lobachevsky main_content <mock>"),
+    ("tika/mock_times.xml", 1, "hello"),
+    ("tika/testXML.xml", 1, "Archimède et Lius à Châteauneuf testing chars en été"),
+    ("tika/testTEI.xml", 1, "Bi-criteria Algorithm for Scheduling Jobs on Cluster Platforms"),
+    ("tika/testONIXMessage.xml", 1, "Global Bookinfo Someone Or Other, blah"),
+    ("tika/testWORD2003.xml", 1, "R1 c1 | R1 c2"),
+    ("tika/testWORD2003.xml", 1, "We have always been at war with Eurasia"),
+    ("tika/testEXCEL2003.xml", 1, "string | 1 | 1.1 | 2016-04-27"),
+    ("price/insurer/in-network-rates-bundle-sample.xml", 1, "Under Repair, Revision, and/or Reconstruction Procedures"),
 ]
 NO_TEXT = [
     ("pdf-horrors/veraPDFHiRes.pdf", NoText.SCAN),
@@ -78,10 +87,18 @@ def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -
     assert (extraction.has_text, extraction.no_text_reason) == (False, reason)
 
 
-@pytest.mark.parametrize("name", ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx"])
+@pytest.mark.parametrize(
+    "name",
+    ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx"],
+)
 def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
     with pytest.raises(PasswordRequired):
         extract(corpus / name, sniff(corpus / name))
+
+
+def test_an_entity_that_a_file_uses_and_nobody_declares_is_named(corpus: Path) -> None:
+    with pytest.raises(CorruptFile, match="'undeclared_entity' not defined, line 22"):
+        extract(corpus / "tika/undeclared_entity.xml", "xml")
 
 
 EVERYTHING = """
@@ -110,6 +127,8 @@ def test_every_file_ends_with_text_a_reason_or_a_code_and_no_process_dies(corpus
     assert run.returncode == 0, f"died at {run.stderr.splitlines()[-1:]}"
     ends = json.loads(run.stdout)
     assert set(ends) == set(files)
-    assert set(ends.values()) <= {"text", "scan", "drawing", "empty", "password_required", "unsupported_type"}
+    assert {Path(name).name for name, end in ends.items() if end == "corrupt_file"} <= {"undeclared_entity.xml"}
+    known = {"text", "scan", "drawing", "empty", "password_required", "unsupported_type", "corrupt_file"}
+    assert set(ends.values()) <= known
     supported = [end for name, end in ends.items() if sniff(name).type in supported_types()]
     assert supported.count("text") / len(supported) > 0.8
