@@ -21,6 +21,7 @@ _MODULES = {
     "text": "text",
     "json": "json_values",
     "eml": "eml",
+    "rtf": "rtf",
     "xml": "xml_text",
 }
 _LOCKED = frozenset({"encrypted_office"})  # a document with a password, whatever kind it is inside

@@ -26,6 +26,7 @@ KINDS: dict[str, Kind] = {
     "text": Kind("text/plain", ("txt", "text", "log")),
     "json": Kind("application/json", ("json", "jsonl", "ndjson", "geojson")),
     "eml": Kind("message/rfc822", ("eml", "mht", "mhtml")),
+    "rtf": Kind("application/rtf", ("rtf", "doc")),
     "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
     # Documents that are recognised, so that a refusal can name them.
     "pptx": Kind(OOXML + "presentationml.presentation", ("pptx", "pptm", "ppsx", "ppsm", "potx")),
@@ -46,7 +47,6 @@ KINDS: dict[str, Kind] = {
     "odg": Kind(ODF + "graphics", ("odg",)),
     "epub": Kind("application/epub+zip", ("epub",)),
     "iwork": Kind("application/vnd.apple.iwork", ("pages", "numbers", "key")),
-    "rtf": Kind("application/rtf", ("rtf", "doc")),
     "mbox": Kind("application/mbox", ("mbox", "mbx")),
     "svg": Kind("image/svg+xml", ("svg",)),
     "postscript": Kind("application/postscript", ("ps", "eps", "ai")),

@@ -32,6 +32,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "pattern"),
     [
+        ("rtf", "*.rtf"),
         ("xml", "*.xml"),
     ],
 )
