@@ -23,6 +23,7 @@ _MODULES = {
     "eml": "eml",
     "rtf": "rtf",
     "xml": "xml_text",
+    "xls": "xls",
 }
 _LOCKED = frozenset({"encrypted_office"})  # a document with a password, whatever kind it is inside
 

@@ -28,10 +28,10 @@ KINDS: dict[str, Kind] = {
     "eml": Kind("message/rfc822", ("eml", "mht", "mhtml")),
     "rtf": Kind("application/rtf", ("rtf", "doc")),
     "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
+    "xls": Kind("application/vnd.ms-excel", ("xls", "xlt", "xlw")),
     # Documents that are recognised, so that a refusal can name them.
     "pptx": Kind(OOXML + "presentationml.presentation", ("pptx", "pptm", "ppsx", "ppsm", "potx")),
     "doc": Kind("application/msword", ("doc", "dot")),
-    "xls": Kind("application/vnd.ms-excel", ("xls", "xlt", "xlw")),
     "ppt": Kind("application/vnd.ms-powerpoint", ("ppt", "pps", "pot")),
     "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", ("xlsb",)),
     "vsd": Kind("application/vnd.visio", ("vsd",)),

@@ -60,7 +60,7 @@ def test_cleaning_a_line_of_a_million_blanks_takes_no_longer_than_one_of_letters
     assert clean_page(" " * 1_000_000 + "x" + " " * 1_000_000) == "x"
 
 
-SUPPORTED = ["pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml", "rtf", "xml"]
+SUPPORTED = ["pdf", "docx", "xlsx", "csv", "html", "markdown", "text", "json", "eml", "rtf", "xml", "xls"]
 
 
 def test_the_supported_types_have_an_extractor_each() -> None:

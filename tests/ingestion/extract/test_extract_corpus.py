@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import CorruptFile, PasswordRequired
+from ingestion.errors import CorruptFile, PasswordRequired, UnsupportedFile
 from ingestion.extract import NoText, extract, supported_types
 from ingestion.sniff import sniff
 
@@ -84,6 +84,12 @@ PHRASES = [
     ("tika/testWORD2003.xml", 1, "We have always been at war with Eurasia"),
     ("tika/testEXCEL2003.xml", 1, "string | 1 | 1.1 | 2016-04-27"),
     ("price/insurer/in-network-rates-bundle-sample.xml", 1, "Under Repair, Revision, and/or Reconstruction Procedures"),
+    ("tika/test-columnar.xls", 1, "This is row 10 of 10 | 1 | 0.9 | 1987-05-19 | 2276-11-19 17:46:40 | 16:24:09"),
+    ("tika/testEXCEL-charts.xls", 2, "Sheet2 dingdong"),
+    ("tika/testEXCEL-formats.xls", 1, "Number #,##0.00 | 1599.99 | -1599.99"),
+    ("tika/testEXCEL.xls", 1, "Sample Excel Worksheet - Numbers and their Squares"),
+    ("tika/testEXCEL_dateFormats.xls", 1, "2018-09-20 1996-08-10"),
+    ("tika/testEXCEL_phonetic.xls", 1, "日本オラクル | オラクル日本会社"),
 ]
 NO_TEXT = [
     ("pdf-horrors/veraPDFHiRes.pdf", NoText.SCAN),
@@ -93,6 +99,7 @@ NO_TEXT = [
     ("tika/testEXCEL_diagramData.xlsx", NoText.EMPTY),
     ("tika/testHTML_head.html", NoText.EMPTY),
     ("tika/testRTFEmbeddedLink.rtf", NoText.EMPTY),
+    ("tika/testEXCEL_95.xls", NoText.EMPTY),
 ]
 
 
@@ -111,7 +118,7 @@ def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -
 
 @pytest.mark.parametrize(
     "name",
-    ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx"],
+    ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx", "tika/testEXCEL_protected_passtika.xls"],
 )
 def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
     with pytest.raises(PasswordRequired):
@@ -121,6 +128,11 @@ def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
 def test_an_entity_that_a_file_uses_and_nobody_declares_is_named(corpus: Path) -> None:
     with pytest.raises(CorruptFile, match="'undeclared_entity' not defined, line 22"):
         extract(corpus / "tika/undeclared_entity.xml", "xml")
+
+
+def test_a_workbook_of_excel_4_is_refused_with_a_next_step(corpus: Path) -> None:
+    with pytest.raises(UnsupportedFile, match="Excel 5"):
+        extract(corpus / "tika/testEXCEL_4.xls", sniff(corpus / "tika/testEXCEL_4.xls"))
 
 
 EVERYTHING = """

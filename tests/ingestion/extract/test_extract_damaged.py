@@ -30,11 +30,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pattern"),
-    [
-        ("rtf", "*.rtf"),
-        ("xml", "*.xml"),
-    ],
+    ("kind", "pattern"), [("rtf", "*.rtf"), ("xml", "*.xml"), ("xls", "*.xls"), ("xls", "testEXCEL*.xls")]
 )
 def test_damage_of_any_kind_is_told_as_an_error_of_ingestion(
     corpus: Path, tmp_path: Path, kind: str, pattern: str
