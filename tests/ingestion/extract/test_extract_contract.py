@@ -76,6 +76,12 @@ def test_a_type_without_an_extractor_is_refused_by_name(tmp_path: Path) -> None:
     assert caught.value.code == "unsupported_type"
 
 
+def test_a_word_document_of_before_2007_is_refused_with_a_next_step(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFile, match="'doc'") as caught:
+        extract(tmp_path / "never-read", "doc")
+    assert ".docx" in caught.value.hint
+
+
 def test_an_office_file_with_a_password_is_said_to_need_it(tmp_path: Path) -> None:
     with pytest.raises(PasswordRequired):
         extract(tmp_path / "never-read", "encrypted_office")
