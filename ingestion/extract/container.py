@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from lxml import etree
 
 from ingestion.archives import PlannedEntry, plan_archive, read_entry
 from ingestion.errors import (
@@ -28,28 +25,15 @@ from ingestion.errors import (
     RatioExceeded,
     TooManyEntries,
     UnzipFailed,
-    XmlForbiddenEntity,
 )
+from ingestion.extract.guarded_xml import XmlTarget, check_xml, parse_xml
 from ingestion.limits import Limits
+
+__all__ = ["Container", "XmlTarget"]
 
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
 _OLE_SEARCH = 4 << 20
-_MAX_DEPTH = 1_000
-_AMPERSAND = "&#38;"  # how a parser that resolves no entities hands over the "&amp;" of an attribute
-
-
-class XmlTarget:
-    """Receives the events of an XML part; what is not overridden is ignored."""
-
-    def start(self, tag: str, attrib: dict[str, str]) -> None:
-        """An element begins; `tag` is "{namespace}name"."""
-
-    def end(self, tag: str) -> None:
-        """An element ends."""
-
-    def data(self, data: str) -> None:
-        """Text, possibly in several pieces."""
 
 
 class Container:
@@ -79,68 +63,12 @@ class Container:
             yield from read_entry(self._path, entry)
 
     def parse(self, name: str, target: XmlTarget, stop: Callable[[], bool] = lambda: False) -> None:
-        """Send the events of one XML part to `target` until `stop()`; no tree is built.
-
-        Raises XmlForbiddenEntity at a DOCTYPE, before any entity is declared, and CorruptFile for XML that is not
-        well-formed.
-        """
-        self._feed(name, _Guarded(target), stop)
+        """Send the events of one XML part to `target` until `stop()`; refuses what `parse_xml` does."""
+        parse_xml(self.read(name), target, f"its part {name[:200]!r}", stop=stop)
 
     def check(self, name: str, look: Callable[[bytes], None] | None = None) -> None:
         """What `parse` refuses, for a part that another reader will read; `look` is shown its bytes on the way."""
-        self._feed(name, _NoDoctype(), look=look)
-
-    def _feed(
-        self,
-        name: str,
-        target: Any,  # lxml's types ask for a method for every event; a target may leave some out
-        stop: Callable[[], bool] = lambda: False,
-        look: Callable[[bytes], None] | None = None,
-    ) -> None:
-        parser = etree.XMLParser(
-            target=target, resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False
-        )
-        try:
-            for block in self.read(name):
-                parser.feed(block)
-                if look is not None:
-                    look(block)
-                if stop():
-                    return
-            parser.close()
-        except etree.XMLSyntaxError as error:
-            raise CorruptFile(f"The file is damaged: its part {name[:200]!r} is not valid XML: {error}") from error
-
-
-class _NoDoctype:
-    """Refuses a DOCTYPE. lxml sends no other events to it, so it costs nothing."""
-
-    def doctype(self, name: str | None, public_id: str | None, system_url: str | None) -> None:
-        raise XmlForbiddenEntity
-
-    def close(self) -> None:
-        """lxml asks for it; there is nothing to hand over."""
-
-
-class _Guarded(_NoDoctype):
-    """Passes events on; refuses absurd nesting."""
-
-    def __init__(self, target: XmlTarget) -> None:
-        self._target = target
-        self._depth = 0
-        self.data = target.data
-
-    def start(self, tag: str, attrib: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise CorruptFile("The file is damaged: its XML is nested absurdly deeply.")
-        if attrib and any(_AMPERSAND in value for value in attrib.values()):
-            attrib = {name: value.replace(_AMPERSAND, "&") for name, value in attrib.items()}
-        self._target.start(tag, attrib)
-
-    def end(self, tag: str) -> None:
-        self._depth -= 1
-        self._target.end(tag)
+        check_xml(self.read(name), f"its part {name[:200]!r}", look)
 
 
 def _refuse_older_format(path: Path) -> None:

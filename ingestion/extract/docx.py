@@ -17,6 +17,7 @@ from ingestion.extract.relations import document_title, main_part, relations_of
 _NAMESPACES = (
     "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}",
     "{http://purl.oclc.org/ooxml/wordprocessingml/main}",
+    "{http://schemas.microsoft.com/office/word/2003/wordml}",  # one file of XML, with the same elements
 )
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # says the same once more
 _NOTES = {"footnotes": "footnote", "endnotes": "endnote", "comments": "comment"}
@@ -42,7 +43,7 @@ def read(path: Path, out: PageWriter) -> None:
         if relation.kind in _NOTES:
             target = _NotesTarget(_NOTES[relation.kind], notes)
             container.parse(relation.target, target, stop=lambda: out.full)
-    body = _BodyTarget(out, notes)
+    body = BodyTarget(out, notes)
     container.parse(main, body, stop=lambda: out.full)
     if not body.is_word:
         raise CorruptFile("The file is not a Word document, though it is an office file.")
@@ -153,7 +154,7 @@ class _TextTarget(XmlTarget):
             self.put_line(line)
 
 
-class _BodyTarget(_TextTarget):
+class BodyTarget(_TextTarget):
     """Writes lines to their pages as they are finished, with the notes that they refer to below them."""
 
     def __init__(self, out: PageWriter, notes: dict[tuple[str, str], str]) -> None:

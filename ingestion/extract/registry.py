@@ -26,7 +26,11 @@ _MODULES = {
     "text": "text",
     "json": "json_values",
     "eml": "eml",
+    "rtf": "rtf",
+    "xml": "xml_text",
+    "xls": "xls",
 }
+_SAVE_AS = {"doc": "Open it in Word or LibreOffice, save it as .docx or PDF and upload that."}
 _LOCKED = frozenset({"encrypted_office"})  # a document with a password, whatever kind it is inside
 
 
@@ -48,7 +52,8 @@ def extractor_for(detected_type: str) -> Extractor:
         raise PasswordRequired
     module = _MODULES.get(detected_type)
     if module is None:
-        raise UnsupportedFile(f"Text can not be taken from files of the type {detected_type!r}.")
+        told = f"Text can not be taken from files of the type {detected_type!r}."
+        raise UnsupportedFile(told, hint=_SAVE_AS.get(detected_type))
     extractor = import_module(f"ingestion.extract.{module}").EXTRACTOR
     assert isinstance(extractor, Extractor)
     return extractor

@@ -7,7 +7,6 @@ wide and long for that is read by openpyxl, cell by cell. So is a sheet that cal
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from ingestion.errors import CorruptFile
 from ingestion.extract.container import Container
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.relations import document_title, main_part, relations_of
+from ingestion.extract.sheets import write_sheet
 
 MAX_COLUMNS = 16_384
 _READ = {"worksheet", "sharedStrings", "styles", "theme"}
@@ -37,37 +37,9 @@ def read(path: Path, out: PageWriter) -> None:
     out.title(document_title(container))
     with _Workbook(path, sparse) as workbook:
         for name in workbook.sheet_names():
-            named = False
-            for row in workbook.rows(name):
-                cells = [cell_text(cell) for cell in row]
-                if not any(cells):
-                    continue
-                if not named:
-                    out.line(name)
-                    named = True
-                out.line(" | ".join(cells).strip(" |"))
-                if out.full:
-                    break
-            out.end_page()
+            write_sheet(name, workbook.rows(name), out)
             if out.full:
                 break
-
-
-def cell_text(value: object) -> str:
-    """A cell as a person would write it: whole numbers without ".0", dates without a midnight."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).upper()
-        case float():
-            return format(value, ".15g")
-        case dt.datetime() if value.time() == dt.time():
-            return value.date().isoformat()
-        case dt.datetime():
-            return value.isoformat(sep=" ", timespec="seconds")
-        case _:
-            return " ".join(str(value).split())
 
 
 class _Workbook:

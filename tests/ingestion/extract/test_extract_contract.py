@@ -60,11 +60,14 @@ def test_cleaning_a_line_of_a_million_blanks_takes_no_longer_than_one_of_letters
     assert clean_page(" " * 1_000_000 + "x" + " " * 1_000_000) == "x"
 
 
-TYPES = ["pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "epub", "csv", "html", "markdown", "text", "json", "eml"]
+SUPPORTED = [
+    *("pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "epub"),
+    *("csv", "html", "markdown", "text", "json", "eml", "rtf", "xml", "xls"),
+]
 
 
 def test_the_supported_types_have_an_extractor_each() -> None:
-    assert list(supported_types()) == TYPES
+    assert list(supported_types()) == SUPPORTED
     preload()
     names = [extractor_for(each).name for each in supported_types()]
     assert names == list(supported_types())
@@ -74,6 +77,12 @@ def test_a_type_without_an_extractor_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFile, match="'png'") as caught:
         extract(tmp_path / "never-read", "png")
     assert caught.value.code == "unsupported_type"
+
+
+def test_a_word_document_of_before_2007_is_refused_with_a_next_step(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedFile, match="'doc'") as caught:
+        extract(tmp_path / "never-read", "doc")
+    assert ".docx" in caught.value.hint
 
 
 def test_an_office_file_with_a_password_is_said_to_need_it(tmp_path: Path) -> None:
@@ -121,7 +130,7 @@ def _extract_raising(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Bas
     extract(tmp_path / "x", "broken")
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", SUPPORTED)
 def test_a_file_that_is_not_there_is_the_storages_fault(tmp_path: Path, kind: str) -> None:
     with pytest.raises(FileNotFoundError):
         extract(tmp_path / "missing", kind)

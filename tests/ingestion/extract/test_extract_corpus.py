@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.errors import PasswordRequired
+from ingestion.errors import CorruptFile, PasswordRequired, UnsupportedFile
 from ingestion.extract import NoText, extract, supported_types
 from ingestion.sniff import sniff
 
@@ -66,6 +66,42 @@ PHRASES = [
     ("tika/testRFC822_multipart_attachments.eml", 1, "This is test email for EML1"),
     ("tika/testGroupWiseEml.eml", 1, "Subject: test2"),
     ("tika/test-incremental-updates.eml", 1, "Attachment: testPDF_incrementalUpdates.pdf (application/pdf)"),
+    ("tika/testRTFBoldItalic.rtf", 1, "bold then italic then not bold"),
+    ("tika/testRTFHexEscapeInsideWord.rtf", 1, "ESPÍRITO SANTO"),
+    ("tika/testRTFHyperlinkAndStyles.rtf", 1, "Caesar DIP: Dip, Caesar.doc"),
+    ("tika/testRTFListLibreOffice.rtf", 1, "A short ordered list: 1. one 2. two 3. three"),
+    ("tika/testRTFListLibreOffice.rtf", 1, "– first – second – third"),
+    ("tika/testRTFListOverride.rtf", 1, "Body"),
+    ("tika/testRTFNewlines.rtf", 1, "one two three four"),
+    ("tika/testRTFTableCellSeparation.rtf", 1, "a | b c | d ä | ë ö | ü"),
+    ("tika/testRTFTableCellSeparation2.rtf", 1, "Fax / Phone Station | Fax / Phone #"),
+    ("tika/testRTFUmlautSpaces.rtf", 1, "Übersicht"),
+    ("tika/testRTFUmlautSpaces2.rtf", 1, "Übersicht"),
+    ("tika/testRTFUnicodeUCNControlWordCharacterDoubling.rtf", 1, "0 年 abc 念"),
+    ("tika/testRTFVarious.rtf", 1, "Here is a text box"),
+    ("tika/testRTFVarious.rtf", 1, "Footnote appears here This is a footnote."),
+    ("tika/testRTFVarious.rtf", 1, "1) Number bullet 1 2) Number bullet 2"),
+    ("tika/testRTFVarious.rtf", 1, "This is a hyperlink"),
+    ("tika/testRTFVarious.rtf", 1, "Row 1 Col 1 | Row 1 Col 2 | Row 1 Col 3"),
+    ("tika/testRTFVarious.rtf", 1, "ゾルゲと尾崎、淡々と最期 （ＧＨＱ）"),
+    ("tika/testRTFVarious.rtf", 1, "𐌲𐌿𐍄𐌹𐍃𐌺"),
+    ("tika/testRTFVarious.rtf", 1, "This is the header text. This is the footer text."),
+    ("tika/testComment.rtf", 1, "Here is some text. Here is a comment"),
+    ("tika/basic_embedded.xml", 1, "Nikolai Lobachevsky main_content <mock>"),
+    ("tika/mock_times.xml", 1, "hello"),
+    ("tika/testXML.xml", 1, "Archimède et Lius à Châteauneuf testing chars en été"),
+    ("tika/testTEI.xml", 1, "Bi-criteria Algorithm for Scheduling Jobs on Cluster Platforms"),
+    ("tika/testONIXMessage.xml", 1, "Global Bookinfo Someone Or Other, blah"),
+    ("tika/testWORD2003.xml", 1, "R1 c1 | R1 c2"),
+    ("tika/testWORD2003.xml", 1, "We have always been at war with Eurasia"),
+    ("tika/testEXCEL2003.xml", 1, "string | 1 | 1.1 | 2016-04-27"),
+    ("price/insurer/in-network-rates-bundle-sample.xml", 1, "Under Repair, Revision, and/or Reconstruction Procedures"),
+    ("tika/test-columnar.xls", 1, "This is row 10 of 10 | 1 | 0.9 | 1987-05-19 | 2276-11-19 17:46:40 | 16:24:09"),
+    ("tika/testEXCEL-charts.xls", 2, "Sheet2 dingdong"),
+    ("tika/testEXCEL-formats.xls", 1, "Number #,##0.00 | 1599.99 | -1599.99"),
+    ("tika/testEXCEL.xls", 1, "Sample Excel Worksheet - Numbers and their Squares"),
+    ("tika/testEXCEL_dateFormats.xls", 1, "2018-09-20 1996-08-10"),
+    ("tika/testEXCEL_phonetic.xls", 1, "日本オラクル | オラクル日本会社"),
 ]
 NO_TEXT = [
     ("pdf-horrors/veraPDFHiRes.pdf", NoText.SCAN),
@@ -76,6 +112,8 @@ NO_TEXT = [
     ("tika/testPPT_embeddedMP3.pptx", NoText.EMPTY),
     ("tika/testODTEmbeddedImageLink.odt", NoText.EMPTY),
     ("tika/testHTML_head.html", NoText.EMPTY),
+    ("tika/testRTFEmbeddedLink.rtf", NoText.EMPTY),
+    ("tika/testEXCEL_95.xls", NoText.EMPTY),
 ]
 
 
@@ -93,11 +131,27 @@ def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -
 
 
 @pytest.mark.parametrize(
-    "name", ["pdf-horrors/encryption_openpassword.pdf", "tika/protectedFile.xlsx", "tika/testODTEncrypted.odt"]
+    "name",
+    [
+        "pdf-horrors/encryption_openpassword.pdf",
+        "tika/protectedFile.xlsx",
+        "tika/testODTEncrypted.odt",
+        "tika/testEXCEL_protected_passtika.xls",
+    ],
 )
 def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:
     with pytest.raises(PasswordRequired):
         extract(corpus / name, sniff(corpus / name))
+
+
+def test_an_entity_that_a_file_uses_and_nobody_declares_is_named(corpus: Path) -> None:
+    with pytest.raises(CorruptFile, match="'undeclared_entity' not defined, line 22"):
+        extract(corpus / "tika/undeclared_entity.xml", "xml")
+
+
+def test_a_workbook_of_excel_4_is_refused_with_a_next_step(corpus: Path) -> None:
+    with pytest.raises(UnsupportedFile, match="Excel 5"):
+        extract(corpus / "tika/testEXCEL_4.xls", sniff(corpus / "tika/testEXCEL_4.xls"))
 
 
 EVERYTHING = """
@@ -126,6 +180,8 @@ def test_every_file_ends_with_text_a_reason_or_a_code_and_no_process_dies(corpus
     assert run.returncode == 0, f"died at {run.stderr.splitlines()[-1:]}"
     ends = json.loads(run.stdout)
     assert set(ends) == set(files)
-    assert set(ends.values()) <= {"text", "scan", "drawing", "empty", "password_required", "unsupported_type"}
+    assert {Path(name).name for name, end in ends.items() if end == "corrupt_file"} <= {"undeclared_entity.xml"}
+    known = {"text", "scan", "drawing", "empty", "password_required", "unsupported_type", "corrupt_file"}
+    assert set(ends.values()) <= known
     supported = [end for name, end in ends.items() if sniff(name).type in supported_types()]
     assert supported.count("text") / len(supported) > 0.8

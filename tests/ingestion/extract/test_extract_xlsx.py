@@ -12,7 +12,7 @@ import python_calamine
 
 from ingestion.errors import CorruptFile
 from ingestion.extract import NoText
-from ingestion.extract.xlsx import cell_text
+from ingestion.extract.sheets import cell_text
 from samples import office
 from tests.ingestion.extract.conftest import Extract
 from tests.ingestion.extract.making import changed, docx_of, paragraph, xlsx_of

@@ -1,0 +1,57 @@
+"""What spreadsheets of every format have in common: one page a sheet, one line a row, cells as a person writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from ingestion.extract.contract import PageWriter
+
+
+class SheetWriter:
+    """Writes a sheet as a page that begins with its name; one without text is an empty page."""
+
+    def __init__(self, name: str, out: PageWriter) -> None:
+        self._name: str | None = name
+        self._out = out
+
+    def row(self, cells: Sequence[object]) -> None:
+        """Write a row; nothing where no cell has text."""
+        texts = [cell_text(cell) for cell in cells]
+        if not any(texts):
+            return
+        if self._name is not None:
+            self._out.line(self._name)
+            self._name = None
+        self._out.line(" | ".join(texts).strip(" |"))
+
+    def end(self) -> None:
+        """Close the page."""
+        self._out.end_page()
+
+
+def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter) -> None:
+    """Write a whole sheet."""
+    sheet = SheetWriter(name, out)
+    for row in rows:
+        sheet.row(row)
+        if out.full:
+            break
+    sheet.end()
+
+
+def cell_text(value: object) -> str:
+    """A cell as a person would write it: whole numbers without ".0", dates without a midnight."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case float():
+            return format(value, ".15g")
+        case dt.datetime() if value.time() == dt.time():
+            return value.date().isoformat()
+        case dt.datetime():
+            return value.isoformat(sep=" ", timespec="seconds")
+        case _:
+            return " ".join(str(value).split())
