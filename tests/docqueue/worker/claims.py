@@ -41,8 +41,13 @@ def step_params(me: int, starts: settling.Starts, limit: int) -> dict[str, Any]:
 
 
 def explained(cursor: Any, name: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The plan of a statement that is run."""
-    cursor.execute("explain (analyze, buffers, format json) " + store.sql(name), {"now": None, **params})
+    """The plan of a statement that is run, as `store.run` has it made."""
+    text = "explain (analyze, buffers, format json) " + store.sql(name)
+    if name in store.BY_INDEX:
+        text = f"{store.BY_INDEX_LOCALLY}; {text}"
+    cursor.execute(text, {"now": None, **params})
+    while cursor.nextset():
+        pass
     found = cursor.fetchone()[0]
     plan: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
     return plan
