@@ -39,19 +39,19 @@ def read(path: Path, out: PageWriter) -> None:
     out.title(document_title(container))
     relations = relations_of(container, main)
     notes: dict[tuple[str, str], str] = {}
-    for relation in relations:
-        if relation.kind in _NOTES:
-            target = _NotesTarget(_NOTES[relation.kind], notes)
-            container.parse(relation.target, target, stop=lambda: out.full)
+    # Each part once, however many relations name it: a thousand of them to a big one would be a bomb.
+    for kind, part in dict.fromkeys((relation.kind, relation.target) for relation in relations):
+        if kind in _NOTES:
+            container.parse(part, _NotesTarget(_NOTES[kind], notes), stop=lambda: out.full)
     body = BodyTarget(out, notes)
     container.parse(main, body, stop=lambda: out.full)
     if not body.is_word:
         raise CorruptFile("The file is not a Word document, though it is an office file.")
     seen: set[str] = set()
-    for relation in relations:
-        if relation.kind in _AROUND and not out.full:
+    for part in dict.fromkeys(relation.target for relation in relations if relation.kind in _AROUND):
+        if not out.full:
             around = _TextTarget()
-            container.parse(relation.target, around)
+            container.parse(part, around)
             text = around.text()
             if text and text not in seen:
                 seen.add(text)

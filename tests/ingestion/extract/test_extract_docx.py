@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ingestion.errors import CorruptFile
 from ingestion.extract import NoText
+from ingestion.extract.container import Container
 from samples import office
 from tests.ingestion.extract.conftest import Extract
-from tests.ingestion.extract.making import STRICT_W, changed, docx_of, paragraph
+from tests.ingestion.extract.making import RELATIONS, STRICT_W, changed, docx_of, paragraph
 
 BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 RENDERED = "<w:r><w:lastRenderedPageBreak/></w:r>"
@@ -128,3 +131,31 @@ def test_reading_stops_at_the_limit_and_before_the_end_of_the_file(extracted: Ex
     extraction = extracted(docx_of(body), "docx", max_text_characters=100)
     assert extraction.text_length <= 100
     assert extraction.warnings[0].startswith("text_truncated:")
+
+
+def test_a_part_is_read_once_however_many_relations_name_it(
+    extracted: Extract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    real = Container.parse
+
+    def parse(self: Container, name: str, *args: Any, **kwargs: Any) -> None:
+        parsed.append(name)
+        real(self, name, *args, **kwargs)
+
+    monkeypatch.setattr(Container, "parse", parse)
+    kinds = [kind for kind in ("header", "footnotes") for _ in range(200)]
+    relations = "".join(
+        f'<Relationship Id="r{n}" Type="{RELATIONS}/{kind}" Target="{kind}.xml"/>' for n, kind in enumerate(kinds)
+    )
+    document = changed(
+        docx_of(paragraph("body"), header=paragraph("Head"), footnotes=""),
+        {
+            "word/_rels/document.xml.rels": (
+                '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+                f"{relations}</Relationships>"
+            ).encode()
+        },
+    )
+    assert extracted(document, "docx").pages[0].text == "body\nHead"
+    assert (parsed.count("word/header.xml"), parsed.count("word/footnotes.xml")) == (1, 1)
