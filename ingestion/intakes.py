@@ -176,6 +176,7 @@ def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlo
             ordinal=ordinal,
             source_path=_label(upload)[:1024],
             safe_name=safe_name(_label(upload)),
+            tags=intake.tags,
             size=blob.size,
             blob_id=blobs[blob.sha256],
         )
@@ -198,7 +199,7 @@ def save_blobs(stored: Sequence[StoredBlob]) -> dict[str, int]:
 def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
     """Make a document and a queue item for each file that has its bytes; sets both on the (unsaved) files."""
     documents = Document.objects.bulk_create(
-        Document(owner_id=intake.owner_id, title=file.safe_name[:255], blob_id=file.blob_id or 0, tags=intake.tags)
+        Document(owner_id=intake.owner_id, title=file.safe_name[:255], blob_id=file.blob_id or 0, tags=file.tags)
         for file in files  # each has its blob: enqueue_files() is called with stored ones only
     )
     service = DocumentQueueService()

@@ -123,6 +123,7 @@ def _end_as_completed(
     Document.objects.filter(pk=document.pk).update(
         receipt_sha256=document.blob.sha256,
         title=(extraction.title or document.title)[:255],
+        type=detected.type,
         content_type=detected.mime[:127],
         text_status=TextStatus.OK if extraction.has_text else TextStatus.NO_TEXT,
         text_note=note[:255],

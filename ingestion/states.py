@@ -105,6 +105,8 @@ def _ended(file: IngestFile) -> str:
             return _("Completed: no text found")
         case Outcome.DUPLICATE:
             return _("Duplicate of document %(id)s") % {"id": file.duplicate_of_id or "?"}
+        case Outcome.UNPACKED:
+            return _("Unpacked")
         case Outcome.SKIPPED:
             return _("Skipped: %(reason)s") % {"reason": file.message or _("not a document")}
         case Outcome.CANCELLED:

@@ -25,6 +25,7 @@ class Summary:
     completed: int = 0
     no_text: int = 0
     duplicate: int = 0
+    unpacked: int = 0
     failed: int = 0
     skipped: int = 0
     cancelled: int = 0
@@ -36,7 +37,7 @@ class Summary:
     @property
     def finished(self) -> int:
         """How many files have ended, however they did."""
-        return self.completed + self.no_text + self.duplicate + self.failed + self.skipped + self.cancelled
+        return self.ended_well + self.unpacked + self.failed + self.skipped + self.cancelled
 
     @property
     def ended_well(self) -> int:
@@ -52,6 +53,7 @@ _FIELD = {
     Outcome.COMPLETED: "completed",
     Outcome.COMPLETED_NO_TEXT: "no_text",
     Outcome.DUPLICATE: "duplicate",
+    Outcome.UNPACKED: "unpacked",
     Outcome.FAILED: "failed",
     Outcome.SKIPPED: "skipped",
     Outcome.CANCELLED: "cancelled",

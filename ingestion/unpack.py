@@ -125,7 +125,9 @@ def _planned(intake: Intake, entry: PlannedEntry, unsupported: str | None) -> In
         ordinal=entry.ordinal,
         source_path=entry.name[:1024],
         safe_name=entry.safe_name,
+        tags=intake.tags,
         size=entry.size,
+        depth=1,
     )
     if entry.is_junk or unsupported is not None:
         file.message = "a system file, not a document" if entry.is_junk else f"files of type {unsupported} are skipped"

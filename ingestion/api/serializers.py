@@ -58,6 +58,9 @@ class IntakeShape(Shape):
     files_no_text = serializers.IntegerField()
     files_failed = serializers.IntegerField()
     files_duplicate = serializers.IntegerField()
+    files_unpacked = serializers.IntegerField(
+        help_text=_("Archives inside of the upload; their files are among the others.")
+    )
     files_skipped = serializers.IntegerField(
         help_text=_("System files such as .DS_Store, and unsupported ones where these are to be skipped.")
     )
@@ -77,8 +80,10 @@ class FileShape(ProgressShape):
 
     id = serializers.IntegerField()
     ordinal = serializers.IntegerField()
+    parent_id = serializers.IntegerField(allow_null=True, help_text=_("The archive or e-mail that it was found in."))
     source_path = serializers.CharField(help_text=_("The name as it came, for display."))
     size = serializers.IntegerField()
+    tags = serializers.ListField(child=serializers.CharField())
     document_id = serializers.IntegerField(allow_null=True)
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -91,7 +96,10 @@ class DocumentShape(ProgressShape):
     id = serializers.IntegerField()
     title = serializers.CharField()
     filename = serializers.CharField()
-    content_type = serializers.CharField(help_text=_("By content, not by name."))
+    type = serializers.CharField(
+        help_text=_("By content, not by name: pdf, docx, text … Empty before it was looked at.")
+    )
+    content_type = serializers.CharField(help_text=_("The media type of that."))
     size = serializers.IntegerField()
     sha256 = serializers.CharField()
     tags = serializers.ListField(child=serializers.CharField())

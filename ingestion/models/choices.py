@@ -26,6 +26,7 @@ class Outcome(TextChoices):
     COMPLETED = "completed", _("completed")
     COMPLETED_NO_TEXT = "completed_no_text", _("completed, no text found")
     DUPLICATE = "duplicate", _("duplicate")
+    UNPACKED = "unpacked", _("unpacked")
     FAILED = "failed", _("failed")
     SKIPPED = "skipped", _("skipped")
     CANCELLED = "cancelled", _("cancelled")

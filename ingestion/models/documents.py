@@ -20,7 +20,6 @@ class Blob(models.Model):
     sha256 = models.CharField(_("sha256"), max_length=64, unique=True)
     size = models.BigIntegerField(_("size"))
     storage_key = models.CharField(_("storage key"), max_length=255)
-    detected_type = models.CharField(_("detected type"), max_length=32, blank=True, default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
@@ -51,6 +50,7 @@ class Document(models.Model):
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="documents", verbose_name=_("stored file"))
     receipt_sha256 = models.CharField(_("receipt"), max_length=64, null=True, blank=True, editable=False)
     tags = ArrayField(models.CharField(max_length=64), verbose_name=_("tags"), default=list, blank=True)
+    type = models.CharField(_("type"), max_length=32, blank=True, default="")
     content_type = models.CharField(_("content type"), max_length=127, blank=True, default="")
     text_status = models.CharField(_("text"), max_length=16, choices=TextStatus.choices, blank=True, default="")
     text_note = models.CharField(_("note on the text"), max_length=255, blank=True, default="")

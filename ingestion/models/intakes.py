@@ -76,8 +76,9 @@ class Intake(models.Model):
 class IngestFile(models.Model):
     """One file of an intake: a planned entry of an archive or an uploaded file, and how its processing goes.
 
-    `source_path` is the name as it came, for display only. An outcome says that the file has ended; `item_id` names
-    the queue item that answers for it, and only that item's handler changes it.
+    `source_path` is the name as it came, for display only; that of a file found in another one (`parent`, an archive or
+    an e-mail) begins with the other's, and `depth` counts those around it. An outcome says that the file has ended;
+    `item_id` names the queue item that answers for it, and only that item's handler changes it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -85,8 +86,19 @@ class IngestFile(models.Model):
         Intake, on_delete=models.CASCADE, related_name="files", db_index=False, verbose_name=_("intake")
     )
     ordinal = models.IntegerField(_("number"))
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="children",
+        db_index=False,
+        verbose_name=_("found in"),
+    )
+    depth = models.SmallIntegerField(_("archives around it"), default=0)
     source_path = models.CharField(_("path"), max_length=1024)
     safe_name = models.CharField(_("name"), max_length=255)
+    tags = ArrayField(models.CharField(max_length=64), verbose_name=_("tags"), default=list, blank=True)
     size = models.BigIntegerField(_("size"), default=0)
     blob = models.ForeignKey(
         Blob, on_delete=models.PROTECT, null=True, blank=True, related_name="files", verbose_name=_("stored file")
@@ -111,6 +123,7 @@ class IngestFile(models.Model):
     outcome = models.CharField(_("outcome"), max_length=24, choices=Outcome.choices, blank=True, default="")
     percent = models.SmallIntegerField(_("percent"), default=0)
     message = models.CharField(_("message"), max_length=500, blank=True, default="")
+    waiting_reason = models.CharField(_("waits for"), max_length=32, blank=True, default="")
     error_code = models.CharField(_("error code"), max_length=100, blank=True, default="")
     error_message = models.CharField(_("error message"), max_length=1000, blank=True, default="")
     hint = models.CharField(_("next step"), max_length=500, blank=True, default="")
@@ -125,6 +138,7 @@ class IngestFile(models.Model):
             # Is anything of this intake unfinished? Asked from the highest number down: the last to be worked on.
             models.Index("intake", "ordinal", condition=UNFINISHED, name="ingestion_file_unfinished"),
             models.Index("item_id", condition=UNFINISHED, name="ingestion_file_item"),
+            models.Index("parent", condition=Q(parent__isnull=False), name="ingestion_file_parent"),
         ]
         constraints = [models.UniqueConstraint("intake", "ordinal", name="ingestion_file_once")]
 
