@@ -17,7 +17,7 @@ from tests.ingestion.running import WorkerProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
-ENDED_WELL = {Outcome.COMPLETED, Outcome.COMPLETED_NO_TEXT, Outcome.DUPLICATE, Outcome.SKIPPED}
+ENDED_WELL = {Outcome.COMPLETED, Outcome.COMPLETED_NO_TEXT, Outcome.DUPLICATE, Outcome.SKIPPED, Outcome.UNPACKED}
 
 
 @pytest.fixture
