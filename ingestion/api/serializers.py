@@ -162,6 +162,12 @@ class UploadForm(serializers.Serializer[dict[str, Any]]):
     )
 
 
+class TagsForm(serializers.Serializer[dict[str, Any]]):
+    """Tags that take the place of those there are."""
+
+    tags = serializers.ListField(child=serializers.CharField(max_length=64))
+
+
 class ReprocessingShape(Shape):
     """The item that processes the document anew."""
 
