@@ -18,6 +18,7 @@ from docqueue.service import ClaimedItem
 from docqueue.states import Status
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
 from ingestion.models.choices import FAILED_STAGE
+from ingestion.progress import unawaited
 from ingestion.summary import Summary, summarize
 
 
@@ -26,7 +27,7 @@ def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
     mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id)
     begun = {**blank_run(), "started_at": Coalesce("started_at", Now())}
     if not file.outcome and file.intake.status != IntakeStatus.PENDING:
-        changed = mine.update(**begun)
+        changed = mine.filter(unawaited()).update(**begun)
     else:  # the first of its intake, or a person put a dead item back and the intake has work to do again
         with transaction.atomic():
             reopen_intake(file.intake_id)

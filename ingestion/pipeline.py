@@ -14,12 +14,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from ingestion import attachments, storage
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import known_as, unless_known
 from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
-from ingestion.extract import Extraction, extract
+from ingestion.extract import Extraction, Interrupted, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.limits import get_limits
 from ingestion.models import Document, IngestFile, Outcome, Stage, TextStatus
@@ -77,7 +78,7 @@ def process_document_content(
         _refuse_what_is_no_document(detected)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
-        extraction = _extract(path, detected, fallback=fallback)
+        extraction = _extract(path, detected, report, fallback=fallback)
     file: IngestFile | None = getattr(document, "file", None)
     found: list[Found] = []
     if extraction.attachments:
@@ -100,9 +101,14 @@ def process_document_content(
     return ContentResult(**said)
 
 
-def _extract(path: Path, detected: Detected, *, fallback: bool) -> Extraction:
+def _extract(path: Path, detected: Detected, report: Report, *, fallback: bool) -> Extraction:
+    def tell(page: int, pages: int | None) -> None:
+        report(Stage.INDEXING, 30 + (40 * min(page, pages) // pages if pages else 0), _("page %(n)d") % {"n": page})
+
     try:
-        return extract(path, detected, get_limits(), fallback=fallback)
+        return extract(path, detected, get_limits(), fallback=fallback, tell=tell)
+    except Interrupted as stop:
+        raise stop.cause from None
     except MemoryError as error:
         # Another try in a fresh place may do; a third would only keep others waiting.
         raise OutOfMemory(retryable=not fallback) from error
@@ -121,6 +127,7 @@ def describe(document: Document) -> KMDocument:
         sha256=document.blob.sha256,
         storage_key=document.blob.storage_key,
         tags=tuple(document.tags),
+        indexed=document.chunk_count > 0,
     )
 
 

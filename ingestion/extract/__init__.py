@@ -7,13 +7,23 @@ endless loop hurts nobody else.
 from __future__ import annotations
 
 from ingestion.extract.clean import clean_text
-from ingestion.extract.contract import Attachment, Extraction, Extractor, NoText, Page, PageWriter, TextStatus
+from ingestion.extract.contract import (
+    Attachment,
+    Extraction,
+    Extractor,
+    Interrupted,
+    NoText,
+    Page,
+    PageWriter,
+    TextStatus,
+)
 from ingestion.extract.registry import extract, extractor_for, preload, supported_types
 
 __all__ = [
     "Attachment",
     "Extraction",
     "Extractor",
+    "Interrupted",
     "NoText",
     "Page",
     "PageWriter",

@@ -95,14 +95,30 @@ class Extraction:
         return sum(len(page.text) for page in self.pages)
 
 
+Tell = Callable[[int, int | None], None]
+"""Is told the number of the page being read, and how many there are where that is known. May raise to stop."""
+TELL_LINES = 2_000
+"""How often a page of many lines is told of."""
+
+
+class Interrupted(BaseException):
+    """What `Tell` raised, on its way through a parser: no fault of the file's. `cause` is that exception."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class PageWriter:
     """Collects the text of one document, page by page, and stops at the limits with a warning.
 
     Extractors look at `full` in their loops: once it is true, whatever else they write is dropped.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tell: Tell | None = None) -> None:
         self.limits = limits
+        self._tell = tell
+        self._lines = 0
         self.full = False
         self._title = ""
         self._page_count = 0
@@ -130,6 +146,9 @@ class PageWriter:
         self._left -= len(text) + 1
         self._buffer.write(text)
         self._buffer.write("\n")
+        self._lines += 1
+        if self._lines % TELL_LINES == 0:
+            self._report()
 
     def end_page(self) -> None:
         """Close the current page; the next line begins the next one. A page without text still counts."""
@@ -143,6 +162,15 @@ class PageWriter:
         self._page_count += 1
         if text:
             self._pages.append(Page(self._page_count, text))
+        self._report()
+
+    def _report(self) -> None:
+        if self._tell is None:
+            return
+        try:
+            self._tell(self._page_count, self._known_page_count)
+        except Exception as stop:
+            raise Interrupted(stop) from stop
 
     def expect_pages(self, count: int) -> range:
         """Say how many pages the document has; returns the page indexes (from 0) that are to be read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ingestion.errors import CorruptFile, IngestionError, PasswordRequired, UnsupportedFile
-from ingestion.extract.contract import Extraction, Extractor, PageWriter
+from ingestion.extract.contract import Extraction, Extractor, PageWriter, Tell
 from ingestion.limits import Limits
 
 # Imported when first needed: a web process that extracts nothing loads no parser.
@@ -66,7 +66,12 @@ def preload() -> None:
 
 
 def extract(
-    path: str | Path, detected: str | HasType, limits: Limits | None = None, *, fallback: bool = False
+    path: str | Path,
+    detected: str | HasType,
+    limits: Limits | None = None,
+    *,
+    fallback: bool = False,
+    tell: Tell | None = None,
 ) -> Extraction:
     """The text of the file at `path`, read as what it was detected to be; with `fallback` by the type's other reader.
 
@@ -75,7 +80,7 @@ def extract(
     and not the file.
     """
     extractor = extractor_for(detected if isinstance(detected, str) else detected.type)
-    out = PageWriter(limits or Limits())
+    out = PageWriter(limits or Limits(), tell)
     try:
         read = extractor.read
         if fallback and extractor.fallback is not None:

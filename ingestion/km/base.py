@@ -21,7 +21,10 @@ DEFAULT_STORE = "ingestion.km.local.LocalKM"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KMDocument:
-    """A document as a knowledge store sees it. `storage_key` finds its bytes in the document storage."""
+    """A document as a knowledge store sees it. `storage_key` finds its bytes in the document storage.
+
+    `indexed`: it may have searchable text already.
+    """
 
     id: int
     owner_id: int
@@ -32,6 +35,7 @@ class KMDocument:
     sha256: str
     storage_key: str
     tags: tuple[str, ...] = ()
+    indexed: bool = True
 
 
 class KnowledgeStore(Protocol):

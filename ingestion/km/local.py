@@ -28,7 +28,8 @@ class LocalKM:
     def index(self, document: KMDocument, chunks: Iterable[TextChunk]) -> int:
         """Replace the document's chunks. Readers see the old ones until the caller's transaction commits."""
         config = text_search_config()
-        Chunk.objects.filter(document=document.id).delete()
+        if document.indexed:
+            self.delete(document)
         written = 0
         source = iter(chunks)
         while batch := list(islice(source, ROWS_PER_INSERT)):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from docqueue import outcomes
 from docqueue.models import HistoryItem
 from ingestion.errors import ExtractFailed, StorageUnavailable
 from ingestion.models import Chunk, Document, IngestFile, IntakeStatus, Outcome, Stage
+from ingestion.progress import SMALL_BYTES
 from ingestion.services import process_document_content, search
 from tests.ingestion.factories import accept, accept_document, upload
 
@@ -35,12 +37,34 @@ def test_a_file_ends_completed_and_its_words_are_found(owner, worker):
 
 
 def test_a_file_goes_through_its_stages_in_order(owner, worker):
-    accept_document(owner)
+    accept_document(owner, "a heron\n" * SMALL_BYTES)
     worker.run()
     stages = list(dict.fromkeys(stage for _, stage in worker.said))
     assert stages == [Stage.UPLOADING, Stage.INDEXING]
     percents = [percent for percent, _ in worker.said]
     assert percents == sorted(percents)
+
+
+def test_a_small_file_that_is_quickly_done_says_nothing_on_its_way(owner, worker):
+    accept_document(owner)
+    worker.run()
+    assert worker.said == []
+    assert IngestFile.objects.get().percent == 100
+
+
+def test_a_cancel_is_seen_between_the_pages_and_is_no_fault_of_the_file(owner, worker, monkeypatch):
+    document = accept_document(owner, "a heron\n" * SMALL_BYTES)
+    asked = []
+
+    def cancel_requested(item):
+        asked.append(item)
+        return len(asked) > 3  # after the stages were told
+
+    monkeypatch.setattr(worker, "cancel_requested", cancel_requested)
+    outcome = worker.run_claimed(worker.claim())
+    document.refresh_from_db()
+    assert isinstance(outcome, outcomes.GivenUp)
+    assert (document.file.outcome, document.chunk_count) == (Outcome.CANCELLED, 0)
 
 
 def test_the_completed_item_keeps_the_result_of_the_work(owner, worker):
