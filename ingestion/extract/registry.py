@@ -29,8 +29,8 @@ _MODULES = {
     "rtf": "rtf",
     "xml": "xml_text",
     "xls": "xls",
+    "doc": "doc",
 }
-_SAVE_AS = {"doc": "Open it in Word or LibreOffice, save it as .docx or PDF and upload that."}
 _LOCKED = frozenset({"encrypted_office"})  # a document with a password, whatever kind it is inside
 
 
@@ -53,7 +53,7 @@ def extractor_for(detected_type: str) -> Extractor:
     module = _MODULES.get(detected_type)
     if module is None:
         told = f"Text can not be taken from files of the type {detected_type!r}."
-        raise UnsupportedFile(told, hint=_SAVE_AS.get(detected_type))
+        raise UnsupportedFile(told)
     extractor = import_module(f"ingestion.extract.{module}").EXTRACTOR
     assert isinstance(extractor, Extractor)
     return extractor

@@ -34,8 +34,8 @@ KINDS: dict[str, Kind] = {
     "rtf": Kind("application/rtf", ("rtf", "doc")),
     "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
     "xls": Kind("application/vnd.ms-excel", ("xls", "xlt", "xlw")),
-    # Documents that are recognised, so that a refusal can name them.
     "doc": Kind("application/msword", ("doc", "dot")),
+    # Documents that are recognised, so that a refusal can name them.
     "ppt": Kind("application/vnd.ms-powerpoint", ("ppt", "pps", "pot")),
     "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", ("xlsb",)),
     "vsd": Kind("application/vnd.visio", ("vsd",)),
