@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ingestion import storage
+from ingestion import mismatch, storage
 from ingestion.dedupe import known_as, unless_known
 from ingestion.errors import EmptyFile, UnknownFormat
 from ingestion.extract import Extraction, extract
@@ -70,10 +70,12 @@ def process_document_content(
     with storage.local_path(document.blob.storage_key) as path:
         report(Stage.UPLOADING, 10)
         detected = sniff(path, described.filename)
+        limits = get_limits()
         _refuse_what_is_no_document(detected)
+        mismatch.refuse(detected, described.filename, limits)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
-        extraction = extract(path, detected, get_limits())
+        extraction = extract(path, detected, limits)
     report(Stage.INDEXING, 70)
 
     def index() -> dict[str, Any]:

@@ -118,6 +118,13 @@ class JsonTooDeep(ExtractFailed):
     hint = "Flatten it, or upload the inner parts as files of their own."
 
 
+class OcrFailed(ExtractFailed):
+    """Text recognition did not work."""
+
+    code = "ocr_failed"
+    hint = "Tell the operator what the message says; then reprocess the document."
+
+
 class IndexFailed(IngestionError):
     """The text could not be indexed."""
 

@@ -7,12 +7,13 @@ endless loop hurts nobody else.
 from __future__ import annotations
 
 from ingestion.extract.clean import clean_text
-from ingestion.extract.contract import Extraction, Extractor, NoText, Page, PageWriter, TextStatus
-from ingestion.extract.registry import extract, extractor_for, preload, supported_types
+from ingestion.extract.contract import Extraction, Extractor, Format, NoText, Page, PageWriter, TextStatus
+from ingestion.extract.registry import extract, extractor_for, is_readable, preload, set_formats, supported_types
 
 __all__ = [
     "Extraction",
     "Extractor",
+    "Format",
     "NoText",
     "Page",
     "PageWriter",
@@ -20,6 +21,8 @@ __all__ = [
     "clean_text",
     "extract",
     "extractor_for",
+    "is_readable",
     "preload",
+    "set_formats",
     "supported_types",
 ]

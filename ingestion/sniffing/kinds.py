@@ -1,15 +1,24 @@
-"""The types that sniffing knows: their media type and the endings that names of such files have."""
+"""The types that sniffing knows, and those that a project adds: their media type and the endings of their names."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
-    """One type of file."""
+    """One type of file.
+
+    An added one is told by `matches`, which is asked for the first bytes: with `first` before all signatures.
+    """
 
     mime: str
     extensions: tuple[str, ...] = ()
+    matches: Callable[[bytes], bool] | None = None
+    first: bool = False
 
 
 OOXML = "application/vnd.openxmlformats-officedocument."
@@ -95,6 +104,32 @@ for _type, _kind in KINDS.items():
     for _extension in _kind.extensions:
         _BY_EXTENSION.setdefault(_extension, set()).add(_type)
 
+_added: dict[str, Kind] = {}
+
+
+def set_added(kinds: Mapping[str, Kind]) -> None:
+    """Make these, and no others, the types that are known beside `KINDS`."""
+    _added.clear()
+    _added.update(kinds)
+
+
+def kind_of(detected: str) -> Kind:
+    """What is known of a type."""
+    return _added.get(detected) or KINDS[detected]
+
+
+def by_added(head: bytes, *, first: bool) -> str | None:
+    """The added type that the first bytes are of. One whose function fails is logged and counts as "no"."""
+    for added, kind in _added.items():
+        if kind.matches is None or kind.first != first:
+            continue
+        try:
+            if kind.matches(head):
+                return added
+        except Exception:
+            logger.exception("the function that tells files of the type %r failed", added)
+    return None
+
 
 def extension_of(name: str) -> str:
     """The ending of a name in lower case, without its dot; empty when it has none."""
@@ -103,7 +138,9 @@ def extension_of(name: str) -> str:
 
 def claimed_by(name: str) -> frozenset[str]:
     """The types that a name claims; none when its ending means nothing here."""
-    return frozenset(_BY_EXTENSION.get(extension_of(name), ()))
+    extension = extension_of(name)
+    added = {each for each, kind in _added.items() if extension in kind.extensions}
+    return frozenset(added.union(_BY_EXTENSION.get(extension, ())))
 
 
 def contradicts(name: str, detected: str) -> bool:
