@@ -115,7 +115,7 @@ def extract(
         out.warn("fallback_reader", f"the usual reader of {extractor.name} failed, so another one took the text")
     _run(read, Path(path), out, extractor.name)
     extraction = out.finish(extractor.name, extractor.version)
-    if out.limits.ocr and extraction.no_text_reason in (NoText.SCAN, NoText.DRAWING):
+    if out.limits.ocr and not fallback and extraction.no_text_reason in (NoText.SCAN, NoText.DRAWING):
         return _recognised(Path(path), extraction, out.limits)
     return extraction
 
