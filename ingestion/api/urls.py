@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import uploading, views
+from ingestion.api import types, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -18,4 +18,5 @@ urlpatterns = [
     path("intakes/<int:pk>/cancel", views.CancelIntakeView.as_view(), name="intake-cancel"),
     path("search", views.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
+    path("types", types.TypesView.as_view(), name="types"),
 ]
