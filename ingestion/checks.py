@@ -14,7 +14,7 @@ from ingestion.formats import load
 from ingestion.limits import Limits, get_limits
 
 
-@register("ingestion")
+@register("ingestion", "docqueue")  # the second is what a worker looks at before it starts
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """The setting INGESTION, the formats that it adds, and text recognition where it is switched on."""
     try:
