@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from typing import Any
 
 from django.core import checks
@@ -21,8 +22,23 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
         limits = get_limits()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="ingestion.E001")]
-    formats = [Error(told, hint=hint, id="ingestion.E002") for told, hint in load(limits.formats)[1]]
-    return [*formats, *_ocr(limits)]
+    formats, problems = load(limits.formats)
+    wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
+    programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
+    return [*wrong, *_missing(programs), *_ocr(limits)]
+
+
+def _missing(programs: Iterable[str]) -> list[CheckMessage]:
+    """What is called here and not there. A warning: all other documents can be read without it."""
+    return [
+        checks.Warning(
+            f"The program {program}, which reads documents as INGESTION asks for it, is not installed: they will fail.",
+            hint="Install it, or take out what needs it: FORMATS, OCR (docs/how-to/add-a-format.md).",
+            id="ingestion.W001",
+        )
+        for program in programs
+        if shutil.which(program) is None
+    ]
 
 
 def _ocr(limits: Limits) -> list[CheckMessage]:
@@ -33,8 +49,4 @@ def _ocr(limits: Limits) -> list[CheckMessage]:
     except ImportError as error:
         hint = "Name a function(path, out), such as 'ingestion.extract.ocr.recognise'; or leave OCR empty."
         return [Error(f"INGESTION['OCR'] can not be loaded: {error}", hint=hint, id="ingestion.E003")]
-    if limits.ocr == "ingestion.extract.ocr.recognise" and shutil.which("tesseract") is None:
-        told = "Text recognition is switched on, but the program tesseract is not installed: scanned PDFs fail."
-        hint = "Install it (Debian: apt install tesseract-ocr), or leave INGESTION['OCR'] empty."
-        return [checks.Warning(told, hint=hint, id="ingestion.W001")]
-    return []
+    return _missing(["tesseract"] if limits.ocr == "ingestion.extract.ocr.recognise" else [])

@@ -37,28 +37,33 @@ def install() -> None:
 
 
 def load(paths: Iterable[str]) -> tuple[list[Format], list[Problem]]:
-    """The formats at these dotted paths, without those that have a problem; and the problems."""
+    """The formats at these dotted paths, one or several each, without those that have a problem; and the problems."""
     formats: list[Format] = []
     problems: list[Problem] = []
     for path in paths:
         found = _loaded(path)
-        problem = found if isinstance(found, Problem) else _problem(path, found, formats)
-        if problem is not None:
-            problems.append(problem)
-        elif isinstance(found, Format):
-            formats.append(found)
+        if isinstance(found, Problem):
+            problems.append(found)
+            continue
+        for each in found:
+            problem = _problem(path, each, formats)
+            if problem is None:
+                formats.append(each)
+            else:
+                problems.append(problem)
     return formats, problems
 
 
-def _loaded(path: str) -> Format | Problem:
+def _loaded(path: str) -> tuple[Format, ...] | Problem:
     try:
         found = import_string(path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything; the check tells what
         told = " ".join(f"{type(error).__name__}: {error}".split())
         return Problem(f"The format {path!r} can not be loaded: {told}", _PATH_HINT)
-    if not isinstance(found, Format):
+    several = tuple(found) if isinstance(found, list | tuple) else (found,)
+    if not all(isinstance(each, Format) for each in several):
         return Problem(f"{path!r} is no Format but of the type {type(found).__name__}.", _PATH_HINT)
-    return found
+    return several
 
 
 def _problem(path: str, given: Format, before: list[Format]) -> Problem | None:

@@ -118,10 +118,10 @@ class JsonTooDeep(ExtractFailed):
     hint = "Flatten it, or upload the inner parts as files of their own."
 
 
-class OcrFailed(ExtractFailed):
-    """Text recognition did not work."""
+class ProgramFailed(ExtractFailed):
+    """A program of this machine that reads such files did not work."""
 
-    code = "ocr_failed"
+    code = "program_failed"
     hint = "Tell the operator what the message says; then reprocess the document."
 
 

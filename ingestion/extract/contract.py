@@ -187,12 +187,14 @@ class Extractor:
     """One format's reader. Raise `version` when its text gets better: reprocessing finds documents by it.
 
     `fallback` is another way to read the same format, for a file on which `read` crashed, hung or took all memory.
+    `program` is one of this machine that `read` calls; a system check says so when it is missing.
     """
 
     name: str
     version: int
     read: Read
     fallback: Read | None = None
+    program: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,15 +5,13 @@ The pages are drawn one at a time and handed over; no page is kept. Slow: second
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pypdfium2
 
-from ingestion.errors import OcrFailed
 from ingestion.extract.contract import PageWriter
+from ingestion.extract.programs import run
 
 PROGRAM = "tesseract"
 DOTS_PER_INCH = 300  # what the program is made for
@@ -22,9 +20,10 @@ _POINTS_PER_INCH = 72
 
 
 def recognise(path: Path, out: PageWriter) -> None:
-    """Write the text that is seen on the pages of the PDF at `path`. Raises OcrFailed when the program does not work.
+    """Write the text that is seen on the pages of the PDF at `path`.
 
-    Languages and the number of pages are limits (`ocr_languages`, `max_ocr_pages`).
+    Raises ProgramFailed when the program does not work. Languages and the number of pages are limits:
+    `ocr_languages`, `max_ocr_pages`.
     """
     document = pypdfium2.PdfDocument(path)
     try:
@@ -58,13 +57,6 @@ def _picture(document: Any, index: int) -> bytes:
 
 
 def _seen(picture: bytes, languages: str) -> str:
-    command = [PROGRAM, "stdin", "stdout", "-l", languages]
-    one_thread = os.environ | {"OMP_THREAD_LIMIT": "1"}  # as many executors as processors run already
-    try:
-        run = subprocess.run(command, input=picture, capture_output=True, env=one_thread, check=False)
-    except FileNotFoundError as error:
-        raise OcrFailed(f"The program {PROGRAM} for text recognition is not installed.") from error
-    if run.returncode:
-        told = " ".join(run.stderr.decode(errors="replace").split())[-300:]
-        raise OcrFailed(f"The program {PROGRAM} ended with {run.returncode}: {told}")
-    return run.stdout.decode(errors="replace")
+    # One thread: as many executors as processors run already.
+    seen = run([PROGRAM, "stdin", "stdout", "-l", languages], given=picture, environment={"OMP_THREAD_LIMIT": "1"})
+    return seen.decode(errors="replace")

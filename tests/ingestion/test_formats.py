@@ -103,6 +103,24 @@ def test_the_setting_names_formats_by_their_paths(settings) -> None:
     assert formats.load(settings.INGESTION["FORMATS"])[1] == []
 
 
+BOTH = (NOTE, SLIDES)
+
+
+def test_a_path_may_lead_to_several_formats(settings) -> None:
+    settings.INGESTION = {**settings.INGESTION, "FORMATS": [f"{__name__}.BOTH"]}
+    formats.install()
+    assert {"note", "ppt"} <= set(supported_types())
+
+
+NEEDY = replace(SLIDES, extractor=replace(READER, program="docqueue-no-such-program"))
+
+
+def test_a_program_that_a_format_needs_and_is_not_there_is_told_by_the_check(settings) -> None:
+    settings.INGESTION = {**settings.INGESTION, "FORMATS": [f"{__name__}.NEEDY"]}
+    (problem,) = _problems()
+    assert (problem.id, "docqueue-no-such-program" in problem.msg) == ("ingestion.W001", True)
+
+
 NO_FORMAT = READER
 DOUBLE = replace(NOTE, type="pdf")
 LOCKED = replace(NOTE, type="encrypted_office")

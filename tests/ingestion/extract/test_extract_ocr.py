@@ -8,7 +8,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-from ingestion.errors import CorruptFile, OcrFailed
+from ingestion.errors import CorruptFile, ProgramFailed
 from ingestion.extract import NoText, PageWriter, extract
 from ingestion.limits import Limits
 from samples import pdf as pdfs
@@ -137,12 +137,12 @@ def test_a_page_as_large_as_a_wall_is_drawn_smaller(tmp_path: Path, stand_in: Pa
 
 def test_a_program_that_fails_fails_the_document_with_what_it_said(scan: Path, stand_in: Path) -> None:
     stand_in.write_text("#!/bin/sh\necho no such language >&2\nexit 3\n")
-    with pytest.raises(OcrFailed, match="ended with 3: no such language") as caught:
+    with pytest.raises(ProgramFailed, match="ended with 3: no such language") as caught:
         extract(scan, "pdf", Limits(ocr=PROGRAM))
-    assert caught.value.code == "ocr_failed"
+    assert caught.value.code == "program_failed"
 
 
 def test_a_program_that_is_missing_is_named(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(OcrFailed, match="not installed"):
+    with pytest.raises(ProgramFailed, match="not installed"):
         extract(scan, "pdf", Limits(ocr=PROGRAM))
