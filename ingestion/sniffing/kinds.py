@@ -50,7 +50,7 @@ KINDS: dict[str, Kind] = {
     "vsd": Kind("application/vnd.visio", ("vsd",)),
     "vsdx": Kind("application/vnd.ms-visio.drawing", ("vsdx",)),
     "msg": Kind("application/vnd.ms-outlook", ("msg",)),
-    "tnef": Kind("application/vnd.ms-tnef", ("dat",)),
+    "tnef": Kind("application/vnd.ms-tnef"),
     # An office file with a password: an OLE file that holds the encrypted package.
     "encrypted_office": Kind("application/x-ole-storage", ("docx", "docm", "xlsx", "xlsm", "pptx", "pptm")),
     "ole": Kind("application/x-ole-storage"),
@@ -88,7 +88,7 @@ KINDS: dict[str, Kind] = {
     "zstd": Kind("application/zstd", ("zst",)),
     "cab": Kind("application/vnd.ms-cab-compressed", ("cab",)),
     "exe": Kind("application/vnd.microsoft.portable-executable", ("exe", "dll", "sys", "scr")),
-    "elf": Kind("application/x-elf", ("so", "elf", "bin")),
+    "elf": Kind("application/x-elf", ("so", "elf")),
     "macho": Kind("application/x-mach-binary", ("dylib",)),
     "java_class": Kind("application/java-vm", ("class",)),
     "sqlite": Kind("application/vnd.sqlite3", ("sqlite", "db", "sqlite3")),

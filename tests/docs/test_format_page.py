@@ -41,7 +41,7 @@ def env(project_env: dict[str, str], root: Path, block: str, tmp_path: Path) -> 
     """A project with the page's module on its path and the page's line in its environment."""
     (tmp_path / "subtitles.py").write_text(block)
     page = (root / "docs/how-to/add-a-format.md").read_text()
-    (named,) = re.findall(r"^INGESTION_FORMATS=(\S+)", page, re.MULTILINE)
+    named = re.findall(r"^INGESTION_FORMATS=(\S+)", page, re.MULTILINE)[0]
     return project_env | {"INGESTION_FORMATS": named, "PYTHONPATH": f"{root}{os.pathsep}{tmp_path}"}
 
 

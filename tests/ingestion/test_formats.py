@@ -12,8 +12,12 @@ import pytest
 from django.core import checks
 
 from ingestion import formats
+from ingestion.archives import plan_archive
 from ingestion.extract import Extractor, Format, PageWriter, extract, is_readable, set_formats, supported_types
+from ingestion.limits import Limits
 from ingestion.sniff import is_text, sniff
+from ingestion.unsupported import unsupported
+from tests.ingestion.factories import zipped
 
 
 def read(path: Path, out: PageWriter) -> None:
@@ -77,6 +81,13 @@ def test_a_type_that_is_only_recognised_here_needs_no_more_than_a_reader(tmp_pat
     path.write_bytes(b"1234words")
     assert extract(path, "ppt").pages[0].text == "words"
     assert sniff(io.BytesIO(b"NOTE"), "a.pps").mismatch
+
+
+def test_an_added_format_is_none_of_an_archives_unsupported_ones() -> None:
+    content = io.BytesIO(zipped({"a.note": b"NOTE\x00\x01", "b.bin": b"\x7fELF\x00\x01"}))
+    plan = plan_archive(content)
+    set_formats([NOTE])
+    assert unsupported(content, plan, Limits()) == {1: "elf"}
 
 
 def test_a_format_that_is_not_in_the_settings_any_more_is_forgotten() -> None:

@@ -53,6 +53,12 @@ def test_what_can_not_be_read_under_another_name_fails_as_a_mismatch_with_any_po
     assert "portable-executable" in intake.files.get(ordinal=0).hint
 
 
+def test_an_ending_that_means_anything_claims_nothing(owner, worker, strict):
+    intake = accept(owner, upload("data.dat", "The heron waits."), upload("data.bin", PAGE))
+    worker.run()
+    assert set(intake.files.values_list("outcome", flat=True)) == {Outcome.COMPLETED}
+
+
 def test_bytes_of_no_known_type_are_unknown_under_any_name(owner, worker):
     document = accept_document(owner, bytes(range(256)) * 4, "offer.pdf")
     worker.run()
