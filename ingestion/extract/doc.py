@@ -203,7 +203,7 @@ def _lines(text: str) -> Iterator[str]:
             row.append("".join(line).strip())
             line.clear()
         elif piece in _LINE_ENDS or piece in (_PAGE, _CELL):  # two marks of cells in a row: the row ends
-            yield " | ".join([*row, "".join(line)] if line or not row else row)
+            yield _row(row, line)
             line.clear()
             row.clear()
             if piece == _PAGE:
@@ -214,7 +214,12 @@ def _lines(text: str) -> Iterator[str]:
             line.append(_SHOWN_AS.get(piece, ""))
         after_cell = piece == _CELL and not after_cell
     if line or row:
-        yield " | ".join([*row, "".join(line)])
+        yield _row(row, line)
+
+
+def _row(cells: list[str], line: list[str]) -> str:
+    """A paragraph, or the cells before it in its row and itself, but for those that are empty."""
+    return " | ".join(cell for cell in (*cells, "".join(line)) if cell)
 
 
 EXTRACTOR = Extractor(name="doc", version=1, read=read)

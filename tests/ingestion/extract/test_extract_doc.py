@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from ingestion.errors import ContentTooLarge, CorruptFile, PasswordRequired, UnsupportedFile
-from ingestion.extract import NoText
+from ingestion.errors import ContentTooLarge, CorruptFile, IngestionError, PasswordRequired, UnsupportedFile
+from ingestion.extract import NoText, PageWriter
+from ingestion.extract.doc import EXTRACTOR
+from ingestion.limits import Limits
 from ingestion.sniff import sniff
 from tests.ingestion.extract.conftest import Extract
 from tests.ingestion.extract.making_doc import ENCRYPTED, SECOND_TABLE, container, doc_of, word_6_of
@@ -54,6 +59,10 @@ def test_marks_that_are_no_text_are_left_out_and_hyphens_are_as_they_are_read(ex
 def test_a_row_of_a_table_is_one_line(extracted: Extract) -> None:
     table = b"Name\x07City\x07\x07Ann\x07Graz\x07\x07after\r"
     assert lines(extracted, table) == ["Name | City", "Ann | Graz", "after"]
+
+
+def test_an_empty_cell_leaves_no_mark(extracted: Extract) -> None:
+    assert lines(extracted, b"\x07City\x07\x07Ann\x07\x07\x07after\r") == ["City", "Ann", "after"]
 
 
 def test_pages_end_where_the_author_ended_them(extracted: Extract) -> None:
@@ -153,6 +162,22 @@ def test_text_beyond_the_limit_is_cut_with_a_warning(extracted: Extract) -> None
     extraction = extracted(doc_of(b"heron\r" * 1000), "doc", max_text_characters=100)
     assert extraction.text_length <= 100
     assert extraction.warnings[0].startswith("text_truncated: ")
+
+
+def test_damage_of_any_kind_raises_nothing_but_errors_with_a_code(tmp_path: Path) -> None:
+    chance = random.Random("doc")
+    made = [
+        doc_of(b"a \x13 IF \x14b\x15\r", "x\x07y\x07\x07", stories=[3], properties=b"\x01\x03\x00abc"),
+        word_6_of(b"The heron waits.\r", pieces=[4, 10]),
+    ]
+    path = tmp_path / "document"
+    for _ in range(3_000):
+        data = bytearray(chance.choice(made))
+        for _ in range(chance.choice((1, 3, 20))):
+            data[chance.randrange(chance.choice((1_600, 1_600, len(data))))] = chance.choice((0, 1, 2, 255))
+        path.write_bytes(data[: chance.choice((len(data), len(data), chance.randrange(len(data))))])
+        with suppress(IngestionError):
+            EXTRACTOR.read(path, PageWriter(Limits()))
 
 
 def test_fields_inside_one_another_without_end_cost_nothing(extracted: Extract) -> None:
