@@ -17,7 +17,7 @@ from django.utils import timezone
 from docqueue import correlation
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.validation import priority as checked_priority
-from ingestion import storage, unsupported
+from ingestion import mismatch, storage, unsupported
 from ingestion.archives import plan_archive, printable, safe_name
 from ingestion.errors import (
     EmptyFile,
@@ -150,7 +150,9 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
     detected = sniff(upload, _label(upload))
     if detected.type in ARCHIVES:
         raise UnsupportedArchive(f"Archives of the kind {detected.type} are not supported.")
-    if detected.type != "zip" and not (named_zip and detected.type in ("unknown", "html", "text", "empty")):
+    if named_zip:
+        mismatch.refuse(detected, _label(upload), limits)
+    if detected.type != "zip" and not (named_zip and detected.type in mismatch.HAVE_ERRORS_OF_THEIR_OWN):
         return None
     plan = plan_archive(upload, limits)
     if limits.on_unsupported == REJECT_ARCHIVE:

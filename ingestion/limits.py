@@ -1,4 +1,4 @@
-"""Every limit of ingestion, in one place: each a field with its default, changed by the setting INGESTION.
+"""Every limit and setting of ingestion, in one place: each a field with its default, changed by the setting INGESTION.
 
 `INGESTION = {"MAX_ENTRIES": 50_000}` in Django's settings changes one; all others keep their defaults. The
 pure rooms (archives, sniffing, extraction) are handed a `Limits` and never read settings themselves.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from django.conf import settings
@@ -23,13 +23,18 @@ def _limit(default: int, doc: str, minimum: int = 1) -> int:
     return value
 
 
-FAIL_FILE, SKIP, REJECT_ARCHIVE = "fail_file", "skip", "reject_archive"
+FAIL_FILE, SKIP, REJECT_ARCHIVE, WARN = "fail_file", "skip", "reject_archive", "warn"
 
 
 def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
     """A field that is one of a few words."""
     value: str = field(default=default, metadata={"doc": f"{doc} One of {', '.join(choices)}.", "choices": choices})
     return value
+
+
+def _internal(default: Any, doc: str) -> Any:
+    """A field that is no limit: a text, or several, of which the API says nothing."""
+    return field(default=default, metadata={"doc": doc, "internal": True})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +82,13 @@ class Limits:
         "that file fail alone (no name is ever used as a path).",
     )
 
+    on_type_mismatch: str = _choice(
+        WARN,
+        (WARN, FAIL_FILE),
+        "What becomes of a file that can be read, but as another type than its name claims: read with a warning, or "
+        "failed. One that can not be read fails in either case.",
+    )
+
     # Looking at a file to tell its type.
     sniff_bytes: int = _limit(64 * KIB, "Bytes read from a file's start to tell its type.", 1024)
     sniff_part_bytes: int = _limit(1 * MIB, "Bytes read from a part of an office file to tell its type.")
@@ -94,6 +106,16 @@ class Limits:
     max_json_bytes: int = _limit(64 * MIB, "Size of one JSON value; JSON Lines may have any number of them.")
     max_json_depth: int = _limit(200, "Lists and objects of JSON inside one another.")
 
+    # What a project adds.
+    formats: tuple[str, ...] = _internal((), "Dotted paths of the formats that the project adds.")
+    ocr: str = _internal(
+        "",
+        "Dotted path of the function that recognises text in scanned PDFs; ingestion.extract.ocr.recognise uses the "
+        "program tesseract. Empty: off, and such documents end without text.",
+    )
+    ocr_languages: str = _internal("eng", "Languages to recognise, as the program names them: eng+deu.")
+    max_ocr_pages: int = _limit(100, "Pages of one document that text is recognised on; the rest is left out.")
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""
@@ -106,22 +128,32 @@ class Limits:
                 raise ImproperlyConfigured(
                     f"INGESTION[{key!r}] is not a setting." + (f" Did you mean {near[0]!r}?" if near else "")
                 )
-            if choices := spec.metadata.get("choices"):
-                if value not in choices:
-                    raise ImproperlyConfigured(
-                        f"INGESTION[{key!r}] must be one of {', '.join(choices)}, not {value!r}."
-                    )
-            elif isinstance(value, bool) or not isinstance(value, int) or value < spec.metadata["minimum"]:
-                raise ImproperlyConfigured(
-                    f"INGESTION[{key!r}] must be a whole number of at least {spec.metadata['minimum']}, not {value!r}."
-                )
-            values[spec.name] = value
+            values[spec.name] = _checked(key, value, spec)
         return cls(**values)
 
     @classmethod
     def documentation(cls) -> dict[str, str]:
-        """What each limit means, by its name: for the settings page and the API."""
-        return {spec.name: spec.metadata["doc"] for spec in fields(cls)}
+        """What each limit means, by its name: for the API."""
+        return {spec.name: spec.metadata["doc"] for spec in fields(cls) if not spec.metadata.get("internal")}
+
+
+def _checked(key: str, value: Any, spec: Field[Any]) -> Any:
+    """The value as the field has it, or ImproperlyConfigured."""
+    many = isinstance(spec.default, tuple)
+    if choices := spec.metadata.get("choices"):
+        good, wanted = value in choices, f"one of {', '.join(choices)}"
+    elif many:
+        good = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        wanted = "a list of texts"
+    elif isinstance(spec.default, str):
+        good, wanted = isinstance(value, str), "a text"
+    else:
+        minimum = spec.metadata["minimum"]
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
+        wanted = f"a whole number of at least {minimum}"
+    if not good:
+        raise ImproperlyConfigured(f"INGESTION[{key!r}] must be {wanted}, not {value!r}.")
+    return tuple(value) if many else value
 
 
 def get_limits() -> Limits:

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from ingestion import attachments, storage
+from ingestion import attachments, mismatch, storage
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import known_as, unless_known
 from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
@@ -75,14 +75,16 @@ def process_document_content(
     with storage.local_path(document.blob.storage_key) as path:
         report(Stage.UPLOADING, 10)
         detected = sniff(path, described.filename)
+        limits = get_limits()
         _refuse_what_is_no_document(detected)
+        mismatch.refuse(detected, described.filename, limits)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
         extraction = _extract(path, detected, report, fallback=fallback)
     file: IngestFile | None = getattr(document, "file", None)
     found: list[Found] = []
     if extraction.attachments:
-        warning = not_taken(file, extraction.attachments, get_limits())
+        warning = not_taken(file, extraction.attachments, limits)
         if warning:
             extraction = replace(extraction, warnings=(*extraction.warnings, warning))
         else:

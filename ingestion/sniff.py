@@ -14,7 +14,7 @@ from ingestion.archives.source import SeekableFile, Source, opened, read_at
 from ingestion.limits import Limits
 from ingestion.sniffing import compound, containers
 from ingestion.sniffing.decoding import decode_head
-from ingestion.sniffing.kinds import KINDS, claimed_by, contradicts
+from ingestion.sniffing.kinds import by_added, claimed_by, contradicts, kind_of
 from ingestion.sniffing.markup import by_markup
 from ingestion.sniffing.messages import by_header
 from ingestion.sniffing.prose import is_markdown
@@ -26,7 +26,7 @@ __all__ = ["Detected", "is_text", "sniff"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detected:
-    """A file's type, one of `ingestion.sniffing.kinds.KINDS`, with its media type.
+    """A file's type, one of `ingestion.sniffing.kinds.KINDS` or an added one, with its media type.
 
     `mismatch`: the name claims another type. `encoding`: of text, as far as the first bytes tell it.
     """
@@ -66,7 +66,7 @@ def is_text(source: Source) -> bool:
 def _detected(detected: str, name: str, encoding: str | None = None, mime: str | None = None) -> Detected:
     return Detected(
         type=detected,
-        mime=mime or KINDS[detected].mime,
+        mime=mime or kind_of(detected).mime,
         mismatch=contradicts(name, detected),
         encoding=encoding,
     )
@@ -75,11 +75,13 @@ def _detected(detected: str, name: str, encoding: str | None = None, mime: str |
 def _binary(file: SeekableFile, head: bytes, limits: Limits) -> str | None:
     if not head:
         return "empty"
+    if added := by_added(head, first=True):
+        return added
     if head.startswith(compound.MAGIC):
         return compound.by_streams(file)
     if head.startswith(containers.MAGICS):
         return containers.by_parts(file, head, limits)
-    return by_signature(head)
+    return by_signature(head) or by_added(head, first=False)
 
 
 def _text(data: bytes, complete: bool, name: str) -> Detected:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import tagging, uploading, views
+from ingestion.api import tagging, types, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -21,4 +21,5 @@ urlpatterns = [
     path("intakes/<int:pk>/tags", tagging.IntakeTagsView.as_view(), name="intake-tags"),
     path("search", views.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
+    path("types", types.TypesView.as_view(), name="types"),
 ]

@@ -145,6 +145,13 @@ class JsonTooDeep(ExtractFailed):
     hint = "Flatten it, or upload the inner parts as files of their own."
 
 
+class ProgramFailed(ExtractFailed):
+    """A program of this machine that reads such files did not work."""
+
+    code = "program_failed"
+    hint = "Tell the operator what the message says; then reprocess the document."
+
+
 class IndexFailed(IngestionError):
     """The text could not be indexed."""
 

@@ -11,18 +11,20 @@ from ingestion.extract.contract import (
     Attachment,
     Extraction,
     Extractor,
+    Format,
     Interrupted,
     NoText,
     Page,
     PageWriter,
     TextStatus,
 )
-from ingestion.extract.registry import extract, extractor_for, preload, supported_types
+from ingestion.extract.registry import extract, extractor_for, is_readable, preload, set_formats, supported_types
 
 __all__ = [
     "Attachment",
     "Extraction",
     "Extractor",
+    "Format",
     "Interrupted",
     "NoText",
     "Page",
@@ -31,6 +33,8 @@ __all__ = [
     "clean_text",
     "extract",
     "extractor_for",
+    "is_readable",
     "preload",
+    "set_formats",
     "supported_types",
 ]

@@ -33,6 +33,7 @@ class NoText(StrEnum):
     EMPTY = "empty"  # nothing is written in it
     SCAN = "scan"  # its pages are pictures
     DRAWING = "drawing"  # its pages are drawn, letters included: no text layer
+    NOT_RECOGNISED = "not_recognised"  # text recognition saw its pages and found nothing
 
     @property
     def sentence(self) -> str:
@@ -44,6 +45,7 @@ _NO_TEXT_SENTENCES = {
     NoText.EMPTY: "There is no text in this document.",
     NoText.SCAN: "The pages are pictures without a text layer: run text recognition (OCR) and upload the result.",
     NoText.DRAWING: "The pages are drawn without a text layer: run text recognition (OCR) and upload the result.",
+    NoText.NOT_RECOGNISED: "The pages are pictures, and text recognition (OCR) found no text on them.",
 }
 
 
@@ -222,14 +224,37 @@ class PageWriter:
         self.warn("pages_truncated", f"only the first {self.limits.max_pages:,} pages were read (limit max_pages)")
 
 
+Read = Callable[[Path, PageWriter], None]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extractor:
     """One format's reader. Raise `version` when its text gets better: reprocessing finds documents by it.
 
-    `fallback` reads the same in another way, for files that ended the process of `read`.
+    `fallback` is another way to read the same format, for a file on which `read` crashed, hung or took all memory.
+    `program` is one of this machine that `read` calls; a system check says so when it is missing.
     """
 
     name: str
     version: int
-    read: Callable[[Path, PageWriter], None]
-    fallback: Callable[[Path, PageWriter], None] | None = None
+    read: Read
+    fallback: Read | None = None
+    program: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """A type of file that a project adds (setting FORMATS): how it is known, and how its text is read.
+
+    `matches` is given a file's first bytes (64 KiB at most) and says whether they are of this type; it is asked where
+    no signature known here stands, or before all others with `first`. A type that is recognised here and only has no
+    reader (`ppt`, `sqlite` …) needs neither `matches` nor `mime`. `suffixes` are the endings that names of such files
+    truly have: any other is a type mismatch.
+    """
+
+    type: str
+    extractor: Extractor
+    mime: str = ""
+    suffixes: tuple[str, ...] = ()
+    matches: Callable[[bytes], bool] | None = None
+    first: bool = False

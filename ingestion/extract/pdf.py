@@ -111,4 +111,10 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:NAMED_PAGES])) + more
 
 
-EXTRACTOR = Extractor(name="pdf", version=1, read=read)
+def _read_slowly(path: Path, out: PageWriter) -> None:
+    from ingestion.extract import pdf_slow  # takes a while to import, and is needed hardly ever
+
+    pdf_slow.read(path, out)
+
+
+EXTRACTOR = Extractor(name="pdf", version=1, read=read, fallback=_read_slowly)

@@ -32,8 +32,17 @@ _UNDIVIDED = 1 << 20  # no cell holds so much text
 
 def read(path: Path, out: PageWriter) -> None:
     """Write each sheet that has cells with text as a page that begins with the sheet's name."""
+    _read(path, out, only_sparsely=False)
+
+
+def read_sparsely(path: Path, out: PageWriter) -> None:
+    """The same without calamine."""
+    _read(path, out, only_sparsely=True)
+
+
+def _read(path: Path, out: PageWriter, *, only_sparsely: bool) -> None:
     container = Container(path, out.limits)
-    sparse = _checked(container, out)
+    sparse = _checked(container, out) or only_sparsely
     out.title(document_title(container))
     with _Workbook(path, sparse) as workbook:
         for name in workbook.sheet_names():
@@ -160,4 +169,4 @@ def _column(letters: bytes) -> int:
     return number
 
 
-EXTRACTOR = Extractor(name="xlsx", version=1, read=read)
+EXTRACTOR = Extractor(name="xlsx", version=1, read=read, fallback=read_sparsely)

@@ -1,15 +1,24 @@
-"""The types that sniffing knows: their media type and the endings that names of such files have."""
+"""The types that sniffing knows, and those that a project adds: their media type and the endings of their names."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+logger = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
-    """One type of file."""
+    """One type of file.
+
+    An added one is told by `matches`, which is asked for the first bytes: with `first` before all signatures.
+    """
 
     mime: str
     extensions: tuple[str, ...] = ()
+    matches: Callable[[bytes], bool] | None = None
+    first: bool = False
 
 
 OOXML = "application/vnd.openxmlformats-officedocument."
@@ -34,14 +43,14 @@ KINDS: dict[str, Kind] = {
     "rtf": Kind("application/rtf", ("rtf", "doc")),
     "xml": Kind("application/xml", ("xml", "xsl", "xslt", "xsd", "rss", "atom", "kml")),
     "xls": Kind("application/vnd.ms-excel", ("xls", "xlt", "xlw")),
-    # Documents that are recognised, so that a refusal can name them.
     "doc": Kind("application/msword", ("doc", "dot")),
+    # Documents that are recognised, so that a refusal can name them.
     "ppt": Kind("application/vnd.ms-powerpoint", ("ppt", "pps", "pot")),
     "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", ("xlsb",)),
     "vsd": Kind("application/vnd.visio", ("vsd",)),
     "vsdx": Kind("application/vnd.ms-visio.drawing", ("vsdx",)),
     "msg": Kind("application/vnd.ms-outlook", ("msg",)),
-    "tnef": Kind("application/vnd.ms-tnef", ("dat",)),
+    "tnef": Kind("application/vnd.ms-tnef"),
     # An office file with a password: an OLE file that holds the encrypted package.
     "encrypted_office": Kind("application/x-ole-storage", ("docx", "docm", "xlsx", "xlsm", "pptx", "pptm")),
     "ole": Kind("application/x-ole-storage"),
@@ -79,7 +88,7 @@ KINDS: dict[str, Kind] = {
     "zstd": Kind("application/zstd", ("zst",)),
     "cab": Kind("application/vnd.ms-cab-compressed", ("cab",)),
     "exe": Kind("application/vnd.microsoft.portable-executable", ("exe", "dll", "sys", "scr")),
-    "elf": Kind("application/x-elf", ("so", "elf", "bin")),
+    "elf": Kind("application/x-elf", ("so", "elf")),
     "macho": Kind("application/x-mach-binary", ("dylib",)),
     "java_class": Kind("application/java-vm", ("class",)),
     "sqlite": Kind("application/vnd.sqlite3", ("sqlite", "db", "sqlite3")),
@@ -95,6 +104,32 @@ for _type, _kind in KINDS.items():
     for _extension in _kind.extensions:
         _BY_EXTENSION.setdefault(_extension, set()).add(_type)
 
+_added: dict[str, Kind] = {}
+
+
+def set_added(kinds: Mapping[str, Kind]) -> None:
+    """Make these, and no others, the types that are known beside `KINDS`."""
+    _added.clear()
+    _added.update(kinds)
+
+
+def kind_of(detected: str) -> Kind:
+    """What is known of a type."""
+    return _added.get(detected) or KINDS[detected]
+
+
+def by_added(head: bytes, *, first: bool) -> str | None:
+    """The added type that the first bytes are of. One whose function fails is logged and counts as "no"."""
+    for added, kind in _added.items():
+        if kind.matches is None or kind.first != first:
+            continue
+        try:
+            if kind.matches(head):
+                return added
+        except Exception:
+            logger.exception("the function that tells files of the type %r failed", added)
+    return None
+
 
 def extension_of(name: str) -> str:
     """The ending of a name in lower case, without its dot; empty when it has none."""
@@ -103,7 +138,9 @@ def extension_of(name: str) -> str:
 
 def claimed_by(name: str) -> frozenset[str]:
     """The types that a name claims; none when its ending means nothing here."""
-    return frozenset(_BY_EXTENSION.get(extension_of(name), ()))
+    extension = extension_of(name)
+    added = {each for each, kind in _added.items() if extension in kind.extensions}
+    return frozenset(added.union(_BY_EXTENSION.get(extension, ())))
 
 
 def contradicts(name: str, detected: str) -> bool:

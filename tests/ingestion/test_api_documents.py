@@ -120,6 +120,7 @@ def test_the_limits_are_published_with_their_meaning(client):
     body = client.get(f"{API}/limits").json()
     assert body["max_entries"]["value"] == Limits().max_entries
     assert all(limit["description"] for limit in body.values())
+    assert not {"formats", "ocr"} & set(body), "how this server is set up is nobody's business"
 
 
 @pytest.mark.parametrize("path", ["documents/{d}", "intakes/{i}", "intakes/{i}/files"])
@@ -149,7 +150,7 @@ def test_unknown_ids_are_not_found(client, pk):
 
 
 @pytest.mark.parametrize(
-    "path", ["documents", "documents/1", "intakes", "intakes/1", "intakes/1/files", "search?q=x", "limits"]
+    "path", ["documents", "documents/1", "intakes", "intakes/1", "intakes/1/files", "search?q=x", "limits", "types"]
 )
 def test_strangers_are_refused_everywhere(transactional_db, path):
     answer = APIClient().get(f"{API}/{path}")
@@ -200,6 +201,7 @@ def test_the_schema_describes_the_api_with_examples(client):
         "cancel_intake",
         "search_documents",
         "get_limits",
+        "get_types",
     } <= operations
     listed = schema["paths"][f"{API}/documents"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     page = schema["components"]["schemas"][listed["$ref"].rpartition("/")[2]]

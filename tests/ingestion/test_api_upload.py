@@ -114,7 +114,8 @@ def bomb() -> bytes:
 
 REFUSALS = {
     "empty_file": (b"", "empty.txt", 422),
-    "not_a_zip": (b"<!doctype html><html><body>404</body></html>", "papers.zip", 422),
+    "type_mismatch": (b"<!doctype html><html><body>404</body></html>", "papers.zip", 422),
+    "not_a_zip": (bytes(range(256)) * 4, "papers.zip", 422),
     "truncated_archive": (zipped({"a.txt": "text " * 500})[:100], "cut.zip", 422),
     "unsafe_path": (hostile("../../evil.txt"), "slip.zip", 422),
     "link_entry": (symlink(), "link.zip", 422),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -27,6 +29,9 @@ def test_without_the_setting_the_defaults_hold(settings) -> None:
         ({"MAX_ENTRIES": 0}, "at least 1"),
         ({"MAX_ENTRIES": "7"}, "whole number"),
         ({"MAX_ENTRIES": True}, "whole number"),
+        ({"ON_TYPE_MISMATCH": "explode"}, "one of warn, fail_file"),
+        ({"FORMATS": "a.b"}, "list of texts"),
+        ({"OCR": None}, "a text"),
     ],
 )
 def test_a_wrong_setting_is_named(given: dict[str, object], told: str) -> None:
@@ -36,6 +41,7 @@ def test_a_wrong_setting_is_named(given: dict[str, object], told: str) -> None:
 
 def test_every_limit_is_documented_and_has_a_default_that_it_allows() -> None:
     documentation = Limits.documentation()
-    defaults = {name.upper(): getattr(Limits(), name) for name in documentation}
+    defaults = {spec.name.upper(): spec.default for spec in fields(Limits)}
     assert Limits.from_mapping(defaults) == Limits()
+    assert set(defaults) - {name.upper() for name in documentation} == {"FORMATS", "OCR", "OCR_LANGUAGES"}
     assert all(doc.endswith(".") for doc in documentation.values())

@@ -32,7 +32,7 @@ def test_by_default_they_fail_alone(owner, worker):
     intake.refresh_from_db()
     assert intake.status == IntakeStatus.COMPLETED_WITH_ERRORS
     failed = intake.files.filter(outcome=Outcome.FAILED).values_list("safe_name", "error_code")
-    assert set(failed) == {("picture.png", "unsupported_type"), ("renamed.txt", "unsupported_type")}
+    assert set(failed) == {("picture.png", "unsupported_type"), ("renamed.txt", "type_mismatch")}
 
 
 def test_skipped_ones_are_counted_and_nothing_of_them_is_stored(owner, worker, settings, monkeypatch):

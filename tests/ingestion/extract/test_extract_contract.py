@@ -62,7 +62,7 @@ def test_cleaning_a_line_of_a_million_blanks_takes_no_longer_than_one_of_letters
 
 SUPPORTED = [
     *("pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "epub"),
-    *("csv", "html", "markdown", "text", "json", "eml", "rtf", "xml", "xls"),
+    *("csv", "html", "markdown", "text", "json", "eml", "rtf", "xml", "xls", "doc"),
 ]
 
 
@@ -77,12 +77,6 @@ def test_a_type_without_an_extractor_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedFile, match="'png'") as caught:
         extract(tmp_path / "never-read", "png")
     assert caught.value.code == "unsupported_type"
-
-
-def test_a_word_document_of_before_2007_is_refused_with_a_next_step(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedFile, match="'doc'") as caught:
-        extract(tmp_path / "never-read", "doc")
-    assert ".docx" in caught.value.hint
 
 
 def test_an_office_file_with_a_password_is_said_to_need_it(tmp_path: Path) -> None:

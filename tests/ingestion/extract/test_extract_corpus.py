@@ -102,6 +102,16 @@ PHRASES = [
     ("tika/testEXCEL.xls", 1, "Sample Excel Worksheet - Numbers and their Squares"),
     ("tika/testEXCEL_dateFormats.xls", 1, "2018-09-20 1996-08-10"),
     ("tika/testEXCEL_phonetic.xls", 1, "日本オラクル | オラクル日本会社"),
+    ("tika/testWORD.doc", 1, "Apache Tika: http://tika.apache.org/ Tika"),
+    ("tika/testWORD.doc", 1, "That’s it! This is the header for our document This is the footer for our document"),
+    ("tika/testWORD6.doc", 1, "The quick brown fox jumps over the lazy dog"),
+    ("tika/testComment.doc", 1, "Here is some text. Here is a comment"),
+    ("tika/testException2.doc", 2, "The front view of the current loop (3) shows a thick (foil) wire"),
+    ("tika/testException2.doc", 6, "Notes"),
+    ("tika/testWORD_features.doc", 1, "Lorem ipsum dolor sit amet, consectetur adipiscing elit."),
+    ("tika/testWORD_header_hyperlink.doc", 1, "ab@example.com http://tw-systemhaus.de"),
+    ("tika/testWORD_no_format.doc", 1, "102 Administration och övervakning"),
+    ("tika/testWORD_override_list_numbering.doc", 1, "1st.2.2someOtherText.1"),
 ]
 NO_TEXT = [
     ("pdf-horrors/veraPDFHiRes.pdf", NoText.SCAN),
@@ -137,6 +147,7 @@ def test_a_file_without_text_says_why(corpus: Path, name: str, reason: NoText) -
         "tika/protectedFile.xlsx",
         "tika/testODTEncrypted.odt",
         "tika/testEXCEL_protected_passtika.xls",
+        "tika/testWORD_protected_passtika.doc",
     ],
 )
 def test_a_file_with_a_password_needs_it(corpus: Path, name: str) -> None:

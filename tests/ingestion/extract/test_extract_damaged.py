@@ -30,7 +30,8 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("kind", "pattern"), [("rtf", "*.rtf"), ("xml", "*.xml"), ("xls", "*.xls"), ("xls", "testEXCEL*.xls")]
+    ("kind", "pattern"),
+    [("rtf", "*.rtf"), ("xml", "*.xml"), ("xls", "*.xls"), ("xls", "testEXCEL*.xls"), ("doc", "*.doc")],
 )
 def test_damage_of_any_kind_is_told_as_an_error_of_ingestion(
     corpus: Path, tmp_path: Path, kind: str, pattern: str
