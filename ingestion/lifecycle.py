@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, QuerySet
+from django.db.models import Case, Exists, F, QuerySet, When
 from django.db.models.functions import Coalesce, Now
 
 from docqueue.models import QueueItem
@@ -44,7 +44,7 @@ def newest(claim: ClaimedItem) -> Exists:
 
 def blank_run() -> dict[str, Any]:
     """The columns of a file whose processing has not got anywhere yet."""
-    nothing = {"message": "", "error_code": "", "error_message": "", "hint": ""}
+    nothing = {"message": "", "waiting_reason": "", "error_code": "", "error_message": "", "hint": ""}
     rest = {"stage": Stage.UPLOADING, "outcome": "", "percent": 5, "duplicate_of": None, "finished_at": None}
     return {**nothing, **rest}
 
@@ -67,12 +67,19 @@ def fail_file(
         outcome=Outcome.FAILED,
         percent=100,
         message="",
+        waiting_reason="",
         error_code=code[:100],
         error_message=message[:1000],
         hint=hint[:500],
         finished_at=Now(),
     )
     return bool(changed)
+
+
+def put_off(file: IngestFile, claim: ClaimedItem, reason: str, message: str) -> None:
+    """Say what a file waits for that goes on by itself later: a code of `WaitingReason`, and a sentence."""
+    mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id, outcome="")
+    mine.update(waiting_reason=reason, message=message[:500])
 
 
 def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
@@ -83,13 +90,19 @@ def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
 def cancel_files(files: QuerySet[IngestFile], *, item_id: int | None = None) -> int:
     """The same for all of `files` that this item (None: no item yet) answers for. Returns how many were ended."""
     return files.filter(item_id=item_id, outcome="").update(
-        stage=Stage.CANCELLED, outcome=Outcome.CANCELLED, percent=100, message="", finished_at=Now()
+        stage=Stage.CANCELLED,
+        outcome=Outcome.CANCELLED,
+        percent=100,
+        message="",
+        waiting_reason="",
+        finished_at=Now(),
     )
 
 
 def reopen_intake(intake_id: int) -> None:
     """Say that the intake has work to do again, as part of the caller's transaction."""
-    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS)
+    again = Case(When(finished_at__isnull=False, then=Now()), default=F("reopened_at"))
+    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS, reopened_at=again)
 
 
 def finish_intake(intake_id: int) -> bool:

@@ -81,6 +81,17 @@ class Limits:
     max_json_bytes: int = _limit(64 * MIB, "Size of one JSON value; JSON Lines may have any number of them.")
     max_json_depth: int = _limit(200, "Lists and objects of JSON inside one another.")
 
+    # Following an upload.
+    max_wait_seconds: int = _limit(
+        30,
+        "Seconds that an answer may be held (`?wait=`, 30 at most) until something has changed. Each held answer "
+        "occupies a thread of the web server; 0 answers everything at once.",
+        0,
+    )
+    stalled_after_seconds: int = _limit(
+        60, "Seconds without any progress after which running work is shown as stalled."
+    )
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""

@@ -17,7 +17,7 @@ from ingestion import reconcile, storage
 from ingestion.errors import DiskFull, DiskLow, ExtractFailed, IngestionError
 from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
-from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
+from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, start_file
 from ingestion.models import IngestFile, Intake
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
@@ -42,6 +42,7 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
         cancel_file(file, item_id=ctx.id)
         raise
     except DiskFull as error:
+        put_off(file, ctx.item, DiskLow.code, str(error))
         raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):

@@ -58,6 +58,7 @@ from ingestion.errors.processing import (
 from ingestion.errors.validation import (
     BadName,
     EmptyFile,
+    InvalidWait,
     TooLarge,
     TooManyFiles,
     TypeMismatch,
@@ -93,6 +94,7 @@ __all__ = [
     "IndexFailed",
     "IngestionError",
     "InvalidJson",
+    "InvalidWait",
     "JsonTooDeep",
     "LinkEntry",
     "MultiVolumeArchive",
