@@ -30,7 +30,7 @@ class Pace:
 
         None before a file has ended, in the first seconds, and while next to nothing is done.
         """
-        if self.began_at is None or not self.ended or self.done * LEAST_SHARE < self.done + self.left:
+        if self.began_at is None or not self.ended or self.done * LEAST_SHARE <= self.done + self.left:
             return None
         elapsed = (now - self.began_at).total_seconds()
         return math.ceil(elapsed * self.left / self.done) if elapsed >= LEAST_SECONDS else None
