@@ -1,6 +1,6 @@
 """The codes that programs read where people read a line: what is happening, and what something waits for.
 
-Both sets are closed and stable; docs/how-to/progress.md lists them from here. Pure: no database, no models.
+Both sets are closed and stable; docs/reference/progress.md is made from them. Pure: no database, no models.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class MessageCode(TextChoices):
 
 
 class WaitingReason(TextChoices):
-    """What something waits for by itself. Nobody has to do anything but where the meaning says so."""
+    """What something waits for. It goes on by itself; only a worker or the operator may have to be helped."""
 
     QUEUED = "queued", _("its turn: workers are at other things")
-    NO_WORKER = "no_worker", _("no worker runs that could take it: the operator has to start one, or cron will")
-    PAUSED = "paused", _("an operator has paused the queue")
+    NO_WORKER = "no_worker", _("a worker: none runs that could take it, until the operator or cron starts one")
+    PAUSED = "paused", _("the operator, who has paused the queue")
     BACKOFF = "backoff", _("the next try after a failure")
     KM_UNAVAILABLE = "km_unavailable", _("the next try, as the knowledge store did not answer")
     DISK_LOW = "disk_low", _("room on the disk")
