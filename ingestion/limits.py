@@ -88,6 +88,11 @@ class Limits:
         "occupies a thread of the web server; 0 answers everything at once.",
         0,
     )
+    max_held_answers: int = _limit(
+        4,
+        "Answers that one web process holds at a time; others are given at once. Keep it below its number of threads.",
+        0,
+    )
     stalled_after_seconds: int = _limit(
         60, "Seconds without any progress after which running work is shown as stalled."
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +31,8 @@ CLOCK_STEP_SECONDS = 10
 MOST_SECONDS = 30
 PAUSE_SECONDS = (0.1, 1.0)
 """How long a held answer rests between two looks: first, and at most."""
+
+_lock, _holding = threading.Lock(), set[object]()
 
 WAIT = OpenApiParameter(
     "wait",
@@ -57,18 +61,19 @@ def answer(request: Request, look: Callable[[], Look]) -> Response:
     """The answer to a client that may have the last one: 200 with a tag, or 304. Raises `InvalidWait`.
 
     With `?wait=` it looks again, at growing intervals, until there is something new to tell or the time is over. No
-    transaction is open meanwhile, but the thread is taken.
+    transaction is open meanwhile, but the thread is taken: so only a few answers are held at a time.
     """
     known = request.headers.get("If-None-Match", "")
-    until, pause = time.monotonic() + _wait(request), PAUSE_SECONDS[0]
-    while True:
-        found = look()
-        tag = etag(found.at)
-        left = until - time.monotonic()
-        if found.finished or left <= 0 or (known and not _matches(known, tag)):
-            break
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, PAUSE_SECONDS[1])
+    with _held(_wait(request)) as wait:
+        until, pause = time.monotonic() + wait, PAUSE_SECONDS[0]
+        while True:
+            found = look()
+            tag = etag(found.at)
+            left = until - time.monotonic()
+            if found.finished or left <= 0 or (known and not _matches(known, tag)):
+                break
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, PAUSE_SECONDS[1])
     body = found.at(timezone.now())
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if not found.finished:
@@ -76,6 +81,21 @@ def answer(request: Request, look: Callable[[], Look]) -> Response:
     if _matches(known, tag):
         return Response(status=304, headers=headers)
     return Response(body, headers=headers)
+
+
+@contextmanager
+def _held(wait: int) -> Iterator[int]:
+    """Take one of the places for held answers of this process. Gives the seconds to hold it: 0 when none is free."""
+    place = object()
+    with _lock:
+        if wait and len(_holding) < get_limits().max_held_answers:
+            _holding.add(place)
+        held = place in _holding
+    try:
+        yield wait if held else 0
+    finally:
+        with _lock:
+            _holding.discard(place)
 
 
 def etag(at: Callable[[datetime], dict[str, Any]]) -> str:

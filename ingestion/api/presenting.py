@@ -133,6 +133,7 @@ def _progress(seen: WatchedFile | None, now: datetime) -> dict[str, Any]:
         "waiting_reason": seen.waiting_reason if seen else None,
         "last_progress_at": seen.last_progress_at if seen else None,
         "stalled": seen.stalled(now) if seen else False,
+        "finished": file.finished if seen else True,
         "error_code": file.error_code or None,
         "error_message": file.error_message or None,
         "hint": file.hint or None,

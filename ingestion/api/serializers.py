@@ -36,6 +36,7 @@ class ProgressShape(Shape):
     waiting_reason = serializers.ChoiceField(choices=WaitingReason.choices, allow_null=True, help_text=WAITING_HELP)
     last_progress_at = serializers.DateTimeField(allow_null=True, help_text=MOVED_HELP)
     stalled = serializers.BooleanField(help_text=STALLED_HELP)
+    finished = serializers.BooleanField(help_text=_("True when nothing is left to do."))
     error_code = serializers.CharField(allow_null=True, help_text=_("Stable code of what went wrong."))
     error_message = serializers.CharField(allow_null=True)
     hint = serializers.CharField(allow_null=True, help_text=_("The next step for a person."))

@@ -138,15 +138,15 @@ class DocumentView(OwnedView):
         tags=["documents"],
     )
     def get(self, request: Request, pk: int) -> Response:
-        """The document; poll it until `outcome` is there, with `wait` and the last answer's ETag."""
+        """The document; poll it until `finished` is true, with `wait` and the last answer's ETag."""
         document = self.document(request, pk)
         if hasattr(document, "file"):
             reconcile_intake(document.file.intake)
 
         def look() -> Look:
             document = self.document(request, pk)
-            ended = not hasattr(document, "file") or document.file.outcome != ""
-            return Look(at=presenting.document_at(request, document), finished=ended)
+            finished = not hasattr(document, "file") or document.file.finished
+            return Look(at=presenting.document_at(request, document), finished=finished)
 
         return answer(request, look)
 

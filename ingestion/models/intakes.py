@@ -151,3 +151,8 @@ class IngestFile(models.Model):
 
     def __str__(self) -> str:
         return self.source_path
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do for this file."""
+        return self.outcome != ""

@@ -236,6 +236,29 @@ def test_the_operator_says_how_long_an_answer_is_held(client, owner, clock, sett
     assert sum(clock.slept) == pytest.approx(slept)
 
 
+def test_one_process_holds_only_a_few_answers_at_a_time(client, owner, clock, settings):
+    settings.INGESTION = {**settings.INGESTION, "MAX_HELD_ANSWERS": 2}
+    intake, _ = one(owner)
+    path, lengths = f"intakes/{intake.pk}", []
+
+    def ask() -> None:
+        began = clock.now
+        assert get(client, path, wait=5).status_code == 200
+        lengths.append((clock.now - began).total_seconds())
+
+    def second() -> None:
+        clock.happens[2] = ask
+        ask()
+
+    clock.happens[1] = second
+    ask()
+    assert lengths[0] == 0, "the third, while two were held"
+    assert all(length >= 5 for length in lengths[1:])
+    assert get(client, path, wait=5).status_code == 200
+    assert clock.slept[-1] > 0, "and again when they are over"
+    assert polling._holding == set()
+
+
 @pytest.mark.parametrize("wait", ["-1", "31", "1.5", "x", "", "٣", "1e1", "0030", " 5"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_wait_that_makes_no_sense_is_refused(client, owner, clock, path, wait):

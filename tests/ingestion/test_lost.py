@@ -8,7 +8,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from docqueue.models import HistoryItem, QueueItem
-from ingestion import lost
+from ingestion import lost, unpack
+from ingestion.extract import extract
 from ingestion.models import Document, IngestFile, Intake, IntakeStatus, Outcome
 from ingestion.services import cancel_intake, reconcile, reconcile_intake, reprocess_document
 from tests.ingestion.factories import accept, accept_document, accept_zip, upload
@@ -106,6 +107,52 @@ def test_a_file_that_somebody_else_holds_is_left_for_the_next_time(owner, other_
     other_session.rollback()
     reconcile()
     assert QueueItem.objects.count() == 1
+
+
+@pytest.mark.parametrize("moment", ["before it starts", "while it runs"])
+def test_a_run_whose_item_was_lost_changes_nothing_any_more(owner, worker, monkeypatch, moment):
+    document = accept_document(owner)
+    claim = worker.claim()
+
+    def lose_and_find(*args: object) -> object:
+        lose(claim.id)
+        assert reconcile() == 1
+        return extract(*args)
+
+    if moment == "while it runs":
+        with monkeypatch.context() as patch:
+            patch.setattr("ingestion.pipeline.extract", lose_and_find)
+            worker.run_claimed(claim)
+    else:
+        lose(claim.id)
+        reconcile()
+        worker.run_claimed(claim)
+    file = reread(document.file)
+    assert (file.outcome, file.item_id == claim.id, file.items_lost) == ("", False, 1)
+    assert worker.run() == 1
+    assert reread(file).outcome == Outcome.COMPLETED
+    assert not reconcile()
+
+
+def test_an_unpacking_that_lost_its_item_and_goes_on_makes_no_file_twice(owner, worker, monkeypatch):
+    intake = accept_zip(owner, {f"{n}.txt": f"text {n}" for n in range(4)})
+    claim = worker.claim()
+
+    def lose_and_store(*args: object) -> object:
+        lose(claim.id)
+        reconcile()
+        return store(*args)
+
+    store = unpack._store
+    with monkeypatch.context() as patch:
+        patch.setattr("ingestion.unpack._store", lose_and_store)
+        worker.run_claimed(claim)
+    assert Intake.objects.get(pk=intake.pk).items_lost == 1
+    assert QueueItem.objects.filter(operation="document.ingest").count() == 4, "what it has done stays done"
+    worker.run()
+    intake.refresh_from_db()
+    assert (intake.status, intake.counts["completed"]) == (IntakeStatus.COMPLETED, 4)
+    assert (Document.objects.count(), HistoryItem.objects.filter(operation="document.ingest").count()) == (4, 4)
 
 
 def test_a_lost_file_of_a_cancelled_intake_is_cancelled(owner):
