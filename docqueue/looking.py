@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from docqueue import explaining, stats, stops, store
 from docqueue.exceptions import ItemNotFound
-from docqueue.models import AnyItem
+from docqueue.models import AnyItem, QueueItem
 from docqueue.states import Status
 from docqueue.waits import Explanation
 
@@ -61,3 +62,7 @@ class Looking:
     def explain_detail(self, item: HasId | int, *, now: datetime | None = None) -> Explanation:
         """The same with its figures: reason, place in line, estimate, who is before it. Raises `ItemNotFound`."""
         return explaining.detail(self.using, self.get_item(item), now)
+
+    def reasons(self, items: Iterable[QueueItem], *, now: datetime | None = None) -> dict[int, str]:
+        """The reason that `explain_detail` gives, for many live items at once: by id, in two reads at most."""
+        return explaining.reasons(self.using, items, now)

@@ -23,8 +23,9 @@ from docqueue.exceptions import DocqueueError
 from ingestion.errors import IngestionError
 from ingestion.models import Document, IngestFile, Intake
 from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
-from ingestion.states import file_state, intake_state, live_items
+from ingestion.states import file_state, intake_state, live_items, span
 from ingestion.summary import summaries
+from ingestion.watching import watch_intakes
 
 if TYPE_CHECKING:
     AnyPaginator = Paginator[Any]
@@ -132,7 +133,7 @@ class IntakeAdmin(ReadOnlyAdmin):
         return intake
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [*super().get_readonly_fields(request, obj), "files"]
+        return [*super().get_readonly_fields(request, obj), "files", "progress"]
 
     @admin.display(description=_("files"))
     def files(self, row: Intake) -> str:
@@ -145,6 +146,20 @@ class IntakeAdmin(ReadOnlyAdmin):
         return format_html(
             '<a href="{}?intake__id__exact={}">{}</a>', reverse("admin:ingestion_ingestfile_changelist"), row.pk, label
         )
+
+    @admin.display(description=_("progress"))
+    def progress(self, row: Intake) -> str:
+        """How far it is now, for how long still, and what it works on or waits for: computed, unlike the columns."""
+        [seen], now = watch_intakes([row]), timezone.now()
+        left, reason = seen.seconds_left(now), seen.waiting_reason
+        told = [
+            f"{seen.summary.percent} %",
+            "" if left is None else _("about %(span)s left") % {"span": span(left)},
+            "" if seen.current_file is None else _("works on %(file)s") % {"file": seen.current_file},
+            "" if reason is None else _("waits for %(reason)s") % {"reason": reason.label},
+            _("stalled: nothing has moved for too long") if seen.stalled(now) else "",
+        ]
+        return " · ".join(str(one) for one in told if one)
 
     @admin.action(description=_("Cancel what has not ended"), permissions=["change"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Intake]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, QuerySet
+from django.db.models import Case, Exists, F, QuerySet, When
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
@@ -83,6 +83,12 @@ def fail_files(files: QuerySet[IngestFile], *, code: str, message: str, hint: st
     )
 
 
+def put_off(file: IngestFile, claim: ClaimedItem, reason: str, message: str) -> None:
+    """Say what a file waits for that goes on by itself later: a code of `WaitingReason`, and a sentence."""
+    mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id, outcome="")
+    mine.update(waiting_reason=reason, message=message[:500])
+
+
 def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
     """End `file` as cancelled unless it has ended already."""
     return bool(cancel_files(IngestFile.objects.filter(pk=file.pk), item_id=item_id))
@@ -102,7 +108,8 @@ def cancel_files(files: QuerySet[IngestFile], *, item_id: int | None = None) -> 
 
 def reopen_intake(intake_id: int) -> None:
     """Say that the intake has work to do again, as part of the caller's transaction."""
-    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS)
+    again = Case(When(finished_at__isnull=False, then=Now()), default=F("reopened_at"))
+    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS, reopened_at=again)
 
 
 def finish_intake(intake_id: int) -> bool:

@@ -115,6 +115,21 @@ class Limits:
     )
     ocr_languages: str = _internal("eng", "Languages to recognise, as the program names them: eng+deu.")
     max_ocr_pages: int = _limit(100, "Pages of one document that text is recognised on; the rest is left out.")
+    # Following an upload.
+    max_wait_seconds: int = _limit(
+        30,
+        "Seconds that an answer may be held (`?wait=`, 30 at most) until something has changed. Each held answer "
+        "occupies a thread of the web server; 0 answers everything at once.",
+        0,
+    )
+    max_held_answers: int = _limit(
+        4,
+        "Answers that one web process holds at a time; others are given at once. Keep it below its number of threads.",
+        0,
+    )
+    stalled_after_seconds: int = _limit(
+        60, "Seconds without any progress after which running work is shown as stalled."
+    )
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:

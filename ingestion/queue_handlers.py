@@ -18,7 +18,7 @@ from ingestion.containers import Container
 from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
 from ingestion.fallback import Verdict, judge, last_word
 from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
-from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
+from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, start_file
 from ingestion.models import IngestFile, Intake, Stage
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
@@ -45,6 +45,7 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
         cancel_file(file, item_id=ctx.id)
         raise
     except DiskFull as error:
+        put_off(file, ctx.item, DiskLow.code, str(error))
         raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):

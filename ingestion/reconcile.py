@@ -1,51 +1,58 @@
 """What the queue knows and ingestion's rows do not yet: items that ended without their handler saying so.
 
-A crash, a timeout or a person in the admin can end an item while its file still looks alive. Everything here asks the
-queue and is safe to call at any time, by anyone, twice: whoever shows an intake does, and `on_dead` hooks as well.
+A crash, a timeout or a person in the admin can end an item while its file still looks alive; what has lost its item
+gets another one (lost.py). Everything here asks the queue and is safe to call at any time, by anyone, twice: whoever
+shows an intake does, and `on_dead` hooks as well. Nothing is counted: what is unfinished is asked each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from docqueue.models import AnyItem, QueueItem
 from docqueue.states import Status
+from ingestion import lost
 from ingestion.containers import Container, orphans
 from ingestion.hints import hint_for
 from ingestion.lifecycle import cancel_file, cancel_files, fail_file, fail_files, finish_intake
 from ingestion.models import IngestFile, Intake, Outcome, Stage
 
-LOST_CODE = "item_lost"
-LOST_MESSAGE = "The queue no longer knows the item that stood for this."
 SLICE = 500
 
 
 def reconcile_intake(intake: Intake) -> bool:
-    """Bring one intake in line with the queue and end it if nothing is left. True when it may have changed."""
+    """Bring one intake in line with the queue and end it if nothing is left. True when it may have changed.
+
+    Looks at `SLICE` files at most; the duty comes back for others.
+    """
     if intake.finished_at is not None:
         return False
-    if intake.unpacked_at is None and intake.item_id is not None and not _runs(intake.item_id):
+    if intake.unpacked_at is None and not _runs(intake.item_id or 0):
         _end_unpacking(intake)
-    changed = _end_files(_abandoned().filter(intake=intake.pk)) + _end_orphans(orphans().filter(intake=intake.pk))
+    changed = _end_files(_abandoned().filter(intake=intake.pk)[:SLICE])
+    changed += _end_orphans(orphans().filter(intake=intake.pk))
     return finish_intake(intake.pk) or changed > 0
 
 
 def reconcile(limit: int = SLICE) -> int:
     """The same for whatever needs it, at most `limit` files and intakes. Returns how many were looked at."""
-    files = list(_abandoned().order_by("pk").values_list("pk", "intake_id")[:limit])
-    _end_files(IngestFile.objects.filter(pk__in=[pk for pk, _ in files]))
-    left = list(orphans().order_by("pk").values_list("pk", "intake_id")[:limit])
     intakes = Intake.objects.filter(finished_at=None)
-    over = ~Exists(IngestFile.objects.filter(intake=OuterRef("pk"), outcome=""))
-    stuck = intakes.filter(unpacked_at=None).filter(~Exists(_running(OuterRef("item_id"))))
-    chosen = {intake_id for _, intake_id in [*files, *left]}
-    chosen.update(intakes.exclude(unpacked_at=None).filter(over).values_list("pk", flat=True)[:limit])
-    chosen.update(stuck.values_list("pk", flat=True)[:limit])
-    for intake in Intake.objects.filter(pk__in=chosen):
-        reconcile_intake(intake)
-    return len(chosen)
+    stuck = list(intakes.filter(unpacked_at=None).filter(~Exists(_running(OuterRef("item_id"))))[:limit])
+    for intake in stuck:
+        _end_unpacking(intake)
+    files = list(_abandoned().order_by("pk")[:limit])
+    _end_files(files)
+    left = list(orphans().order_by("pk")[:limit])
+    _end_orphans(orphans().filter(pk__in=[file.pk for file in left]))
+    unfinished = IngestFile.objects.filter(intake=OuterRef("pk"), outcome="")
+    over = intakes.exclude(unpacked_at=None).filter(~Exists(unfinished))
+    looked_at = {intake.pk for intake in stuck} | {file.intake_id for file in [*files, *left]}
+    looked_at.update(over.values_list("pk", flat=True)[:limit])
+    for intake_id in looked_at:
+        finish_intake(intake_id)
+    return len(looked_at)
 
 
 def item_died(item_id: int, code: str, message: str) -> None:
@@ -74,23 +81,26 @@ def _runs(item_id: int) -> bool:
 
 
 def _abandoned() -> QuerySet[IngestFile]:
-    """Unfinished files whose item is dead, or not among the live ones."""
-    queued = IngestFile.objects.filter(outcome="", item_id__isnull=False)
-    return queued.filter(~Exists(_running(OuterRef("item_id"))))
+    """Unfinished files whose item is dead, or not among the live ones; and those that should have one by now."""
+    queued, unqueued = Q(item_id__isnull=False), Q(document__isnull=False, intake__unpacked_at__isnull=False)
+    unfinished = IngestFile.objects.filter(queued | unqueued, outcome="")
+    return unfinished.filter(~Exists(_running(OuterRef("item_id"))))
 
 
 def _end_files(files: Iterable[IngestFile]) -> int:
-    found = [file for file in files if file.item_id is not None]
-    items = AnyItem.objects.in_bulk({file.item_id for file in found}) if found else {}
-    changed = 0
+    found = list(files)
+    ids = {file.item_id for file in found if file.item_id is not None}
+    items = AnyItem.objects.in_bulk(ids) if ids else {}
+    gone = [file.pk for file in found if file.item_id not in items]
+    changed = lost.find_files(gone) if gone else 0
     for file in found:
         item = items.get(file.item_id or 0)
-        if item is not None and item.status == Status.CANCELLED:
+        if item is None:
+            continue
+        if item.status == Status.CANCELLED:
             changed += cancel_file(file, item_id=file.item_id)
-        elif item is None or item.status in (Status.DEAD, Status.COMPLETED):
-            # A completed item ends its file in the same transaction: this one was completed by other means.
-            code = LOST_CODE if item is None else item.error_code or LOST_CODE
-            message = LOST_MESSAGE if item is None else item.error_message or LOST_MESSAGE
+        elif item.status in (Status.DEAD, Status.COMPLETED):
+            code, message = _cause(item)
             changed += fail_file(file, code=code, message=message, hint=hint_for(code), item_id=file.item_id)
     return changed
 
@@ -110,9 +120,15 @@ def _end_orphans(files: QuerySet[IngestFile]) -> int:
 
 def _end_unpacking(intake: Intake) -> None:
     item = AnyItem.objects.filter(pk=intake.item_id or 0).first()
-    if item is not None and item.status == Status.CANCELLED:
+    if item is None:
+        lost.find_unpacking(intake)
+    elif item.status == Status.CANCELLED:
         Container(intake).cancelled()
-    elif item is None or item.status in (Status.DEAD, Status.COMPLETED):
-        code = LOST_CODE if item is None else item.error_code or LOST_CODE
-        message = LOST_MESSAGE if item is None else item.error_message or LOST_MESSAGE
+    elif item.status in (Status.DEAD, Status.COMPLETED):
+        code, message = _cause(item)
         Container(intake).failed(code=code, message=message, hint=hint_for(code))
+
+
+def _cause(item: AnyItem) -> tuple[str, str]:
+    """What a dead item died of. A completed one ends its file in the same transaction: it was by other means here."""
+    return item.error_code or lost.LOST_CODE, item.error_message or lost.LOST_MESSAGE

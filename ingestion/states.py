@@ -1,4 +1,4 @@
-"""The one plain line that people read: made of the stage (ours) and the status of the queue's item.
+"""The one plain line that people read, and its code: made of the stage (ours) and the status of the queue's item.
 
 Pure functions of rows that somebody else has read, so a page of files costs one look at the queue.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from docqueue.models import QueueItem
 from docqueue.states import Status, WaitReason
+from ingestion.codes import MessageCode, WaitingReason
 from ingestion.models.choices import IntakeStatus, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 ACRONYMS = {"km": "KM", "ocr": "OCR", "pdf": "PDF", "zip": "zip", "xml": "XML", "crc": "CRC"}
 ACTIVE = frozenset({Status.WAITING, Status.PENDING, Status.IN_PROGRESS})
 """States of an item that will still run, or runs."""
+WORKING = {
+    Stage.UNZIPPING: MessageCode.UNZIPPING,
+    Stage.UPLOADING: MessageCode.UPLOADING,
+    Stage.INDEXING: MessageCode.INDEXING,
+}
+"""Stages in which something is being done, with the code that says so."""
+
+
+class Line(NamedTuple):
+    """What is going on, for programs and for people. `code`: a `MessageCode`, of a failure with its error code."""
+
+    code: str
+    text: str
 
 
 def live_items(ids: Iterable[int | None]) -> dict[int, QueueItem]:
@@ -49,30 +63,42 @@ def span(seconds: float) -> str:
 
 def file_state(file: IngestFile, item: QueueItem | None, now: datetime) -> str:
     """Where a file is, in one line. `item` is its live item, if it has one."""
+    return file_line(file, item, now).text
+
+
+def file_line(file: IngestFile, item: QueueItem | None, now: datetime) -> Line:
+    """The same with its code."""
     if item is not None and item.status in ACTIVE and file.outcome in ("", Outcome.FAILED, Outcome.CANCELLED):
-        return item_state(item, file.stage, file.percent, now)
+        return item_line(item, file.stage, file.percent, now, file.waiting_reason)
     if file.outcome:
         return _ended(file)
     if item is not None:
-        return _("Failed: %(reason)s") % {"reason": words(item.error_code or "failed")}
+        return _failed(item.error_code or "failed")
     if file.item_id is not None:
-        return _("Ending")
+        return Line(MessageCode.ENDING, _("Ending"))
     if file.intake.cancel_requested_at is not None:
-        return _("Cancelling")
-    return _("Waiting to be unzipped")
+        return Line(MessageCode.CANCELLING, _("Cancelling"))
+    return Line(MessageCode.WAITING_TO_BE_UNZIPPED, _("Waiting to be unzipped"))
 
 
-def item_state(item: QueueItem, stage: str, percent: int, now: datetime, reason: str = "") -> str:
+def item_line(item: QueueItem, stage: str, percent: int, now: datetime, reason: str = "") -> Line:
     """Where work is that a waiting, pending or running item stands for. `reason`: why it was put off, as a code."""
     if item.status == Status.WAITING:
         return _waiting(item, now, reason)
     if item.status == Status.PENDING:
-        return _("Waiting for a worker")
+        return first_line()
     if item.cancel_requested_at is not None:
-        return _("Cancelling")
-    if stage in (Stage.UNZIPPING, Stage.UPLOADING, Stage.INDEXING):
-        return _("%(stage)s: %(percent)d %%") % {"stage": stage_name(stage), "percent": percent}
-    return _("Starting")
+        return Line(MessageCode.CANCELLING, _("Cancelling"))
+    if stage in WORKING:
+        return Line(
+            WORKING[Stage(stage)], _("%(stage)s: %(percent)d %%") % {"stage": stage_name(stage), "percent": percent}
+        )
+    return Line(MessageCode.STARTING, _("Starting"))
+
+
+def first_line() -> Line:
+    """The line of what has just been taken in."""
+    return Line(MessageCode.WAITING_FOR_WORKER, _("Waiting for a worker"))
 
 
 def stage_name(stage: str) -> str:
@@ -81,69 +107,84 @@ def stage_name(stage: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def _waiting(item: QueueItem, now: datetime, why: str) -> str:
+def _failed(code: str) -> Line:
+    return Line(f"{MessageCode.FAILED.value}:{code}", _("Failed: %(reason)s") % {"reason": words(code)})
+
+
+def _waiting(item: QueueItem, now: datetime, why: str) -> Line:
     left = span((item.next_retry_at - now).total_seconds()) if item.next_retry_at is not None else span(0)
     match item.wait_reason:
         case WaitReason.RETRY:
             reason = words(item.error_code or "failed")
-            return _("Waiting: retry in %(span)s (%(reason)s)") % {"span": left, "reason": reason}
+            said = {"span": left, "reason": reason}
+            return Line(MessageCode.RETRY_BACKOFF, _("Waiting: retry in %(span)s (%(reason)s)") % said)
         case WaitReason.ORDERING:
-            return _("Waiting: earlier work on this document comes first")
+            return Line(MessageCode.WAITING_FOR_TURN, _("Waiting: earlier work on this document comes first"))
         case WaitReason.SNOOZED if why:
-            return _("Waiting: %(reason)s, looks again in %(span)s") % {"reason": words(why), "span": left}
+            code = MessageCode.WAITING_FOR_ROOM if why == WaitingReason.DISK_LOW else MessageCode.WAITING
+            said = {"reason": words(why), "span": left}
+            return Line(code, _("Waiting: %(reason)s, looks again in %(span)s") % said)
         case WaitReason.DELAYED | WaitReason.SNOOZED:
-            return _("Waiting: goes on in %(span)s") % {"span": left}
+            return Line(MessageCode.WAITING, _("Waiting: goes on in %(span)s") % {"span": left})
         case _:
-            return _("Waiting")
+            return Line(MessageCode.WAITING, _("Waiting"))
 
 
-def _ended(file: IngestFile) -> str:
+def _ended(file: IngestFile) -> Line:
     match file.outcome:
         case Outcome.COMPLETED:
-            return _("Completed")
+            return Line(MessageCode.COMPLETED, _("Completed"))
         case Outcome.COMPLETED_NO_TEXT:
-            return _("Completed: no text found")
+            return Line(MessageCode.COMPLETED_NO_TEXT, _("Completed: no text found"))
         case Outcome.DUPLICATE:
-            return _("Duplicate of document %(id)s") % {"id": file.duplicate_of_id or "?"}
+            text = _("Duplicate of document %(id)s") % {"id": file.duplicate_of_id or "?"}
+            return Line(MessageCode.DUPLICATE, text)
         case Outcome.UNPACKED:
-            return _("Unpacked")
+            return Line(MessageCode.UNPACKED, _("Unpacked"))
         case Outcome.SKIPPED:
-            return _("Skipped: %(reason)s") % {"reason": file.message or _("not a document")}
+            text = _("Skipped: %(reason)s") % {"reason": file.message or _("not a document")}
+            return Line(MessageCode.SKIPPED, text)
         case Outcome.CANCELLED:
-            return _("Cancelled")
+            return Line(MessageCode.CANCELLED, _("Cancelled"))
         case _:
-            return _("Failed: %(reason)s") % {"reason": words(file.error_code or "failed")}
+            return _failed(file.error_code or "failed")
 
 
 def intake_state(intake: Intake, summary: Summary, item: QueueItem | None, now: datetime) -> str:
     """Where a whole intake is, in one line. `item` is the live item that unpacks it, if it has one."""
+    return intake_line(intake, summary, item, now).text
+
+
+def intake_line(intake: Intake, summary: Summary, item: QueueItem | None, now: datetime) -> Line:
+    """The same with its code."""
     if intake.finished_at is not None:
         return _intake_ended(intake, summary)
     if intake.cancel_requested_at is not None:
-        return _("Cancelling")
+        return Line(MessageCode.CANCELLING, _("Cancelling"))
     if intake.unpacked_at is None and item is not None and item.status in ACTIVE:
-        return item_state(item, intake.stage, summary.percent, now, intake.waiting_reason)
+        return item_line(item, intake.stage, summary.percent, now, intake.waiting_reason)
     counts = {"done": summary.finished, "total": summary.total}
-    if summary.stage in (Stage.UNZIPPING, Stage.UPLOADING, Stage.INDEXING):
+    if summary.stage in WORKING:
         text = ngettext(
             "%(stage)s: %(done)d of %(total)d file done",
             "%(stage)s: %(done)d of %(total)d files done",
             summary.total,
         )
-        return text % {**counts, "stage": stage_name(summary.stage)}
+        return Line(WORKING[Stage(summary.stage)], text % {**counts, "stage": stage_name(summary.stage)})
     text = ngettext(
         "Waiting: %(done)d of %(total)d file done", "Waiting: %(done)d of %(total)d files done", summary.total
     )
-    return text % counts
+    return Line(MessageCode.WAITING, text % counts)
 
 
-def _intake_ended(intake: Intake, summary: Summary) -> str:
+def _intake_ended(intake: Intake, summary: Summary) -> Line:
     if intake.status == IntakeStatus.COMPLETED_WITH_ERRORS:
         counts = {"failed": summary.failed, "total": summary.total}
-        return _("Completed with errors: %(failed)d of %(total)d files failed") % counts
+        text = _("Completed with errors: %(failed)d of %(total)d files failed") % counts
+        return Line(MessageCode.COMPLETED_WITH_ERRORS, text)
     if intake.status == IntakeStatus.FAILED:
-        code = intake.error_code or summary.error_code or "every file failed"
-        return _("Failed: %(reason)s") % {"reason": words(code)}
+        code = intake.error_code or summary.error_code
+        return _failed(code or "every_file_failed")
     if intake.status == IntakeStatus.CANCELLED:
-        return _("Cancelled")
-    return _("Completed")
+        return Line(MessageCode.CANCELLED, _("Cancelled"))
+    return Line(MessageCode.COMPLETED, _("Completed"))

@@ -1,4 +1,4 @@
-"""Write the pages that are tables of the code: docs/states.md, docs/reference/errors.md. `make docs` runs it."""
+"""Write the pages that are tables of the code: docs/states.md and those in docs/reference/. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.conf import settings
 
 from docqueue import exceptions
 from docqueue.states import FINISHED, LIVE, TRANSITIONS, Status, WaitReason
+from ingestion.codes import MessageCode, WaitingReason
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,7 +81,22 @@ def errors() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"docs/states.md": states, "docs/reference/errors.md": errors}
+def progress() -> str:
+    """docs/reference/progress.md."""
+    lines = ["# Progress codes", "", "Made from `ingestion/codes.py` by `make docs`; a test compares. How to use them:"]
+    lines += [
+        "[show how an upload goes on](../how-to/progress.md). Both sets are closed; a code never changes its meaning."
+    ]
+    lines += ["", "## `message_code`", "", "| code | what is going on |", "|---|---|"]
+    lines += [f"| `{code.value}` | {code.label} |" for code in MessageCode]
+    lines += ["", "A failure comes with its error code: `failed:password_required`, `failed:timed_out`, or"]
+    lines += ["`failed:every_file_failed` of an intake whose files failed for several reasons.", ""]
+    lines += ["## `waiting_reason`", "", "| code | it waits for |", "|---|---|"]
+    lines += [f"| `{reason.value}` | {reason.label} |" for reason in WaitingReason]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"docs/states.md": states, "docs/reference/errors.md": errors, "docs/reference/progress.md": progress}
 
 
 def main() -> int:

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from ingestion.intakes import Accepted
-from ingestion.models import Document, IngestFile, Intake, IntakeKind
-from ingestion.states import file_state, intake_state, live_items
-from ingestion.summary import Summary, summaries
+from ingestion.models import Document, IngestFile, Intake
+from ingestion.states import Line
+from ingestion.watching import WatchedFile, WatchedIntake, just_taken, watch_files, watch_intakes
 
 AnyRequest = HttpRequest | Request
+AtMoment = Callable[[datetime], dict[str, Any]]
 
 
 def intakes(request: AnyRequest, rows: Sequence[Intake]) -> list[dict[str, Any]]:
     """Intakes of one page."""
     now = timezone.now()
-    sums = summaries(rows)
-    single = _single_files(rows)
-    items = live_items([*(row.item_id for row in rows), *(file.item_id for file in single.values())])
-    shown = []
-    for row in rows:
-        summary, only = sums[row.pk], single.get(row.pk)
-        if only is not None and row.finished_at is None:
-            line = file_state(only, items.get(only.item_id or 0), now)
-        else:
-            line = intake_state(row, summary, items.get(row.item_id or 0), now)
-        shown.append(_intake(request, row, summary, line, only))
-    return shown
+    return [_intake(request, seen, now) for seen in watch_intakes(rows)]
+
+
+def intake_at(request: AnyRequest, row: Intake) -> AtMoment:
+    """One intake, looked at once, as it is to be shown at any moment."""
+    [seen] = watch_intakes([row])
+    return lambda now: _intake(request, seen, now)
 
 
 def accepted(request: AnyRequest, taken: Accepted) -> dict[str, Any]:
     """An intake as the answer to its upload; a new one needs no look at the database."""
     if not taken.created:
         return intake(request, taken.intake)
-    only = taken.files[0] if len(taken.files) == 1 else None
-    summary = Summary(total=taken.intake.planned_files)
-    return _intake(request, taken.intake, summary, _("Waiting for a worker"), only)
+    return _intake(request, just_taken(taken.intake, taken.files), timezone.now())
 
 
 def intake(request: AnyRequest, row: Intake) -> dict[str, Any]:
@@ -50,23 +44,22 @@ def intake(request: AnyRequest, row: Intake) -> dict[str, Any]:
     return intakes(request, [row])[0]
 
 
-def files(rows: Sequence[IngestFile]) -> list[dict[str, Any]]:
-    """Files of one page; `intake` must be loaded."""
-    now = timezone.now()
-    items = live_items(row.item_id for row in rows)
-    return [_file(row, file_state(row, items.get(row.item_id or 0), now)) for row in rows]
+def files_at(rows: Sequence[IngestFile]) -> Callable[[datetime], list[dict[str, Any]]]:
+    """Files of one page (`intake` must be loaded), looked at once, as they are to be shown at any moment."""
+    seen = watch_files(rows)
+    return lambda now: [_file(one, now) for one in seen]
 
 
 def documents(request: AnyRequest, rows: Sequence[Document]) -> list[dict[str, Any]]:
     """Documents of one page; `blob` and `file__intake` must be loaded."""
     now = timezone.now()
-    items = live_items(row.file.item_id for row in rows if hasattr(row, "file"))
-    shown = []
-    for row in rows:
-        file = row.file if hasattr(row, "file") else None
-        line = file_state(file, items.get(file.item_id or 0), now) if file else ""
-        shown.append(_document(request, row, file, line))
-    return shown
+    return [_document(request, row, seen, now) for row, seen in _with_files(rows)]
+
+
+def document_at(request: AnyRequest, row: Document) -> AtMoment:
+    """One document, looked at once, as it is to be shown at any moment."""
+    [(_, seen)] = _with_files([row])
+    return lambda now: _document(request, row, seen, now)
 
 
 def document(request: AnyRequest, row: Document) -> dict[str, Any]:
@@ -74,20 +67,19 @@ def document(request: AnyRequest, row: Document) -> dict[str, Any]:
     return documents(request, [row])[0]
 
 
+def _with_files(rows: Sequence[Document]) -> list[tuple[Document, WatchedFile | None]]:
+    seen = {one.file.document_id: one for one in watch_files([row.file for row in rows if hasattr(row, "file")])}
+    return [(row, seen.get(row.pk)) for row in rows]
+
+
 def document_url(request: AnyRequest, pk: int) -> str:
     """Where to look at a document."""
     return request.build_absolute_uri(reverse("ingestion:document", args=[pk]))
 
 
-def _single_files(rows: Sequence[Intake]) -> dict[int, IngestFile]:
-    """The file of each intake that is one plain file: what it waits for is what its intake waits for."""
-    wanted = [row.pk for row in rows if row.kind == IntakeKind.FILES and row.planned_files == 1]
-    if not wanted:
-        return {}
-    return {file.intake_id: file for file in IngestFile.objects.filter(intake__in=wanted).select_related("intake")}
-
-
-def _intake(request: AnyRequest, row: Intake, summary: Summary, state: str, only: IngestFile | None) -> dict[str, Any]:
+def _intake(request: AnyRequest, seen: WatchedIntake, now: datetime) -> dict[str, Any]:
+    row, summary, only = seen.intake, seen.summary, seen.only
+    line, left = seen.line(now), seen.seconds_left(now)
     return {
         "id": row.pk,
         "kind": row.kind,
@@ -95,12 +87,18 @@ def _intake(request: AnyRequest, row: Intake, summary: Summary, state: str, only
         "size": row.size,
         "tags": row.tags,
         "priority": row.priority,
-        "state": state,
+        "state": line.text,
         "stage": summary.stage,
         "status": row.status,
         "percent": summary.percent,
-        "message": row.message,
-        "waiting_reason": row.waiting_reason or None,
+        "message": row.message if row.waiting_reason and row.message else line.text,
+        "message_code": line.code,
+        "waiting_reason": seen.waiting_reason,
+        "current_file": seen.current_file,
+        "eta_seconds": left,
+        "eta_at": None if left is None else now + timedelta(seconds=left),
+        "last_progress_at": seen.last_progress_at,
+        "stalled": seen.stalled(now),
         "finished": row.finished,
         "files_total": summary.total,
         "files_completed": summary.completed + summary.no_text,
@@ -121,13 +119,21 @@ def _intake(request: AnyRequest, row: Intake, summary: Summary, state: str, only
     }
 
 
-def _progress(file: IngestFile) -> dict[str, Any]:
+def _progress(seen: WatchedFile | None, now: datetime) -> dict[str, Any]:
     """What a file and its document have in common: how the processing goes."""
+    file = seen.file if seen else IngestFile()
+    line = seen.line(now) if seen else Line("", "")
     return {
+        "state": line.text,
         "stage": file.stage,
         "outcome": file.outcome or None,
         "percent": file.percent,
-        "message": file.message,
+        "message": file.message or line.text,
+        "message_code": line.code,
+        "waiting_reason": seen.waiting_reason if seen else None,
+        "last_progress_at": seen.last_progress_at if seen else None,
+        "stalled": seen.stalled(now) if seen else False,
+        "finished": file.finished if seen else True,
         "error_code": file.error_code or None,
         "error_message": file.error_message or None,
         "hint": file.hint or None,
@@ -136,7 +142,8 @@ def _progress(file: IngestFile) -> dict[str, Any]:
     }
 
 
-def _file(row: IngestFile, state: str) -> dict[str, Any]:
+def _file(seen: WatchedFile, now: datetime) -> dict[str, Any]:
+    row = seen.file
     took = row.finished_at - row.started_at if row.finished_at and row.started_at else None
     return {
         "id": row.pk,
@@ -145,8 +152,7 @@ def _file(row: IngestFile, state: str) -> dict[str, Any]:
         "source_path": row.source_path,
         "size": row.size,
         "tags": row.tags,
-        "state": state,
-        **_progress(row),
+        **_progress(seen, now),
         "document_id": row.document_id,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
@@ -154,7 +160,8 @@ def _file(row: IngestFile, state: str) -> dict[str, Any]:
     }
 
 
-def _document(request: AnyRequest, row: Document, file: IngestFile | None, state: str) -> dict[str, Any]:
+def _document(request: AnyRequest, row: Document, seen: WatchedFile | None, now: datetime) -> dict[str, Any]:
+    file = seen.file if seen else None
     return {
         "id": row.pk,
         "title": row.title,
@@ -164,8 +171,7 @@ def _document(request: AnyRequest, row: Document, file: IngestFile | None, state
         "size": row.blob.size,
         "sha256": row.blob.sha256,
         "tags": row.tags,
-        "state": state,
-        **_progress(file or IngestFile()),
+        **_progress(seen, now),
         "searchable": row.searchable,
         "text_status": row.text_status or None,
         "text_note": row.text_note or None,

@@ -7,9 +7,15 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from ingestion.codes import WaitingReason
 from ingestion.models import IntakeKind, IntakeStatus, Outcome, Stage, TextStatus
 
 STATE_HELP = _("One plain line made of the stage and the queue's status.")
+MESSAGE_HELP = _("A sentence for people, where there is more to say than in `state`; otherwise the same.")
+CODE_HELP = _("What `state` says, as a stable code; of a failure with its error code: failed:password_required.")
+WAITING_HELP = _("What it waits for by itself; null while it runs and when it has ended.")
+MOVED_HELP = _("When it last moved: said something, or ended. Null before it was started.")
+STALLED_HELP = _("Alive but not moving: it runs, and nothing new has been said for stalled_after_seconds (GET limits).")
 
 
 class Shape(serializers.Serializer[dict[str, Any]]):
@@ -25,7 +31,12 @@ class ProgressShape(Shape):
         choices=Outcome.choices, allow_null=True, help_text=_("Null while it has not ended.")
     )
     percent = serializers.IntegerField(min_value=0, max_value=100)
-    message = serializers.CharField()
+    message = serializers.CharField(help_text=MESSAGE_HELP)
+    message_code = serializers.CharField(help_text=CODE_HELP)
+    waiting_reason = serializers.ChoiceField(choices=WaitingReason.choices, allow_null=True, help_text=WAITING_HELP)
+    last_progress_at = serializers.DateTimeField(allow_null=True, help_text=MOVED_HELP)
+    stalled = serializers.BooleanField(help_text=STALLED_HELP)
+    finished = serializers.BooleanField(help_text=_("True when nothing is left to do."))
     error_code = serializers.CharField(allow_null=True, help_text=_("Stable code of what went wrong."))
     error_message = serializers.CharField(allow_null=True)
     hint = serializers.CharField(allow_null=True, help_text=_("The next step for a person."))
@@ -48,10 +59,18 @@ class IntakeShape(Shape):
     stage = serializers.ChoiceField(choices=Stage.choices)
     status = serializers.ChoiceField(choices=IntakeStatus.choices)
     percent = serializers.IntegerField(help_text=_("Weighted by bytes; 100 only when finished."))
-    message = serializers.CharField()
-    waiting_reason = serializers.CharField(
-        allow_null=True, help_text=_("What it waits for by itself, as a code: disk_low, until there is room.")
+    message = serializers.CharField(help_text=MESSAGE_HELP)
+    message_code = serializers.CharField(help_text=CODE_HELP)
+    waiting_reason = serializers.ChoiceField(choices=WaitingReason.choices, allow_null=True, help_text=WAITING_HELP)
+    current_file = serializers.CharField(allow_null=True, help_text=_("The name of a file that is worked on now."))
+    eta_seconds = serializers.IntegerField(
+        allow_null=True,
+        min_value=0,
+        help_text=_("Until it is finished, at its own speed so far, by bytes. Null: nobody knows, or it is finished."),
     )
+    eta_at = serializers.DateTimeField(allow_null=True, help_text=_("The same as a moment."))
+    last_progress_at = serializers.DateTimeField(allow_null=True, help_text=MOVED_HELP)
+    stalled = serializers.BooleanField(help_text=STALLED_HELP)
     finished = serializers.BooleanField(help_text=_("True when nothing is left to do."))
     files_total = serializers.IntegerField()
     files_completed = serializers.IntegerField(help_text=_("Those without text included."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,7 +64,7 @@ class FileTagsView(TagsView):
     def put(self, request: Request, pk: int) -> Response:
         """Replace them."""
         set_file_tags(self.file(request, pk), self.tags(request))
-        return Response(presenting.files([self.file(request, pk)])[0])
+        return Response(presenting.files_at([self.file(request, pk)])(timezone.now())[0])
 
 
 class DocumentTagsView(TagsView):

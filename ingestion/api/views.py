@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from django.db import transaction
+from django.utils.decorators import method_decorator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +13,7 @@ from rest_framework.response import Response
 from ingestion.api import presenting
 from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, page_of, refused, who
 from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, REPROCESSING, SEARCH
+from ingestion.api.polling import IF_NONE_MATCH, NOT_MODIFIED, WAIT, Look, answer
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
     DocumentShape,
@@ -42,23 +45,33 @@ class IntakesView(OwnedView):
         return paginator.get_paginated_response(presenting.intakes(request, page))
 
 
+@method_decorator(transaction.non_atomic_requests, name="dispatch")  # an answer that is held must not hold one open
 class IntakeView(OwnedView):
     """One upload."""
 
     @extend_schema(
         operation_id="get_intake",
         summary="How far an upload is",
-        responses={200: OpenApiResponse(IntakeShape, examples=[INTAKE_DONE]), **refused(401, 404)},
+        parameters=[WAIT, IF_NONE_MATCH],
+        responses={
+            200: OpenApiResponse(IntakeShape, examples=[INTAKE_DONE]),
+            304: NOT_MODIFIED,
+            **refused(400, 401, 404),
+        },
         tags=["intakes"],
     )
     def get(self, request: Request, pk: int) -> Response:
-        """The intake; poll it until `finished` is true."""
-        intake = self.intake(request, pk)
-        if reconcile_intake(intake):
-            intake.refresh_from_db()
-        return Response(presenting.intake(request, intake))
+        """The intake; poll it until `finished` is true, with `wait` and the last answer's ETag."""
+        reconcile_intake(self.intake(request, pk))
+
+        def look() -> Look:
+            intake = self.intake(request, pk)
+            return Look(at=presenting.intake_at(request, intake), finished=intake.finished)
+
+        return answer(request, look)
 
 
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class IntakeFilesView(OwnedView):
     """The files of one upload."""
 
@@ -68,20 +81,27 @@ class IntakeFilesView(OwnedView):
         parameters=[
             OpenApiParameter("outcome", str, enum=Outcome.values, description="Only files that ended so."),
             OpenApiParameter("error_code", str, description="Only files that failed with this code."),
+            WAIT,
+            IF_NONE_MATCH,
         ],
-        responses={200: OpenApiResponse(FilePage, examples=[FILE]), **refused(401, 404)},
+        responses={200: OpenApiResponse(FilePage, examples=[FILE]), 304: NOT_MODIFIED, **refused(400, 401, 404)},
         tags=["intakes"],
     )
     def get(self, request: Request, pk: int) -> Response:
         """The files in the order of the upload."""
-        intake = self.intake(request, pk)
-        reconcile_intake(intake)
-        rows = file_rows(intake)
-        for name in ("outcome", "error_code"):
-            if wanted := request.query_params.get(name):
-                rows = rows.filter(**{name: wanted.replace("\0", "")})
-        paginator = InOrder()
-        return paginator.get_paginated_response(presenting.files(page_of(self, rows, paginator, request)))
+        reconcile_intake(self.intake(request, pk))
+
+        def look() -> Look:
+            intake = self.intake(request, pk)
+            rows = file_rows(intake)
+            for name in ("outcome", "error_code"):
+                if wanted := request.query_params.get(name):
+                    rows = rows.filter(**{name: wanted.replace("\0", "")})
+            paginator = InOrder()
+            files_at = presenting.files_at(page_of(self, rows, paginator, request))
+            return Look(at=lambda now: paginator.get_paginated_response(files_at(now)).data, finished=intake.finished)
+
+        return answer(request, look)
 
 
 class CancelIntakeView(OwnedView):
@@ -102,21 +122,33 @@ class CancelIntakeView(OwnedView):
         return Response(presenting.intake(request, intake), status=202)
 
 
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class DocumentView(OwnedView):
     """One document."""
 
     @extend_schema(
         operation_id="get_document",
         summary="How far a document is, and what is known of it",
-        responses={200: OpenApiResponse(DocumentShape, examples=[DOCUMENT]), **refused(401, 404)},
+        parameters=[WAIT, IF_NONE_MATCH],
+        responses={
+            200: OpenApiResponse(DocumentShape, examples=[DOCUMENT]),
+            304: NOT_MODIFIED,
+            **refused(400, 401, 404),
+        },
         tags=["documents"],
     )
     def get(self, request: Request, pk: int) -> Response:
-        """The document."""
+        """The document; poll it until `finished` is true, with `wait` and the last answer's ETag."""
         document = self.document(request, pk)
-        if hasattr(document, "file") and reconcile_intake(document.file.intake):
+        if hasattr(document, "file"):
+            reconcile_intake(document.file.intake)
+
+        def look() -> Look:
             document = self.document(request, pk)
-        return Response(presenting.document(request, document))
+            finished = not hasattr(document, "file") or document.file.finished
+            return Look(at=presenting.document_at(request, document), finished=finished)
+
+        return answer(request, look)
 
 
 class ReprocessDocumentView(OwnedView):

@@ -63,6 +63,7 @@ from ingestion.errors.processing import (
 from ingestion.errors.validation import (
     BadName,
     EmptyFile,
+    InvalidWait,
     TooLarge,
     TooManyFiles,
     TypeMismatch,
@@ -98,6 +99,7 @@ __all__ = [
     "IndexFailed",
     "IngestionError",
     "InvalidJson",
+    "InvalidWait",
     "JsonTooDeep",
     "LinkEntry",
     "MultiVolumeArchive",

@@ -57,3 +57,11 @@ class TypeMismatch(ValidationFailed):
 
     code = "type_mismatch"
     hint = "Open the file and check what it is; an error page saved under a file's name is a common cause."
+
+
+class InvalidWait(ValidationFailed):
+    """wait must be a whole number of seconds from 0 to 30."""
+
+    code = "invalid_wait"
+    status = 400
+    hint = "Leave it out to be answered at once."

@@ -16,7 +16,11 @@ UNFINISHED = Q(outcome="")
 
 
 class Intake(models.Model):
-    """One upload. Its counts are computed from its files; `counts` keeps the last answer once it has finished."""
+    """One upload. Its counts are computed from its files; `counts` keeps the last answer once it has finished.
+
+    `reopened_at`: when something of it that had ended was to be done again. `items_lost`: how often the queue knew
+    nothing of the item that was to unpack it; a file has the same of its own.
+    """
 
     id = models.BigAutoField(primary_key=True)
     owner = models.ForeignKey(
@@ -45,12 +49,14 @@ class Intake(models.Model):
     client_key = models.CharField(_("idempotency key"), max_length=255, null=True, blank=True, editable=False)
     client_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     item_id = models.BigIntegerField(_("queue item"), null=True, blank=True)
+    items_lost = models.SmallIntegerField(_("queue items lost"), default=0, db_default=0, editable=False)
     correlation_id = models.CharField(_("correlation id"), max_length=200, blank=True, default="")
     error_code = models.CharField(_("error code"), max_length=100, blank=True, default="")
     error_message = models.CharField(_("error message"), max_length=1000, blank=True, default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
     unpacked_at = models.DateTimeField(_("unpacked"), null=True, blank=True)
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
+    reopened_at = models.DateTimeField(_("reopened"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
@@ -128,6 +134,7 @@ class IngestFile(models.Model):
     error_message = models.CharField(_("error message"), max_length=1000, blank=True, default="")
     hint = models.CharField(_("next step"), max_length=500, blank=True, default="")
     item_id = models.BigIntegerField(_("queue item"), null=True, blank=True)
+    items_lost = models.SmallIntegerField(_("queue items lost"), default=0, db_default=0, editable=False)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -144,3 +151,8 @@ class IngestFile(models.Model):
 
     def __str__(self) -> str:
         return self.source_path
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do for this file."""
+        return self.outcome != ""

@@ -39,6 +39,31 @@ def test_of_every_state_and_reason_the_sentence_and_the_figures_are_told(service
     assert said.reason == (reason or status).value
 
 
+def test_the_reasons_of_many_are_those_that_each_is_told_alone(service, django_assert_num_queries):
+    ids = [in_state(service, status, reason)[0] for status, reason in STATES]
+    live = list(QueueItem.objects.filter(pk__in=ids))
+    assert len(live) > 5
+    with django_assert_num_queries(2):
+        found = service.reasons(live, now=T0)
+    assert found == {item.pk: service.explain_detail(item.pk, now=T0).reason for item in live}
+    with django_assert_num_queries(0):
+        assert service.reasons([item for item in live if item.status != Status.PENDING], now=T0)
+
+
+def test_the_reasons_of_pending_items_name_what_stops_their_lane(service):
+    [here] = pending(service, 1)
+    [paused] = pending(service, 1, queue="paused")
+    [unknown] = pending(service, 1)
+    QueueItem.objects.filter(pk=unknown).update(operation="nobody.knows")
+    service.pause_queue("paused", now=T0)
+    items = list(QueueItem.objects.all())
+    assert service.reasons(items, now=T0) == {here: "pending", paused: "paused", unknown: "no_handler"}
+    Worker.objects.update(stopped_at=T0)
+    assert service.reasons(items, now=T0) == {here: "no_worker", paused: "paused", unknown: "no_worker"}
+    for item in items:
+        assert service.explain_detail(item.pk, now=T0).reason == service.reasons([item], now=T0)[item.pk]
+
+
 # -- pending -----------------------------------------------------------------------------------------------------
 
 

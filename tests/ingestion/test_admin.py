@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from docqueue.models import QueueItem
+from docqueue import claiming
+from docqueue.models import QueueItem, Worker
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
 
@@ -60,6 +63,21 @@ def test_pages_of_single_rows_open(admin, owner, worker):
         page = admin.get(reverse(f"admin:ingestion_{kind}_change", args=[pk]))
         assert page.status_code == 200
         assert "Completed" in page.content.decode()
+
+
+def test_the_page_of_an_intake_tells_how_far_it_is_and_what_it_waits_for(admin, owner, worker, monkeypatch):
+    intake = accept(owner, *[upload(f"{n}.txt", f"text {n}") for n in range(4)])
+    address = reverse("admin:ingestion_intake_change", args=[intake.pk])
+    assert "0 % · waits for a worker: none runs that could take it" in admin.get(address).content.decode()
+    worker.run_claimed(worker.claim())
+    claim = worker.claim()
+    serving = claiming.register("default", Worker.Kind.WORKER, lease_seconds=60)
+    QueueItem.objects.filter(pk=claim.id).update(worker_id=serving)
+    now = timezone.now()
+    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(seconds=10))
+    assert re.search(r"\d+ % · about \d+ s left · works on 1.txt", admin.get(address).content.decode())
+    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(minutes=10))
+    assert "works on 1.txt · stalled" in admin.get(address).content.decode()
 
 
 def test_rows_can_neither_be_added_nor_deleted(admin, owner):

@@ -189,3 +189,17 @@ def test_a_name_that_points_outside_fails_alone_where_the_policy_says_so(owner, 
         "/etc/evil": "unsafe_path",
         "good.txt": "",
     }
+
+
+def test_an_inner_archive_whose_item_is_gone_without_a_trace_is_unpacked_by_a_new_one(owner, worker):
+    intake = accept_zip(owner, OUTER)
+    worker.run_claimed(worker.claim())
+    while not QueueItem.objects.filter(payload__has_key="file").exists():
+        worker.run_claimed(worker.claim())
+    QueueItem.objects.filter(payload__has_key="file").delete()
+    worker.run()
+    assert paths(intake, outcome="") == {"inner.zip": ""}
+    reconcile()
+    worker.run()
+    intake.refresh_from_db()
+    assert (intake.status, intake.counts["completed"], intake.counts["unpacked"]) == (IntakeStatus.COMPLETED, 3, 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from docqueue.handlers import dead_hook
-from docqueue.models import QueueItem
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
+from ingestion.queue_handlers import reconcile_intakes
 from ingestion.services import reconcile, reconcile_intake
 from tests.ingestion.factories import accept, accept_document, accept_zip, upload
 from tests.ingestion.running import finish_dead
@@ -86,12 +86,19 @@ def test_an_unpacking_cancelled_in_the_queue_cancels_the_intake(owner, worker, d
     assert intake.status == IntakeStatus.CANCELLED
 
 
-def test_a_file_whose_item_is_gone_fails_instead_of_waiting_for_ever(owner):
-    document = accept_document(owner)
-    QueueItem.objects.filter(pk=document.file.item_id).delete()
-    reconcile()
-    file = IngestFile.objects.get(document=document)
-    assert (file.outcome, file.error_code) == (Outcome.FAILED, "item_lost")
+def test_an_intake_whose_last_file_committed_before_the_process_died_is_ended_by_the_duty(owner, worker, monkeypatch):
+    intake = accept(owner, upload("a.txt", "alpha"), upload("b.exe", b"MZ" + b"\0" * 200))
+    # What a crash may leave of stored numbers makes no difference: the files are asked.
+    Intake.objects.filter(pk=intake.pk).update(counts={"completed": 7}, percent=3)
+    with monkeypatch.context() as patch:
+        patch.setattr("ingestion.queue_handlers.finish_intake", lambda pk: False)
+        worker.run()
+    intake.refresh_from_db()
+    assert (intake.finished_at, intake.files.filter(outcome="").count()) == (None, 0)
+    assert reconcile_intakes("default") == 1
+    intake.refresh_from_db()
+    assert intake.status == IntakeStatus.COMPLETED_WITH_ERRORS
+    assert (intake.counts["completed"], intake.counts["failed"]) == (1, 1)
 
 
 def test_several_files_that_end_at_once_end_their_intake_once(owner, worker):

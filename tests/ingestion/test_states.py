@@ -8,8 +8,9 @@ import pytest
 
 from docqueue.models import QueueItem
 from docqueue.states import Status, WaitReason
+from ingestion.codes import OF_THE_QUEUE, MessageCode
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
-from ingestion.states import file_state, intake_state, span, words
+from ingestion.states import file_line, file_state, intake_line, intake_state, span, words
 from ingestion.summary import Summary
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -71,6 +72,37 @@ def test_the_line_of_a_file(row, queue_item, line):
     assert file_state(row, queue_item, NOW) == line
 
 
+@pytest.mark.parametrize(("row", "queue_item", "line"), CASES, ids=[case[2] for case in CASES])
+def test_every_line_of_a_file_has_a_code(row, queue_item, line):
+    code, _, error = file_line(row, queue_item, NOW).code.partition(":")
+    assert code in MessageCode.values
+    assert bool(error) == (code == MessageCode.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("row", "queue_item", "code"),
+    [
+        (file(), item(Status.PENDING), "waiting_for_worker"),
+        (file(), item(Status.WAITING, **RETRY), "retry_backoff"),
+        (file(waiting_reason="disk_low"), item(Status.WAITING, wait_reason=WaitReason.SNOOZED), "waiting_for_room"),
+        (file(), item(Status.WAITING, wait_reason=WaitReason.ORDERING), "waiting_for_turn"),
+        (file(), item(Status.WAITING, wait_reason=WaitReason.LIMITED), "waiting"),
+        (file(Stage.UPLOADING), item(Status.IN_PROGRESS), "uploading"),
+        (file(), item(Status.DEAD, error_code="timed_out"), "failed:timed_out"),
+        (file(outcome=Outcome.FAILED, error_code="password_required"), None, "failed:password_required"),
+        (file(outcome=Outcome.UNPACKED), None, "unpacked"),
+        (file(item_id=None), None, "waiting_to_be_unzipped"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_code_says_what_the_line_says(row, queue_item, code):
+    assert file_line(row, queue_item, NOW).code == code
+
+
+def test_each_reason_for_which_the_queue_holds_an_item_has_our_word():
+    assert set(WaitReason) | {"pending", "paused", "no_worker"} == set(OF_THE_QUEUE)
+
+
 INTAKES = [
     (Intake(), Summary(total=4), item(Status.PENDING), "Waiting for a worker"),
     (Intake(stage=Stage.UNZIPPING), Summary(total=4, percent=30), item(Status.IN_PROGRESS), "Unzipping: 30 %"),
@@ -102,6 +134,7 @@ INTAKES = [
 @pytest.mark.parametrize(("row", "summary", "queue_item", "line"), INTAKES, ids=[case[3] for case in INTAKES])
 def test_the_line_of_an_intake(row, summary, queue_item, line):
     assert intake_state(row, summary, queue_item, NOW) == line
+    assert intake_line(row, summary, queue_item, NOW).code.partition(":")[0] in MessageCode.values
 
 
 def test_durations_are_rounded_for_people():
