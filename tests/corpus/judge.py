@@ -22,7 +22,7 @@ class Found:
     pages: frozenset[int] = frozenset()
 
     def __str__(self) -> str:
-        return ", ".join(filter(None, (self.outcome, self.code)))
+        return ", ".join(filter(None, (self.outcome or "unfinished", self.code)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,11 @@ def report(wrong: Sequence[Difference], scored: Mapping[str, Score]) -> str:
         if kind:
             lines.append(f"{kind:<8} {score.files:5}  {score.completed:21}  {score.no_text:20}")
     whole = scored[""]
-    lines += [
-        f"{'all':<8} {whole.files:5}  {whole.completed:21}  {whole.no_text:20}",
+    lines.append(f"{'all':<8} {whole.files:5}  {whole.completed:21}  {whole.no_text:20}")
+    lines.append(
         f"{whole.completed} of the {whole.files - whole.no_text} files of supported types that hold text are completed "
-        f"and found by their phrase: {whole.percent:.1f} % (at least {LEAST_PERCENT} %).",
-    ]
+        f"and found by their phrase: {whole.percent:.1f} % (at least {LEAST_PERCENT} %)."
+    )
     return "\n".join(lines)
 
 

@@ -63,7 +63,7 @@ def read_table(file: Path = TABLE) -> list[Expected]:
 
 def _row(fields: Mapping[str, str]) -> Expected:
     row = Expected(**{**fields, "page": int(fields["page"]) if fields["page"] else None})
-    if {row.outcome == "completed", bool(row.phrase), row.page is not None} not in ({True}, {False}):
+    if not (row.outcome == "completed") == bool(row.phrase) == (row.page is not None):
         raise ValueError(f"{row.path}: what is completed has a phrase and its page, and nothing else has")
     return row
 
