@@ -155,4 +155,4 @@ def _has_words(part: Message) -> bool:
     return isinstance(data, bytes) and bool(data.strip())
 
 
-EXTRACTOR = Extractor(name="eml", version=1, read=read)
+EXTRACTOR = Extractor(name="eml", version=2, read=read)

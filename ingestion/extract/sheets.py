@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from ingestion.extract.contract import PageWriter
 
+_EXACT = 2**53  # below this a float holds every whole number
+
 
 class SheetWriter:
     """Writes a sheet as a page that begins with its name; one without text is an empty page."""
@@ -47,6 +49,8 @@ def cell_text(value: object) -> str:
             return ""
         case bool():
             return str(value).upper()
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
         case float():
             return format(value, ".15g")
         case dt.datetime() if value.time() == dt.time():

@@ -36,6 +36,7 @@ def test_each_sheet_is_a_page_that_begins_with_its_name(extracted: Extract) -> N
         (3.0, "3"),
         (0.1 + 0.2, "0.3"),
         (1e21, "1e+21"),
+        (1234567890123451.0, "1234567890123451"),
         (-2, "-2"),
         (True, "TRUE"),
         (None, ""),
