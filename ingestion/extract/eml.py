@@ -37,6 +37,11 @@ def read(path: Path, out: PageWriter) -> None:
     _Mail(out).write(message)
 
 
+def body_to_lines(data: bytes, out: PageWriter) -> None:
+    """Write what a message says, without its headers and attachments: web pages are saved as messages, too."""
+    _Mail(out).write_body(email.message_from_bytes(data, policy=email.policy.compat32))
+
+
 class _Mail:
     """Writes one mail, and the mails forwarded in it."""
 
@@ -56,6 +61,10 @@ class _Mail:
         for part in attached:
             self._out.line("")
             self._attachment(part, depth)
+
+    def write_body(self, message: Message) -> None:
+        """The body alone."""
+        self._body(message, [], 0)
 
     def _body(self, part: Message, attached: list[Message], depth: int) -> None:
         self._parts += 1
