@@ -20,25 +20,31 @@ class SheetWriter:
     def row(self, cells: Sequence[object]) -> None:
         """Write a row; nothing where no cell has text."""
         texts = [cell_text(cell) for cell in cells]
-        if not any(texts):
-            return
+        if any(texts):
+            self.line(" | ".join(texts).strip(" |"))
+
+    def line(self, text: str) -> None:
+        """Write a line that is no row: what a drawing on the sheet says."""
         if self._name is not None:
             self._out.line(self._name)
             self._name = None
-        self._out.line(" | ".join(texts).strip(" |"))
+        self._out.line(text)
 
     def end(self) -> None:
         """Close the page."""
         self._out.end_page()
 
 
-def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter) -> None:
-    """Write a whole sheet."""
+def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter, drawn: Iterable[str] = ()) -> None:
+    """Write a whole sheet; `drawn` are the lines of what is drawn on it, and stand below its rows."""
     sheet = SheetWriter(name, out)
     for row in rows:
         sheet.row(row)
         if out.full:
             break
+    for line in drawn:
+        if line.strip() and not out.full:
+            sheet.line(line)
     sheet.end()
 
 

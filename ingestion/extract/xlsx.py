@@ -1,4 +1,4 @@
-"""Excel workbooks (OOXML): one page a sheet, one line a row.
+"""Excel workbooks (OOXML): one page a sheet, one line a row, below them what is drawn on the sheet.
 
 python-calamine reads twenty times faster than openpyxl, but it keeps a sheet as one full rectangle: two cells in
 opposite corners would end the process. So the sheets' extents are looked at first, and a workbook with a sheet too
@@ -21,8 +21,10 @@ from ingestion.extract.container import Container
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.relations import document_title, main_part, relations_of
 from ingestion.extract.sheets import write_sheet
+from ingestion.extract.xlsx_drawings import Sheets
 
 MAX_COLUMNS = 16_384
+_MAIN = "xl/workbook.xml"
 _READ = {"worksheet", "sharedStrings", "styles", "theme"}
 # As calamine sees them: raw bytes, whatever the element. A match too many only costs speed.
 _REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,8})?(\d{1,12})["']""")
@@ -31,13 +33,16 @@ _UNDIVIDED = 1 << 20  # no cell holds so much text
 
 
 def read(path: Path, out: PageWriter) -> None:
-    """Write each sheet that has cells with text as a page that begins with the sheet's name."""
+    """Write each sheet that has text, in cells or drawn, as a page that begins with the sheet's name."""
     container = Container(path, out.limits)
     sparse = _checked(container, out)
     out.title(document_title(container))
+    sheets = Sheets(container, main_part(container) or _MAIN)
     with _Workbook(path, sparse) as workbook:
-        for name in workbook.sheet_names():
-            write_sheet(name, workbook.rows(name), out)
+        with_cells = workbook.sheet_names()
+        for name in dict.fromkeys([*sheets.names, *with_cells]):
+            rows = workbook.rows(name) if name in with_cells else ()
+            write_sheet(name, rows, out, sheets.drawn_on(name, stop=lambda: out.full))
             if out.full:
                 break
 
@@ -135,7 +140,7 @@ class _Extent:
 
 def _checked(container: Container, out: PageWriter) -> bool:
     """Check all parts that will be read; returns whether a sheet is too large to be kept as a rectangle."""
-    main = main_part(container) or "xl/workbook.xml"
+    main = main_part(container) or _MAIN
     if main not in container:
         raise CorruptFile("The file is damaged: the workbook inside of it is missing.")
     relations = relations_of(container, main)
@@ -160,4 +165,4 @@ def _column(letters: bytes) -> int:
     return number
 
 
-EXTRACTOR = Extractor(name="xlsx", version=1, read=read)
+EXTRACTOR = Extractor(name="xlsx", version=2, read=read)
