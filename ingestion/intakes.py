@@ -7,7 +7,7 @@ refused upload remains.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +30,7 @@ from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob
+from ingestion.tags import FILE_TAGS, clean_file_tags, clean_tags, tags_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 UNPACK, INGEST = "intake.unpack", "document.ingest"
 ARCHIVES = frozenset({"7z", "rar", "tar", "gzip", "bzip2", "xz", "zstd"})
 """Types that hold other files and that only a zip can do for."""
-TAGS_MAX, TAG_MAX = 50, 64
 
 
 class Upload(Protocol):
@@ -77,18 +77,19 @@ def accept_upload(
     uploads: Sequence[Upload],
     *,
     tags: Sequence[str] = (),
+    file_tags: str | Mapping[str, Any] = "",
     priority: int | str = 0,
     client_key: str | None = None,
 ) -> Accepted:
     """Take in one upload: one zip, or any number of files. Raises an `IngestionError` or `InvalidItem` otherwise.
 
     Bytes are stored and synced, rows and queue items written in one transaction; with too little room on the disk
-    nothing is (`DiskLow`). With a `client_key` that this owner
-    used before, that upload is returned and nothing is stored again.
+    nothing is (`DiskLow`). `file_tags` gives patterns of paths with the tags of the files that they match. With a
+    `client_key` that this owner used before, that upload is returned and nothing is stored again.
     """
     limits = get_limits()
     _refuse(uploads, limits)
-    number, labels = checked_priority(_number(priority)), _tags(tags)
+    number, labels, patterns = checked_priority(_number(priority)), clean_tags(tags), clean_file_tags(file_tags)
     digest = _digest(uploads)
     if client_key is not None:
         _refuse_key(client_key)
@@ -105,6 +106,7 @@ def accept_upload(
         size=sum(blob.size for blob in stored),
         planned_files=len(uploads) if planned is None else planned,
         tags=labels,
+        options={FILE_TAGS: patterns} if patterns else {},
         priority=number,
         client_key=client_key,
         client_digest=digest,
@@ -159,14 +161,11 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
 def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlob]) -> list[IngestFile]:
     """Rows and queue items of one upload, inside the caller's transaction. Returns the rows of plain files."""
     blobs = save_blobs(stored)
-    service = DocumentQueueService()
     if intake.kind == IntakeKind.ZIP:
         intake.blob_id = blobs[stored[0].sha256]
         intake.save(force_insert=True)
-        with correlation.bind(intake=str(intake.pk)):
-            queued = service.enqueue(None, UNPACK, intake.priority, payload={"intake": intake.pk})
-        Intake.objects.filter(pk=intake.pk).update(item_id=queued.id)
-        intake.item_id = queued.id
+        intake.item_id = enqueue_unpacking(intake)
+        Intake.objects.filter(pk=intake.pk).update(item_id=intake.item_id)
         return []
     intake.unpacked_at = timezone.now()
     intake.save(force_insert=True)
@@ -176,7 +175,7 @@ def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlo
             ordinal=ordinal,
             source_path=_label(upload)[:1024],
             safe_name=safe_name(_label(upload)),
-            tags=intake.tags,
+            tags=tags_for(intake, _label(upload)),
             size=blob.size,
             blob_id=blobs[blob.sha256],
         )
@@ -214,6 +213,13 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
         file.document, file.item_id = document, item_id
 
 
+def enqueue_unpacking(intake: Intake, file: IngestFile | None = None) -> int:
+    """Make the queue item that unpacks the intake's archive, or the archive that `file` is. Returns its id."""
+    payload = {"intake": intake.pk} if file is None else {"intake": intake.pk, "file": file.pk}
+    with correlation.bind(intake=str(intake.pk)):
+        return DocumentQueueService().enqueue(None, UNPACK, intake.priority, payload=payload).id
+
+
 def _label(upload: Upload) -> str:
     return printable(upload.name or "unnamed")
 
@@ -222,15 +228,6 @@ def _number(priority: int | str) -> int | str:
     """A form field brings numbers as text."""
     text = str(priority).strip()
     return int(text) if text.lstrip("+-").isdigit() and text.isascii() and len(text) < 9 else text
-
-
-def _tags(tags: Sequence[str]) -> list[str]:
-    labels = list(dict.fromkeys(label for tag in tags for label in (part.strip() for part in tag.split(",")) if label))
-    if len(labels) > TAGS_MAX or any(len(label) > TAG_MAX or "\0" in label for label in labels):
-        raise ValidationFailed(
-            f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters are accepted.", code="invalid_tags"
-        )
-    return labels
 
 
 def _refuse_key(key: str) -> None:

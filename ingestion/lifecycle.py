@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, QuerySet
 from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext as _
 
 from docqueue.models import QueueItem
 from docqueue.service import ClaimedItem
@@ -44,7 +45,7 @@ def newest(claim: ClaimedItem) -> Exists:
 
 def blank_run() -> dict[str, Any]:
     """The columns of a file whose processing has not got anywhere yet."""
-    nothing = {"message": "", "error_code": "", "error_message": "", "hint": ""}
+    nothing = {"message": "", "waiting_reason": "", "error_code": "", "error_message": "", "hint": ""}
     rest = {"stage": Stage.UPLOADING, "outcome": "", "percent": 5, "duplicate_of": None, "finished_at": None}
     return {**nothing, **rest}
 
@@ -61,18 +62,24 @@ def fail_file(
 ) -> bool:
     """End `file` as failed unless it has ended already. False: it had, or another item (or claim) answers for it."""
     at = stage or IngestFile.objects.values_list("stage", flat=True).get(pk=file.pk)
-    rows = IngestFile.objects.filter(pk=file.pk, item_id=item_id if claim is None else claim.id, outcome="")
-    changed = (rows if claim is None else rows.filter(newest(claim))).update(
-        stage=FAILED_STAGE.get(at, Stage.INDEX_FAILED),
+    rows = IngestFile.objects.filter(pk=file.pk, item_id=item_id if claim is None else claim.id)
+    rows = rows if claim is None else rows.filter(newest(claim))
+    return bool(fail_files(rows, code=code, message=message, hint=hint, stage=at))
+
+
+def fail_files(files: QuerySet[IngestFile], *, code: str, message: str, hint: str, stage: str) -> int:
+    """End all of `files` that have not ended as failed in `stage`. Returns how many were ended."""
+    return files.filter(outcome="").update(
+        stage=FAILED_STAGE.get(stage, Stage.INDEX_FAILED),
         outcome=Outcome.FAILED,
         percent=100,
         message="",
+        waiting_reason="",
         error_code=code[:100],
         error_message=message[:1000],
         hint=hint[:500],
         finished_at=Now(),
     )
-    return bool(changed)
 
 
 def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
@@ -83,7 +90,12 @@ def cancel_file(file: IngestFile, *, item_id: int | None = None) -> bool:
 def cancel_files(files: QuerySet[IngestFile], *, item_id: int | None = None) -> int:
     """The same for all of `files` that this item (None: no item yet) answers for. Returns how many were ended."""
     return files.filter(item_id=item_id, outcome="").update(
-        stage=Stage.CANCELLED, outcome=Outcome.CANCELLED, percent=100, message="", finished_at=Now()
+        stage=Stage.CANCELLED,
+        outcome=Outcome.CANCELLED,
+        percent=100,
+        message="",
+        waiting_reason="",
+        finished_at=Now(),
     )
 
 
@@ -106,8 +118,8 @@ def finish_intake(intake_id: int) -> bool:
         counts = summary.as_dict() | {"percent": 100, "stage": stage}
         # Entries that never became rows, because the archive was not even planned, end as the whole did.
         counts["cancelled" if status == IntakeStatus.CANCELLED else "failed"] += summary.total - summary.finished
-        fields: dict[str, Any] = {"status": status, "stage": stage, "percent": 100, "message": "", "counts": counts}
-        fields["waiting_reason"] = ""
+        fields: dict[str, Any] = {"status": status, "stage": stage, "percent": 100, "counts": counts}
+        fields |= {"message": "" if summary.total else _("The archive is empty."), "waiting_reason": ""}
         if intake.finished_at is None:
             fields["finished_at"] = Now()
         Intake.objects.filter(pk=intake_id).update(**fields)

@@ -46,14 +46,20 @@ class Limits:
     )
 
     # One archive; all but the last two refuse it before a byte is written.
-    max_entries: int = _limit(10_000, "Entries in one archive, folders and system files included.")
+    max_entries: int = _limit(
+        10_000, "Entries in one archive, folders and system files included; also those of archives in it together."
+    )
     max_directory_bytes: int = _limit(32 * MIB, "Size of an archive's table of contents.")
-    max_extracted_bytes: int = _limit(20 * GIB, "Size of all files of an archive together after unpacking.")
+    max_extracted_bytes: int = _limit(
+        20 * GIB, "Size of all files of an archive together after unpacking, those of archives in it included."
+    )
     max_entry_ratio: int = _limit(200, "Ratio of one entry, asked of entries above entry_ratio_floor_bytes.")
     entry_ratio_floor_bytes: int = _limit(1 * MIB, "Below this unpacked size an entry's ratio is not asked.", 0)
     max_total_ratio: int = _limit(100, "Ratio of a whole archive above total_ratio_floor_bytes.")
     total_ratio_floor_bytes: int = _limit(64 * MIB, "Below this unpacked size the whole's ratio is not asked.", 0)
-    max_archive_depth: int = _limit(1, "Archives in archives: 1 stores an inner archive without opening it.")
+    max_archive_depth: int = _limit(
+        3, "Archives and e-mails in one another that are opened: 1 opens none that lies in another."
+    )
     max_path_bytes: int = _limit(1_024, "Length of an entry's name with its folders; a longer one fails alone.")
     max_path_parts: int = _limit(32, "Folders of an entry's name; a deeper one fails alone.")
 
@@ -62,6 +68,13 @@ class Limits:
         (FAIL_FILE, SKIP, REJECT_ARCHIVE),
         "What an archive's files of types that text can not be taken from do: fail alone, count as skipped without "
         "being unpacked, or have the archive refused.",
+    )
+
+    on_unsafe_path: str = _choice(
+        REJECT_ARCHIVE,
+        (REJECT_ARCHIVE, FAIL_FILE),
+        "What a name that points outside of the archive does: have the archive refused, as it may be an attack, or "
+        "that file fail alone (no name is ever used as a path).",
     )
 
     # Looking at a file to tell its type.

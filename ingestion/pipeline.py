@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ingestion import storage
+from ingestion import attachments, storage
+from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import known_as, unless_known
-from ingestion.errors import EmptyFile, UnknownFormat
+from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
 from ingestion.extract import Extraction, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.limits import get_limits
@@ -52,11 +54,13 @@ def process_document_content(
     report: Report = silent,
     commit: Commit = plain_commit,
     store: KnowledgeStore | None = None,
+    fallback: bool = False,
 ) -> ContentResult:
     """Make the document's stored bytes searchable, or find that they are known already.
 
     Until the transaction commits, search answers from the text before. Raises an `IngestionError` that says whether
-    a retry can help; nothing of the document has changed then. Calls parsers: run it where a crash, a leak or an
+    a retry can help; nothing of the document has changed then. `fallback`: read it in another way than usual, where
+    there is one, because the usual one ended a process. Calls parsers: run it where a crash, a leak or an
     endless loop hurts nobody else.
     """
     said: dict[str, Any] = {}
@@ -73,10 +77,20 @@ def process_document_content(
         _refuse_what_is_no_document(detected)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
-        extraction = extract(path, detected, get_limits())
+        extraction = _extract(path, detected, fallback=fallback)
+    file: IngestFile | None = getattr(document, "file", None)
+    found: list[Found] = []
+    if extraction.attachments:
+        warning = not_taken(file, extraction.attachments, get_limits())
+        if warning:
+            extraction = replace(extraction, warnings=(*extraction.warnings, warning))
+        else:
+            found = attachments.store(extraction.attachments, report)
     report(Stage.INDEXING, 70)
 
     def index() -> dict[str, Any]:
+        if found and file is not None:  # first, as it locks the intake before anything of a file
+            attachments.enqueue(file, found)
         chunks = store.index(described, chunk_pages(extraction.pages))
         return _end_as_completed(document, detected, extraction, reference, chunks)
 
@@ -84,6 +98,14 @@ def process_document_content(
         ended = unless_known(document, index)
         said |= _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
     return ContentResult(**said)
+
+
+def _extract(path: Path, detected: Detected, *, fallback: bool) -> Extraction:
+    try:
+        return extract(path, detected, get_limits(), fallback=fallback)
+    except MemoryError as error:
+        # Another try in a fresh place may do; a third would only keep others waiting.
+        raise OutOfMemory(retryable=not fallback) from error
 
 
 def describe(document: Document) -> KMDocument:
@@ -103,11 +125,13 @@ def describe(document: Document) -> KMDocument:
 
 
 def _refuse_what_is_no_document(detected: Detected) -> None:
-    """Give the two cases that are no type of file their own names, which say more than "not supported"."""
+    """Give what is no document its own name, which says more than "not supported"."""
     if detected.type == "empty":
         raise EmptyFile(stage=Stage.UPLOADING)
     if detected.type == "unknown":
         raise UnknownFormat
+    if detected.type == "zip":
+        raise NestedArchive
 
 
 def _end_as_duplicate(document: Document, winner: int) -> dict[str, Any]:

@@ -14,14 +14,15 @@ from docqueue.exceptions import Cancelled, DeadLetter, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
 from ingestion import reconcile, storage
-from ingestion.errors import DiskFull, DiskLow, ExtractFailed, IngestionError
-from ingestion.hints import hint_for
-from ingestion.intakes import INGEST, UNPACK
+from ingestion.containers import Container
+from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
+from ingestion.fallback import Verdict, judge, last_word
+from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
-from ingestion.models import IngestFile, Intake
+from ingestion.models import IngestFile, Intake, Stage
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
-from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake, wait_for
+from ingestion.unpack import unpack as unpack_archive
 
 QUEUE = "documents"
 STALE_PART_SECONDS = 3600.0
@@ -38,6 +39,8 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
     try:
         _stop_if_intake_is_cancelled(ctx, file)
         _process(ctx, file)
+    except NestedArchive:
+        _unpack_instead(ctx, file)
     except Cancelled:
         cancel_file(file, item_id=ctx.id)
         raise
@@ -54,18 +57,26 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
 
 def _process(ctx: Context, file: IngestFile) -> None:
     assert file.document is not None, "_file() finds files by their document"
-    try:
-        process_document_content(
-            file.document, report=RowProgress(file, ctx), commit=lambda said: ctx.complete(result=said)
+    verdict = judge(ctx.item)
+    if verdict is Verdict.GIVE_UP:
+        raise last_word(ctx.item)
+    process_document_content(
+        file.document,
+        report=RowProgress(file, ctx),
+        commit=lambda said: ctx.complete(result=said),
+        fallback=verdict is Verdict.FALLBACK,
+    )
+
+
+def _unpack_instead(ctx: Context, file: IngestFile) -> None:
+    """Hand a file that turned out to be an archive over to an item that unpacks it. It is no document of its own."""
+    with ctx.complete(result={"outcome": "archive"}):
+        item_id = enqueue_unpacking(file.intake, file)
+        IngestFile.objects.filter(pk=file.pk).update(
+            item_id=item_id, document=None, stage=Stage.UNZIPPING, percent=0, message=""
         )
-    except MemoryError as error:
-        # Another try in a fresh place may do; a third would only keep others waiting.
-        raise ExtractFailed(
-            "Reading the file took more memory than is allowed.",
-            code="out_of_memory",
-            retryable=ctx.attempt == 1,
-            hint=hint_for("out_of_memory"),
-        ) from error
+        if file.document is not None:
+            file.document.delete()
 
 
 def _file(ctx: Context) -> IngestFile:
@@ -93,27 +104,41 @@ def _final(error: IngestionError, ctx: Context) -> bool:
 @handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
 def unpack(ctx: Context) -> None:
     """Bring the files of an uploaded archive into the queue, each as an item of its own."""
-    number = ctx.payload.get("intake")
-    intake = Intake.objects.select_related("blob").filter(pk=number).first() if isinstance(number, int) else None
-    if intake is None or intake.blob is None:
-        raise DeadLetter("intake_missing", f"There is no archive {number} to unpack.")
-    if intake.item_id != ctx.id:
+    container = _container(ctx)
+    if container.item_id != ctx.id:
         return
-    reset_refused(intake)
+    container.begin(ctx.item)
     try:
-        unpack_intake(intake, report=RowProgress(intake, ctx), commit=lambda said: ctx.complete(result=said))
+        if container.file is not None:
+            _stop_if_intake_is_cancelled(ctx, container.file)
+        report = RowProgress(container.file or container.intake, ctx)
+        unpack_archive(container, report=report, commit=lambda said: ctx.complete(result=said))
     except Cancelled:
-        end_cancelled(intake)
+        container.cancelled()
         raise
     except DiskFull as error:
-        wait_for(intake, DiskLow.code, str(error))
+        container.waits_for(DiskLow.code, str(error))
         raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):
-            fail_unpacking(intake, code=error.code, message=str(error), hint=error.hint)
+            container.failed(code=error.code, message=str(error), hint=error.hint, claim=ctx.item)
         raise
     finally:
-        finish_intake(intake.pk)
+        finish_intake(container.intake.pk)
+
+
+def _container(ctx: Context) -> Container:
+    """What this item unpacks: the archive of an intake, or one of the intake's files."""
+    number, within = ctx.payload.get("intake"), ctx.payload.get("file")
+    if isinstance(within, int):
+        file = IngestFile.objects.select_related("intake", "blob").filter(pk=within, intake=number).first()
+        if file is not None and file.blob is not None:
+            return Container(file.intake, file)
+    elif isinstance(number, int):
+        intake = Intake.objects.select_related("blob").filter(pk=number).first()
+        if intake is not None and intake.blob is not None:
+            return Container(intake)
+    raise DeadLetter("intake_missing", f"There is no archive {within or number} to unpack.")
 
 
 @duty("ingestion.reconcile", every_seconds=10)

@@ -12,10 +12,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from docqueue.models import AnyItem, QueueItem
 from docqueue.states import Status
+from ingestion.containers import Container, orphans
 from ingestion.hints import hint_for
-from ingestion.lifecycle import cancel_file, fail_file, finish_intake
-from ingestion.models import IngestFile, Intake
-from ingestion.unpack import end_cancelled, fail_unpacking
+from ingestion.lifecycle import cancel_file, cancel_files, fail_file, fail_files, finish_intake
+from ingestion.models import IngestFile, Intake, Outcome, Stage
 
 LOST_CODE = "item_lost"
 LOST_MESSAGE = "The queue no longer knows the item that stood for this."
@@ -28,7 +28,7 @@ def reconcile_intake(intake: Intake) -> bool:
         return False
     if intake.unpacked_at is None and intake.item_id is not None and not _runs(intake.item_id):
         _end_unpacking(intake)
-    changed = _end_files(_abandoned().filter(intake=intake.pk))
+    changed = _end_files(_abandoned().filter(intake=intake.pk)) + _end_orphans(orphans().filter(intake=intake.pk))
     return finish_intake(intake.pk) or changed > 0
 
 
@@ -36,10 +36,11 @@ def reconcile(limit: int = SLICE) -> int:
     """The same for whatever needs it, at most `limit` files and intakes. Returns how many were looked at."""
     files = list(_abandoned().order_by("pk").values_list("pk", "intake_id")[:limit])
     _end_files(IngestFile.objects.filter(pk__in=[pk for pk, _ in files]))
+    left = list(orphans().order_by("pk").values_list("pk", "intake_id")[:limit])
     intakes = Intake.objects.filter(finished_at=None)
     over = ~Exists(IngestFile.objects.filter(intake=OuterRef("pk"), outcome=""))
     stuck = intakes.filter(unpacked_at=None).filter(~Exists(_running(OuterRef("item_id"))))
-    chosen = {intake_id for _, intake_id in files}
+    chosen = {intake_id for _, intake_id in [*files, *left]}
     chosen.update(intakes.exclude(unpacked_at=None).filter(over).values_list("pk", flat=True)[:limit])
     chosen.update(stuck.values_list("pk", flat=True)[:limit])
     for intake in Intake.objects.filter(pk__in=chosen):
@@ -57,8 +58,11 @@ def item_died(item_id: int, code: str, message: str) -> None:
 def unpacking_died(item_id: int, code: str, message: str) -> None:
     """End the unpacking that this dead item stood for."""
     for intake in Intake.objects.filter(item_id=item_id, unpacked_at=None):
-        fail_unpacking(intake, code=code, message=message, hint=hint_for(code))
+        Container(intake).failed(code=code, message=message, hint=hint_for(code))
         finish_intake(intake.pk)
+    for file in IngestFile.objects.filter(item_id=item_id, outcome="").select_related("intake"):
+        Container(file.intake, file).failed(code=code, message=message, hint=hint_for(code))
+        finish_intake(file.intake_id)
 
 
 def _running(item_id: OuterRef | int) -> QuerySet[QueueItem]:
@@ -91,11 +95,24 @@ def _end_files(files: Iterable[IngestFile]) -> int:
     return changed
 
 
+def _end_orphans(files: QuerySet[IngestFile]) -> int:
+    """End files as the archive ended in which they were found."""
+    changed = 0
+    for archive in IngestFile.objects.filter(pk__in=files.order_by().values("parent").distinct()):
+        children = orphans().filter(parent=archive.pk)
+        if archive.outcome == Outcome.CANCELLED:
+            changed += cancel_files(children)
+        else:
+            said = {"code": archive.error_code, "message": archive.error_message, "hint": archive.hint}
+            changed += fail_files(children, **said, stage=Stage.UNZIPPING)
+    return changed
+
+
 def _end_unpacking(intake: Intake) -> None:
     item = AnyItem.objects.filter(pk=intake.item_id or 0).first()
     if item is not None and item.status == Status.CANCELLED:
-        end_cancelled(intake)
+        Container(intake).cancelled()
     elif item is None or item.status in (Status.DEAD, Status.COMPLETED):
         code = LOST_CODE if item is None else item.error_code or LOST_CODE
         message = LOST_MESSAGE if item is None else item.error_message or LOST_MESSAGE
-        fail_unpacking(intake, code=code, message=message, hint=hint_for(code))
+        Container(intake).failed(code=code, message=message, hint=hint_for(code))

@@ -10,7 +10,6 @@ from ingestion.reconcile import reconcile, reconcile_intake
 from ingestion.reprocess import NotReprocessable, Reprocessing, reprocess_document
 from ingestion.search.query import SearchPage, search
 from ingestion.summary import Summary, summarize
-from ingestion.unpack import unpack_intake
 
 __all__ = [
     "Accepted",
@@ -30,5 +29,4 @@ __all__ = [
     "reprocess_document",
     "search",
     "summarize",
-    "unpack_intake",
 ]

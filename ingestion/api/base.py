@@ -60,6 +60,11 @@ class OwnedView(APIView):
         """The caller's intake with this id."""
         return _found(Intake.objects.filter(owner=self.owner_id(request)), pk)
 
+    def file(self, request: Request, pk: int) -> IngestFile:
+        """The file with this id in one of the caller's intakes."""
+        owned = IngestFile.objects.filter(intake__owner=self.owner_id(request))
+        return _found(owned.select_related("intake"), pk)
+
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""
         owned = Document.objects.filter(owner=self.owner_id(request))

@@ -153,9 +153,19 @@ class UploadForm(serializers.Serializer[dict[str, Any]]):
     tags = serializers.ListField(
         child=serializers.CharField(max_length=64), required=False, help_text=_("Labels; repeat or comma-separate.")
     )
+    file_tags = serializers.JSONField(
+        required=False,
+        help_text=_('Labels of single files, by patterns of their paths: {"bills/*": ["bill"], "a.pdf": ["x"]}'),
+    )
     priority = serializers.CharField(
         required=False, default="0", help_text=_("-100 … 100, or high, normal, low. Higher goes first.")
     )
+
+
+class TagsForm(serializers.Serializer[dict[str, Any]]):
+    """Tags that take the place of those there are."""
+
+    tags = serializers.ListField(child=serializers.CharField(max_length=64))
 
 
 class ReprocessingShape(Shape):

@@ -104,6 +104,7 @@ class DocumentsView(OwnedView):
             self.owner_id(request),
             request.FILES.getlist("file"),
             tags=request.POST.getlist("tags"),
+            file_tags=request.POST.get("file_tags", ""),
             priority=request.POST.get("priority") or 0,
             client_key=request.headers.get("Idempotency-Key"),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import uploading, views
+from ingestion.api import tagging, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -12,10 +12,13 @@ urlpatterns = [
     path("documents/<int:pk>", views.DocumentView.as_view(), name="document"),
     path("documents/<int:pk>/reprocess", views.ReprocessDocumentView.as_view(), name="document-reprocess"),
     path("documents/<int:pk>/cancel", views.CancelDocumentView.as_view(), name="document-cancel"),
+    path("documents/<int:pk>/tags", tagging.DocumentTagsView.as_view(), name="document-tags"),
+    path("files/<int:pk>/tags", tagging.FileTagsView.as_view(), name="file-tags"),
     path("intakes", views.IntakesView.as_view(), name="intakes"),
     path("intakes/<int:pk>", views.IntakeView.as_view(), name="intake"),
     path("intakes/<int:pk>/files", views.IntakeFilesView.as_view(), name="intake-files"),
     path("intakes/<int:pk>/cancel", views.CancelIntakeView.as_view(), name="intake-cancel"),
+    path("intakes/<int:pk>/tags", tagging.IntakeTagsView.as_view(), name="intake-tags"),
     path("search", views.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
 ]

@@ -14,7 +14,6 @@ from ingestion.archives.names import printable
 from ingestion.archives.source import SeekableFile
 from ingestion.errors import (
     AmbiguousArchive,
-    EmptyArchive,
     EncryptedArchive,
     ExtractedTooLarge,
     LinkEntry,
@@ -85,10 +84,11 @@ def refuse_total(entries: Sequence[PlannedEntry], limits: Limits) -> None:
         )
 
 
-def refuse_empty(entries: Sequence[PlannedEntry]) -> None:
-    """Refuse an archive without a single document, so that nobody waits for it to become something."""
-    if all(entry.is_junk for entry in entries):
-        raise EmptyArchive
+def refuse_hidden(file: SeekableFile, size: int, end: EndRecord) -> None:
+    """Refuse an archive that lists nothing and holds something all the same: another program may see files in it."""
+    refuse_second_end(file, size, end, ())
+    if end.position > 0:
+        raise AmbiguousArchive("The archive lists no files, but there is something in it.")
 
 
 def refuse_second_end(file: SeekableFile, size: int, end: EndRecord, entries: Sequence[PlannedEntry]) -> None:

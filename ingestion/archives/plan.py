@@ -13,8 +13,16 @@ from ingestion.archives.entries import ArchivePlan, PlannedEntry
 from ingestion.archives.localheader import locate, offset_shift
 from ingestion.archives.names import is_junk, name_problem, printable, refuse_unsafe, safe_name
 from ingestion.archives.source import SeekableFile, Source, opened, read_at, size_of
-from ingestion.errors import ArchiveTooLarge, EmptyArchive, EntryTooLarge, NestingTooDeep, TruncatedArchive
-from ingestion.limits import Limits
+from ingestion.errors import (
+    ArchiveTooLarge,
+    EntryFailed,
+    EntryTooLarge,
+    NestingTooDeep,
+    TruncatedArchive,
+    UnsafeEntry,
+    UnsafePath,
+)
+from ingestion.limits import FAIL_FILE, Limits
 
 DOS_DIRECTORY = 0x10
 
@@ -22,7 +30,7 @@ DOS_DIRECTORY = 0x10
 def plan_archive(source: Source, limits: Limits | None = None, *, depth: int = 1) -> ArchivePlan:
     """Check a zip and list its files, without unpacking any.
 
-    Raises an ArchiveRefused when the archive as a whole is hostile, broken, encrypted, empty or too much.
+    Raises an ArchiveRefused when the archive as a whole is hostile, broken, encrypted or too much.
     What is wrong with one file alone stands in that entry's `problem`. `depth` is 1 for an uploaded archive,
     2 for one found inside it, and so on. The same archive always gives the same plan.
     """
@@ -39,7 +47,8 @@ def plan_archive(source: Source, limits: Limits | None = None, *, depth: int = 1
         end = find_end_record(file, size)
         listed = read_directory(file, end, limits)
         if not listed:
-            raise EmptyArchive
+            guard.refuse_hidden(file, size, end)
+            return ArchivePlan(entries=(), directories=0, archive_size=size)
         directory_at = end.directory_positions(file)[0]
         shift = offset_shift(file, listed, directory_at - end.directory_offset)
         entries = _plan_entries(file, listed, shift, directory_at, limits)
@@ -47,7 +56,6 @@ def plan_archive(source: Source, limits: Limits | None = None, *, depth: int = 1
         if shift and read_at(file, 0, 4) == LOCAL_MAGIC:
             # The files of an archive whose own end is gone, with a complete archive in or behind them.
             raise TruncatedArchive("The archive is incomplete: it begins with files that it does not list.")
-    guard.refuse_empty(entries)
     guard.refuse_overlaps(entries)
     guard.refuse_ratio(entries, limits)
     entries = [_within_size(entry, limits) for entry in entries]
@@ -62,7 +70,7 @@ def _plan_entries(
     entries: list[PlannedEntry] = []
     for central in listed:
         name = decode_name(central, encoding)
-        refuse_unsafe(name)
+        unsafe = _unsafe(name, limits)
         guard.refuse_by_kind(central, name)
         if _is_directory(central, name):
             continue
@@ -81,10 +89,21 @@ def _plan_entries(
                 header_offset=central.header_offset + shift,
                 data_offset=data_offset,
                 is_junk=is_junk(name),
-                problem=name_problem(central.raw_name, name, limits) or problem,
+                problem=unsafe or name_problem(central.raw_name, name, limits) or problem,
             )
         )
     return entries
+
+
+def _unsafe(name: str, limits: Limits) -> EntryFailed | None:
+    """The problem of a name that points outside, where the archive is not refused for it."""
+    try:
+        refuse_unsafe(name)
+    except UnsafePath as error:
+        if limits.on_unsafe_path != FAIL_FILE:
+            raise
+        return UnsafeEntry(str(error))
+    return None
 
 
 def _is_directory(entry: CentralEntry, name: str) -> bool:

@@ -42,13 +42,6 @@ class TooManyEntries(TooManyFiles, ArchiveRefused):
     """The archive holds more entries than the limit allows."""
 
 
-class EmptyArchive(ArchiveRefused):
-    """The archive holds no files."""
-
-    code = "empty_archive"
-    hint = "Pack at least one document into it; folders and system files such as .DS_Store do not count."
-
-
 class NotAZip(ArchiveRefused):
     """The file is not a zip archive."""
 
@@ -153,6 +146,12 @@ class EntryName(BadName, EntryFailed):
     """The name of a file in the archive can not be used."""
 
     stage = "unzipping"
+
+
+class UnsafeEntry(EntryFailed):
+    """The file's name in the archive points outside of it."""
+
+    code = "unsafe_path"
 
 
 class EntryTooLarge(TooLarge, EntryFailed):

@@ -56,6 +56,12 @@ class UnsupportedFile(UnsupportedType, ExtractFailed):
     stage = "indexing"
 
 
+class NestedArchive(UnsupportedFile):
+    """The file is an archive: its files are documents, not itself."""
+
+    code = "unsupported_archive"
+
+
 class PasswordRequired(ExtractFailed):
     """The file is protected by a password."""
 
@@ -68,6 +74,27 @@ class CorruptFile(ExtractFailed):
 
     code = "corrupt_file"
     hint = "Open it in its own program, save it anew and upload that."
+
+
+class ParserCrashed(ExtractFailed):
+    """Reading the file ended the process, twice."""
+
+    code = "parser_crashed"
+    hint = "Save it anew in its own program, or as PDF, and upload that."
+
+
+class OutOfMemory(ExtractFailed):
+    """Reading the file took more memory than is allowed."""
+
+    code = "out_of_memory"
+    hint = "It takes too much memory to read. Split it into smaller parts and upload those."
+
+
+class ExtractTimeout(ExtractFailed):
+    """Reading the file took longer than is allowed, twice."""
+
+    code = "extract_timeout"
+    hint = "It takes too long to read. Split it into smaller parts and upload those."
 
 
 class UnknownFormat(ExtractFailed):

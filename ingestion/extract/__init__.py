@@ -7,10 +7,11 @@ endless loop hurts nobody else.
 from __future__ import annotations
 
 from ingestion.extract.clean import clean_text
-from ingestion.extract.contract import Extraction, Extractor, NoText, Page, PageWriter, TextStatus
+from ingestion.extract.contract import Attachment, Extraction, Extractor, NoText, Page, PageWriter, TextStatus
 from ingestion.extract.registry import extract, extractor_for, preload, supported_types
 
 __all__ = [
+    "Attachment",
     "Extraction",
     "Extractor",
     "NoText",

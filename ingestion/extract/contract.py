@@ -55,12 +55,22 @@ class Page:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file inside of the document. `inline`: a picture that belongs to the text. `read` gives its bytes."""
+
+    name: str
+    inline: bool
+    read: Callable[[], bytes]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
     """The text of one document.
 
     `pages` leaves out pages without text, so page numbers may have gaps; `page_count` counts all of them.
     `warnings` are sentences that begin with a stable code and a colon: what was left out or repaired.
+    `attachments` are files inside of it that are documents of their own.
     An extraction without text is never `ok`: `text_status` is `no_text` and `no_text_reason` says why.
     """
 
@@ -72,6 +82,7 @@ class Extraction:
     version: int
     text_status: TextStatus
     no_text_reason: NoText | None
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def has_text(self) -> bool:
@@ -99,6 +110,7 @@ class PageWriter:
         self._reason = NoText.EMPTY
         self._pages: list[Page] = []
         self._warnings: list[str] = []
+        self._attachments: list[Attachment] = []
         self._left = limits.max_text_characters
         self._buffer = io.StringIO()
 
@@ -147,6 +159,10 @@ class PageWriter:
         """Why there is no text, should there be none in the end."""
         self._reason = reason
 
+    def attach(self, attachment: Attachment) -> None:
+        """Add a file inside of the document that is to be read as one of its own."""
+        self._attachments.append(attachment)
+
     def warn(self, code: str, message: str) -> None:
         """Add a warning; the same one is kept once, and at most 50 in all."""
         warning = clean_line(f"{code}: {message}")[:MAX_WARNING]
@@ -171,6 +187,7 @@ class PageWriter:
             version=version,
             text_status=TextStatus.OK if self._pages else TextStatus.NO_TEXT,
             no_text_reason=None if self._pages else self._reason,
+            attachments=tuple(self._attachments),
         )
 
     def _warn_of_page_limit(self) -> None:
@@ -179,8 +196,12 @@ class PageWriter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extractor:
-    """One format's reader. Raise `version` when its text gets better: reprocessing finds documents by it."""
+    """One format's reader. Raise `version` when its text gets better: reprocessing finds documents by it.
+
+    `fallback` reads the same in another way, for files that ended the process of `read`.
+    """
 
     name: str
     version: int
     read: Callable[[Path, PageWriter], None]
+    fallback: Callable[[Path, PageWriter], None] | None = None

@@ -1,4 +1,4 @@
-"""E-mail: who, when, about what; the body; and the names of what is attached.
+"""E-mail: who, when, about what; the body, and those of mails forwarded in it; and what is attached, as files.
 
 Parsed by the standard library under its older, forgiving policy: the newer one fails on malformed addresses, and a
 mail is worth reading whatever its address lines look like.
@@ -13,11 +13,12 @@ from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
+from functools import partial
 from pathlib import Path
 
 from ingestion.errors import ContentTooLarge, CorruptFile, EncodingUnreadable
 from ingestion.extract.clean import clean_line
-from ingestion.extract.contract import Extractor, PageWriter
+from ingestion.extract.contract import Attachment, Extractor, PageWriter
 from ingestion.extract.decode import decode_bytes
 from ingestion.extract.html import html_to_lines
 
@@ -98,7 +99,7 @@ class _Mail:
             return
         name = _decoded(part.get_filename() or "") or "without a name"
         self._out.line(f"Attachment: {name} ({part.get_content_type()})")
-        self._out.warn("attachments_not_read", f"an attachment was listed but not read: {name}")
+        self._out.attach(Attachment(name, _belongs_to_the_text(part), partial(_bytes_of, part)))
 
     def _text(self, part: Message) -> str:
         data = part.get_payload(decode=True)
@@ -132,6 +133,17 @@ def _decoded(value: str) -> str:
 
 def _is_attachment(part: Message) -> bool:
     return part.get_content_disposition() == "attachment" or part.get_content_type() == "message/rfc822"
+
+
+def _belongs_to_the_text(part: Message) -> bool:
+    """A picture that the body shows, as the logo of a signature."""
+    named = part.get("Content-ID") is not None or part.get_content_disposition() == "inline"
+    return part.get_content_maintype() == "image" and named
+
+
+def _bytes_of(part: Message) -> bytes:
+    data = part.as_bytes() if part.is_multipart() else part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
 
 
 def _children(part: Message) -> list[Message]:

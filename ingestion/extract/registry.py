@@ -65,8 +65,10 @@ def preload() -> None:
         extractor_for(detected_type)
 
 
-def extract(path: str | Path, detected: str | HasType, limits: Limits | None = None) -> Extraction:
-    """The text of the file at `path`, read as what it was detected to be.
+def extract(
+    path: str | Path, detected: str | HasType, limits: Limits | None = None, *, fallback: bool = False
+) -> Extraction:
+    """The text of the file at `path`, read as what it was detected to be; with `fallback` by the type's other reader.
 
     Whatever a parser raises becomes an `ExtractFailed`, mostly CorruptFile, with the cause chained. Passed on as they
     are: MemoryError, because the limit was met and not the file's fault found, and OSError, because the storage failed
@@ -75,7 +77,11 @@ def extract(path: str | Path, detected: str | HasType, limits: Limits | None = N
     extractor = extractor_for(detected if isinstance(detected, str) else detected.type)
     out = PageWriter(limits or Limits())
     try:
-        extractor.read(Path(path), out)
+        read = extractor.read
+        if fallback and extractor.fallback is not None:
+            read = extractor.fallback
+            out.warn("fallback_reader", "read by the reader for difficult files: its layout may be lost")
+        read(Path(path), out)
     except (IngestionError, MemoryError, OSError):
         raise
     except Exception as error:

@@ -245,9 +245,8 @@ HTML_PAGE = b"<!DOCTYPE html>\n<html><body><h1>404 Not Found</h1></body></html>\
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty upload": (bytes, "empty_file"),
-    "empty zip": (archive, "empty_archive"),
-    "only folders": (lambda: archive(entry("a/", b""), entry("a/b/", b"")), "empty_archive"),
-    "only junk": (lambda: named("__MACOSX/._a", ".DS_Store", "x/Thumbs.db"), "empty_archive"),
+    "empty with something in it": (lambda: text_archive() + archive(), "ambiguous_archive"),
+    "empty with bytes before it": (lambda: bytes(100) + archive(), "ambiguous_archive"),
     "web page": (lambda: HTML_PAGE, "not_a_zip"),
     "random bytes": (lambda: bytes(range(256)) * 20, "not_a_zip"),
     "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(100), "unsupported_archive"),

@@ -62,12 +62,17 @@ def test_many_files_are_one_intake(client):
     assert set(QueueItem.objects.values_list("priority", flat=True)) == {50}
 
 
-def test_several_zips_in_one_request_are_files_like_others(client, worker):
+def test_a_zip_among_several_files_of_one_request_is_unpacked_too(client, worker):
     body = send(client, upload("a.zip", zipped({"a.txt": "a"})), upload("b.txt", "b")).json()
     worker.run()
     assert body["kind"] == "files"
     codes = list(IngestFile.objects.order_by("ordinal").values_list("error_code", flat=True))
-    assert codes == ["unsupported_type", ""]
+    assert codes == ["", "", ""]
+    assert list(IngestFile.objects.order_by("ordinal").values_list("source_path", "outcome")) == [
+        ("a.zip", "unpacked"),
+        ("b.txt", "completed"),
+        ("a.zip/a.txt", "completed"),
+    ]
 
 
 def test_the_request_id_follows_the_upload_into_the_queue(client):
@@ -109,7 +114,6 @@ def bomb() -> bytes:
 
 REFUSALS = {
     "empty_file": (b"", "empty.txt", 422),
-    "empty_archive": (zipped({}), "empty.zip", 422),
     "not_a_zip": (b"<!doctype html><html><body>404</body></html>", "papers.zip", 422),
     "truncated_archive": (zipped({"a.txt": "text " * 500})[:100], "cut.zip", 422),
     "unsafe_path": (hostile("../../evil.txt"), "slip.zip", 422),

@@ -64,8 +64,10 @@ def test_a_document_that_is_a_container_is_not_taken_for_unsupported_by_its_begi
     files = {"letter.docx": office.getvalue(), "inner.zip": office.getvalue(), "empty.txt": b"", "cut.bin": b"\0\1\2"}
     content = io.BytesIO(zipped(files))
     plan = plan_archive(content)
-    found = {plan.entries[ordinal].name: kind for ordinal, kind in unsupported(content, plan, Limits()).items()}
+    closed = Limits(max_archive_depth=1)
+    found = {plan.entries[ordinal].name: kind for ordinal, kind in unsupported(content, plan, closed).items()}
     assert found == {"inner.zip": "zip", "cut.bin": "unknown"}
+    assert list(unsupported(content, plan, Limits()).values()) == ["unknown"], "an archive that is opened is readable"
 
 
 def test_a_word_that_is_no_policy_is_named(settings):

@@ -29,7 +29,19 @@ def test_headers_body_and_names_of_attachments(extracted: Extract) -> None:
         "From: ada@example.org\nTo: bob@example.org\nCc: carl@example.org\nDate: Fri, 27 Feb 2026 10:15:00 +0000\n"
         "Subject: Grüße – für Zoë\n\nThe plain body, größer.\n\nAttachment: Preisübersicht.pdf (application/pdf)"
     )
-    assert extraction.warnings == ("attachments_not_read: an attachment was listed but not read: Preisübersicht.pdf",)
+    (attachment,) = extraction.attachments
+    assert (attachment.name, attachment.inline, attachment.read()) == ("Preisübersicht.pdf", False, b"secret words")
+    assert extraction.warnings == ()
+
+
+def test_a_picture_that_the_text_shows_is_told_apart_from_one_that_was_sent(extracted: Extract) -> None:
+    message = mail()
+    message.set_content('<p>Hello <img src="cid:logo"></p>', subtype="html")
+    message.add_related(b"logo", maintype="image", subtype="png", cid="<logo>", filename="logo.png")
+    message.make_mixed()
+    message.add_attachment(b"scan", maintype="image", subtype="png", filename="scan.png")
+    attachments = extracted(bytes(message), "eml").attachments
+    assert [(one.name, one.inline) for one in attachments] == [("logo.png", True), ("scan.png", False)]
 
 
 def test_a_body_of_html_alone_is_read_as_a_page(extracted: Extract) -> None:

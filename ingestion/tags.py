@@ -1,0 +1,111 @@
+"""Labels of intakes, files and documents: given at the upload for all files or by their paths, changed at any time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from django.db import transaction
+
+from ingestion.errors import ValidationFailed
+from ingestion.models import Document, IngestFile, Intake
+
+TAGS_MAX, TAG_MAX, PATTERNS_MAX = 50, 64, 1_000
+FILE_TAGS = "file_tags"
+"""The key in `Intake.options` that keeps patterns of paths with their tags."""
+
+
+class InvalidTags(ValidationFailed):
+    """Tags are not as they must be."""
+
+    code = "invalid_tags"
+    hint = f"Give at most {TAGS_MAX} tags of at most {TAG_MAX} characters; for files an object of patterns and lists."
+
+
+def clean_tags(tags: Sequence[str]) -> list[str]:
+    """Tags as they are kept: split at commas, trimmed, each once. Raises InvalidTags."""
+    labels = list(dict.fromkeys(label for tag in tags for label in (part.strip() for part in tag.split(",")) if label))
+    if len(labels) > TAGS_MAX or any(len(label) > TAG_MAX or "\0" in label for label in labels):
+        raise InvalidTags(f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters are accepted.")
+    return labels
+
+
+def clean_file_tags(given: str | Mapping[str, Any]) -> dict[str, list[str]]:
+    """Patterns with their tags, also from JSON text: `{"contracts/*": ["contract"], "a.pdf": "first, read"}`.
+
+    Raises InvalidTags.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given) if given.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise InvalidTags(f"file_tags must be a JSON object: {error}") from error
+    if not isinstance(given, Mapping) or len(given) > PATTERNS_MAX:
+        raise InvalidTags(f"file_tags must be an object of at most {PATTERNS_MAX:,} patterns.")
+    cleaned = {}
+    for pattern, labels in given.items():
+        listed = [labels] if isinstance(labels, str) else labels
+        fine = isinstance(listed, list) and all(isinstance(label, str) for label in listed)
+        if not fine or not pattern or "\0" in pattern:
+            raise InvalidTags(f"file_tags must give a list of tags for each pattern, as for {pattern[:100]!r}.")
+        cleaned[pattern] = clean_tags(listed)
+    return cleaned
+
+
+def tags_for(intake: Intake, path: str) -> list[str]:
+    """The tags of a file of this upload: the intake's, and those of each pattern that its path matches.
+
+    `*` stands for any characters, folders included; a pattern without a slash is matched with the name alone, too.
+    """
+    tags = dict.fromkeys(intake.tags)
+    name = path.rpartition("/")[2]
+    for pattern, more in intake.options.get(FILE_TAGS, {}).items():
+        if fnmatchcase(path, pattern) or ("/" not in pattern and fnmatchcase(name, pattern)):
+            tags |= dict.fromkeys(more)
+    return list(tags)[:TAGS_MAX]
+
+
+def set_file_tags(file: IngestFile, tags: Sequence[str]) -> None:
+    """Give a file, and its document, these tags in place of those they have. Raises InvalidTags."""
+    labels = clean_tags(tags)
+    with transaction.atomic():
+        # Under the file's lock: whoever is making its document right now has made it, or will read the new tags.
+        locked = IngestFile.objects.select_for_update(no_key=True).get(pk=file.pk)
+        IngestFile.objects.filter(pk=file.pk).update(tags=labels)
+        Document.objects.filter(pk=locked.document_id or 0).update(tags=labels)
+
+
+def set_document_tags(document: Document, tags: Sequence[str]) -> None:
+    """Give a document, and its file, these tags in place of those they have. Raises InvalidTags."""
+    file = IngestFile.objects.filter(document=document.pk).first()
+    if file is not None:
+        set_file_tags(file, tags)
+    else:
+        Document.objects.filter(pk=document.pk).update(tags=clean_tags(tags))
+
+
+def set_intake_tags(intake: Intake, tags: Sequence[str]) -> None:
+    """Give an intake these tags. Its files get what is new and lose what is gone; tags of their own they keep.
+
+    Raises InvalidTags.
+    """
+    labels = clean_tags(tags)
+    with transaction.atomic():
+        locked = Intake.objects.select_for_update(no_key=True).get(pk=intake.pk)
+        gone, new = set(locked.tags) - set(labels), [tag for tag in labels if tag not in locked.tags]
+        Intake.objects.filter(pk=intake.pk).update(tags=labels)
+        if not gone and not new:
+            return
+        files = list(IngestFile.objects.select_for_update(no_key=True).filter(intake=intake.pk).order_by("ordinal"))
+        changed, documents = [], []
+        for file in files:
+            tags_now = list(dict.fromkeys([*(tag for tag in file.tags if tag not in gone), *new]))[:TAGS_MAX]
+            if tags_now != file.tags:
+                file.tags = tags_now
+                changed.append(file)
+                if file.document_id is not None:
+                    documents.append(Document(pk=file.document_id, tags=tags_now))
+        IngestFile.objects.bulk_update(changed, ["tags"], batch_size=1000)
+        Document.objects.bulk_update(documents, ["tags"], batch_size=1000)
