@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ingestion.extract.contract import PageWriter
+
+Draw = Callable[[Callable[[str], None]], None]
 
 _EXACT = 2**53  # below this a float holds every whole number
 
@@ -25,6 +27,8 @@ class SheetWriter:
 
     def line(self, text: str) -> None:
         """Write a line that is no row: what a drawing on the sheet says."""
+        if not text.strip():
+            return
         if self._name is not None:
             self._out.line(self._name)
             self._name = None
@@ -35,16 +39,15 @@ class SheetWriter:
         self._out.end_page()
 
 
-def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter, drawn: Iterable[str] = ()) -> None:
-    """Write a whole sheet; `drawn` are the lines of what is drawn on it, and stand below its rows."""
+def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter, draw: Draw | None = None) -> None:
+    """Write a whole sheet; below its rows `draw` puts the lines of what is drawn on it."""
     sheet = SheetWriter(name, out)
     for row in rows:
         sheet.row(row)
         if out.full:
             break
-    for line in drawn:
-        if line.strip() and not out.full:
-            sheet.line(line)
+    if draw is not None and not out.full:
+        draw(sheet.line)
     sheet.end()
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import python_calamine
@@ -44,9 +45,14 @@ def read(path: Path, out: PageWriter) -> None:
         for index, sheet in enumerate(book.sheets_metadata):
             has_cells = sheet.typ == python_calamine.SheetTypeEnum.WorkSheet
             rows = book.get_sheet_by_name(sheet.name).iter_rows() if has_cells else ()
-            write_sheet(sheet.name, rows, out, boxes.get(index, ()))
+            write_sheet(sheet.name, rows, out, partial(_draw, boxes.get(index, [])))
             if out.full:
                 break
+
+
+def _draw(texts: list[str], put: Callable[[str], None]) -> None:
+    for text in texts:
+        put(text)
 
 
 def _workbook(path: Path, out: PageWriter) -> bytearray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -42,7 +43,7 @@ def read(path: Path, out: PageWriter) -> None:
         with_cells = workbook.sheet_names()
         for name in dict.fromkeys([*sheets.names, *with_cells]):
             rows = workbook.rows(name) if name in with_cells else ()
-            write_sheet(name, rows, out, sheets.drawn_on(name, stop=lambda: out.full))
+            write_sheet(name, rows, out, partial(sheets.draw, name, stop=lambda: out.full))
             if out.full:
                 break
 

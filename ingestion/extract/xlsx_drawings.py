@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ingestion.extract.container import Container, XmlTarget
 from ingestion.extract.drawing import DrawingTarget, local
@@ -31,8 +31,8 @@ class Sheets:
         """The names in the order of the tabs."""
         return list(self._parts)
 
-    def drawn_on(self, name: str, *, stop: Callable[[], bool]) -> Iterator[str]:
-        """The lines of what is drawn on a sheet."""
+    def draw(self, name: str, put: Callable[[str], None], *, stop: Callable[[], bool]) -> None:
+        """Put the lines of what is drawn on a sheet."""
         if name not in self._parts:
             return
         drawings = [each.target for each in relations_of(self._container, self._parts[name]) if each.kind == "drawing"]
@@ -41,9 +41,7 @@ class Sheets:
             for part in (drawing, *beside):
                 if part not in self._seen and not stop():
                     self._seen.add(part)
-                    lines: list[str] = []
-                    self._container.parse(part, DrawingTarget(lines.append), stop=stop)
-                    yield from lines
+                    self._container.parse(part, DrawingTarget(put), stop=stop)
 
 
 class _ListTarget(XmlTarget):

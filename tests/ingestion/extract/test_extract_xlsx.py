@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 import python_calamine
 
-from ingestion.errors import CorruptFile
+from ingestion.errors import CorruptFile, XmlForbiddenEntity
 from ingestion.extract import NoText
 from ingestion.extract.sheets import cell_text
 from samples import office
 from tests.ingestion.extract.conftest import Extract
 from tests.ingestion.extract.making import RELATIONS, A, S, changed, docx_of, paragraph, part_of, xlsx_of
 
+LAUGHS = '<!DOCTYPE lolz [<!ENTITY l "lol">]><x>&l;</x>'
 CORNERS = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
 
 
@@ -181,3 +182,24 @@ def test_a_sheet_that_is_one_chart_is_a_page_with_what_is_written_in_it(extracte
     }
     extraction = extracted(changed(book, changes), "xlsx")
     assert [(page.number, page.text) for page in extraction.pages] == [(1, "Chart\ntitle of a chart"), (2, "Cells\na")]
+
+
+def test_what_is_drawn_counts_for_the_limit_of_characters_and_ends_there(extracted: Extract) -> None:
+    changes = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/drawings/drawing1.xml": drawn("</a:t></a:r></a:p><a:p><a:r><a:t>".join(["words"] * 1_000)),
+    }
+    extraction = extracted(changed(office.xlsx("", {"S": [["a"]]}), changes), "xlsx", max_text_characters=100)
+    assert extraction.pages[0].text.startswith("S\na\nwords\nwords\n")
+    assert extraction.text_length <= 100
+    assert [warning.partition(":")[0] for warning in extraction.warnings] == ["text_truncated"]
+
+
+@pytest.mark.parametrize("xml", [LAUGHS, "<a><b></a>"])
+def test_a_drawing_is_read_under_the_guard_of_every_part(extracted: Extract, xml: str) -> None:
+    changes = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/drawings/drawing1.xml": xml.encode(),
+    }
+    with pytest.raises((XmlForbiddenEntity, CorruptFile), match=r"entities|drawing1"):
+        extracted(changed(office.xlsx("", {"S": [["a"]]}), changes), "xlsx")
