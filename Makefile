@@ -1,6 +1,6 @@
 # docqueue. `make` alone says what there is. Everything happens in .venv/ and var/; nothing else is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo reset test test-slow chaos semantics mutants check coverage bench bench-quick format lock docs
+.PHONY: help setup run demo reset test test-slow corpus chaos semantics mutants check coverage bench bench-quick format lock docs
 SHELL := /bin/sh
 export PORT ?= 8000
 export VENV ?= .venv
@@ -36,6 +36,9 @@ test: setup  ## the tests but for the slow ones (ARGS=… goes to pytest)
 
 test-slow: setup  ## the slow tests
 	@$(PY) $(PYTEST) -m slow $(ARGS)
+
+corpus: setup  ## real documents (DOCQUEUE_CORPUS=…, ../shared/data) through real workers, judged by tests/corpus/expected.csv
+	@$(PY) -m tests.corpus.run
 
 chaos: setup  ## storms on real workers, judged by a ledger (ARGS="--seeds '1 2 3' --items 2000 --strikes 40")
 	@$(PY) -m config.chaos $(ARGS)

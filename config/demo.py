@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import html
-import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from config import embedded_postgres, samples
 from config.api_client import ApiClient, ApiError
 from config.first_run import prepare
-from config.paths import postgres_dir, var_dir
-from config.postgres_place import locate
+from config.fresh import fresh_project
+from config.paths import var_dir
 from config.processes import CanNotRun, Processes, free_port, stop_signals
 
 SECONDS = 240
@@ -24,14 +20,9 @@ SECONDS = 240
 
 def main() -> int:
     """Run the demo; says what went wrong and where the logs are."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    os.environ.setdefault("DOCQUEUE_GRACE_SECONDS", "5")
-    folder = var_dir() / f"demo-{os.getpid()}"
-    folder.mkdir(parents=True)
-    os.environ["VAR_DIR"] = str(folder)
-    os.environ.pop("EMBEDDED_POSTGRES_DIR", None)
+    folder = var_dir()
     try:
-        with stop_signals() as stops, _database():
+        with stop_signals() as stops, fresh_project("demo") as folder:
             wrong = _run(stops)
     except (CanNotRun, ApiError, embedded_postgres.PostgresUnavailable, OSError) as error:
         wrong = [str(error)]
@@ -41,37 +32,6 @@ def main() -> int:
     shutil.rmtree(folder)
     print("\nEvery file ended as it should.")
     return 0
-
-
-@contextmanager
-def _database() -> Iterator[None]:
-    """A database of the demo's own: an embedded server, or a new database on DATABASE_URL's."""
-    given = os.environ.get("DATABASE_URL")
-    if not given:
-        try:
-            yield
-        finally:
-            embedded_postgres.leave()
-            embedded_postgres.wait_stopped()
-            place = locate(postgres_dir())
-            for path in (place.base, place.socket_dir):
-                shutil.rmtree(path, ignore_errors=True)
-        return
-    import psycopg
-    from psycopg import sql
-
-    name = sql.Identifier(f"docqueue_demo_{os.getpid()}")
-    try:
-        server = psycopg.connect(given, autocommit=True)
-        server.execute(sql.SQL("create database {}").format(name))
-    except psycopg.Error as error:
-        raise CanNotRun(f"The demo needs a new database on DATABASE_URL's server: {error}") from error
-    os.environ["DATABASE_URL"] = urlsplit(given)._replace(path=f"/docqueue_demo_{os.getpid()}").geturl()
-    try:
-        yield
-    finally:
-        server.execute(sql.SQL("drop database {} with (force)").format(name))
-        server.close()
 
 
 def _run(stops: list[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The processes behind `make run` and `make demo`: one web server and two queue workers, watched and restarted."""
+"""The processes behind `make run` and its kin: one web server and two queue workers, watched and restarted."""
 
 from __future__ import annotations
 
@@ -44,13 +44,16 @@ class Child:
 
 
 class Processes:
-    """Start, watch and stop the children. Each has its own session: a Ctrl-C at the terminal reaches us alone."""
+    """Start, watch and stop the children. Each has its own session: a Ctrl-C at the terminal reaches us alone.
 
-    def __init__(self, port: int, logs: Path) -> None:
+    Without a port there is no web server, only the workers.
+    """
+
+    def __init__(self, port: int | None, logs: Path) -> None:
         self.port = port
         logs.mkdir(parents=True, exist_ok=True)
         manage = [sys.executable, str(BASE_DIR / "manage.py")]
-        self.children = [Child("web", web_command(port), logs / "web.log")]
+        self.children = [] if port is None else [Child("web", web_command(port), logs / "web.log")]
         for number in range(1, WORKERS + 1):
             name = f"worker-{number}"
             self.children.append(Child(name, [*manage, "run_queue_worker"], logs / f"{name}.log"))
@@ -64,7 +67,7 @@ class Processes:
         for child in self.children:
             self._start(child)
         deadline = time.monotonic() + 60
-        while not stopped() and not answers(self.site):
+        while self.port is not None and not stopped() and not answers(self.site):
             for child in self.children:
                 if child.process and child.process.poll() is not None:
                     raise CanNotRun(f"{child.name} did not start:\n{_tail(child.log)}")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.corpus.table import corpus_folder
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -52,7 +54,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real documents: $DOCQUEUE_CORPUS, else shared/data beside the checkout."""
-    folder = Path(os.environ.get("DOCQUEUE_CORPUS") or ROOT.parent / "shared" / "data")
+    folder = corpus_folder()
     if not folder.is_dir():
         pytest.skip(f"no corpus of real documents at {folder}; set DOCQUEUE_CORPUS to one")
     return folder

@@ -7,11 +7,13 @@ document that was never opened in a word processor has none of the former, and m
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ingestion.errors import CorruptFile
 from ingestion.extract.container import Container, XmlTarget
 from ingestion.extract.contract import Extractor, PageWriter
+from ingestion.extract.docx_chunks import Chunks
 from ingestion.extract.relations import document_title, main_part, relations_of
 
 _NAMESPACES = (
@@ -43,7 +45,8 @@ def read(path: Path, out: PageWriter) -> None:
     for kind, part in dict.fromkeys((relation.kind, relation.target) for relation in relations):
         if kind in _NOTES:
             container.parse(part, _NotesTarget(_NOTES[kind], notes), stop=lambda: out.full)
-    body = BodyTarget(out, notes)
+    chunks = Chunks(container, relations, out)
+    body = BodyTarget(out, notes, chunks.write)
     container.parse(main, body, stop=lambda: out.full)
     if not body.is_word:
         raise CorruptFile("The file is not a Word document, though it is an office file.")
@@ -56,7 +59,7 @@ def read(path: Path, out: PageWriter) -> None:
             if text and text not in seen:
                 seen.add(text)
                 out.line(text)
-    embedded = {each.target for each in relations if each.kind in ("package", "oleObject", "aFChunk")}
+    embedded = {each.target for each in relations if each.kind in ("package", "oleObject")} | chunks.unread
     if embedded:
         out.warn("embedded_files_not_read", f"files embedded in the document that were not read: {len(embedded)}")
 
@@ -99,6 +102,8 @@ class _TextTarget(XmlTarget):
             self._rows.append([])
         elif name == "tc":
             self._cells.append([])
+        elif name == "altChunk":
+            self.chunk(next((value for key, value in attrib.items() if key.endswith("}id")), ""))
         elif self._paragraphs:
             self._inside_paragraph(name, {key.rpartition("}")[2]: value for key, value in attrib.items()})
 
@@ -132,6 +137,9 @@ class _TextTarget(XmlTarget):
     def note(self, kind: str, number: str) -> None:
         """A reference to a note stands here."""
 
+    def chunk(self, reference: str) -> None:
+        """The content of a file in another format stands here."""
+
     def _inside_paragraph(self, name: str, attrib: dict[str, str]) -> None:
         text = self._paragraphs[-1]
         if name in _MARKS:
@@ -157,10 +165,13 @@ class _TextTarget(XmlTarget):
 class BodyTarget(_TextTarget):
     """Writes lines to their pages as they are finished, with the notes that they refer to below them."""
 
-    def __init__(self, out: PageWriter, notes: dict[tuple[str, str], str]) -> None:
+    def __init__(
+        self, out: PageWriter, notes: dict[tuple[str, str], str], put_chunk: Callable[[str], bool] = lambda _: False
+    ) -> None:
         super().__init__()
         self._out = out
         self._notes = notes
+        self._put_chunk = put_chunk
         self._referred: list[str] = []
         self._text_on_page = False
 
@@ -179,6 +190,9 @@ class BodyTarget(_TextTarget):
     def note(self, kind: str, number: str) -> None:
         if text := self._notes.pop((kind, number), ""):
             self._referred.append(text)
+
+    def chunk(self, reference: str) -> None:
+        self._text_on_page = self._put_chunk(reference) or self._text_on_page
 
 
 class _NotesTarget(_TextTarget):
@@ -209,4 +223,4 @@ def _local(tag: str) -> str | None:
     return None
 
 
-EXTRACTOR = Extractor(name="docx", version=1, read=read)
+EXTRACTOR = Extractor(name="docx", version=2, read=read)

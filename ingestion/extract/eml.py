@@ -38,6 +38,11 @@ def read(path: Path, out: PageWriter) -> None:
     _Mail(out).write(message)
 
 
+def body_to_lines(data: bytes, out: PageWriter) -> None:
+    """Write what a message says, without its headers and attachments: web pages are saved as messages, too."""
+    _Mail(out).write_body(email.message_from_bytes(data, policy=email.policy.compat32))
+
+
 class _Mail:
     """Writes one mail, and the mails forwarded in it."""
 
@@ -57,6 +62,10 @@ class _Mail:
         for part in attached:
             self._out.line("")
             self._attachment(part, depth)
+
+    def write_body(self, message: Message) -> None:
+        """The body alone."""
+        self._body(message, [], 0)
 
     def _body(self, part: Message, attached: list[Message], depth: int) -> None:
         self._parts += 1
@@ -84,11 +93,13 @@ class _Mail:
             attached.append(part)
 
     def _attachment(self, part: Message, depth: int) -> None:
-        if part.get_content_type() == "message/rfc822" and (inner := _children(part)):
+        named = part.get_filename()
+        # A mail with a name was sent as a file; without one it is what this mail forwards, and part of its text.
+        if part.get_content_type() == "message/rfc822" and not named and (inner := _children(part)):
             self._out.line("Attached message:")
             self.write(_decoded_message(part, inner[0]), depth + 1)
             return
-        name = _decoded(part.get_filename() or "") or "without a name"
+        name = _decoded(named or "") or "without a name"
         self._out.line(f"Attachment: {name} ({part.get_content_type()})")
         self._out.attach(Attachment(name, _belongs_to_the_text(part), partial(_bytes_of, part)))
 
@@ -133,6 +144,9 @@ def _belongs_to_the_text(part: Message) -> bool:
 
 
 def _bytes_of(part: Message) -> bytes:
+    inner = _children(part)
+    if part.get_content_type() == "message/rfc822" and inner:
+        return _decoded_message(part, inner[0]).as_bytes()
     data = part.as_bytes() if part.is_multipart() else part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 

@@ -144,4 +144,4 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-EXTRACTOR = Extractor(name="epub", version=1, read=read)
+EXTRACTOR = Extractor(name="epub", version=2, read=read)

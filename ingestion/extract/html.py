@@ -26,6 +26,7 @@ _BLOCKS = frozenset(
 _CELLS = frozenset({"td", "th"})
 _SPACES = re.compile(r"[^\S\xa0]+")
 _FEED = 1 << 20
+_MAX_FRAMES = 5  # inside one another
 
 
 def read(path: Path, out: PageWriter) -> None:
@@ -41,9 +42,9 @@ def named_in(data: bytes) -> str | None:
     return found[1].decode("ascii", "replace") if found else None
 
 
-def html_to_lines(text: str, out: PageWriter) -> None:
-    """Write what an HTML text shows, line by line."""
-    target: Any = _Lines(out)  # lxml's types ask for a method for every event; a target may leave some out
+def html_to_lines(text: str, out: PageWriter, *, frames: int = 0) -> None:
+    """Write what an HTML text shows, line by line. `frames` counts the pages around this one."""
+    target: Any = _Lines(out, frames)  # lxml's types ask for a method for every event; a target may leave some out
     parser = etree.HTMLParser(target=target, encoding="utf-8", no_network=True, huge_tree=False)
     # Bytes in a known encoding: so the encoding that the page itself names has no say any more.
     data = text.replace("\x00", "").encode("utf-8", "replace")
@@ -59,8 +60,9 @@ def html_to_lines(text: str, out: PageWriter) -> None:
 class _Lines:
     """Collects text between elements that begin a line."""
 
-    def __init__(self, out: PageWriter) -> None:
+    def __init__(self, out: PageWriter, frames: int) -> None:
         self._out = out
+        self._frames = frames
         self._line: list[str] = []
         self._hidden: list[str] = []  # elements not shown that are open now
         self._title: list[str] | None = None
@@ -69,6 +71,9 @@ class _Lines:
     def start(self, tag: str, attrib: dict[str, str]) -> None:
         if tag == "body":
             self._hidden.clear()  # a head that was never closed
+        if tag == "iframe" and not self._hidden and self._frames < _MAX_FRAMES:
+            self._break()  # the page in the frame may stand in the attribute; its address is somebody else's page
+            html_to_lines(attrib.get("srcdoc", ""), self._out, frames=self._frames + 1)
         if tag in _UNSEEN:
             self._hidden.append(tag)
         elif tag == "title" and self._hidden == ["head"]:
@@ -121,4 +126,4 @@ class _Lines:
             self._out.line(text)
 
 
-EXTRACTOR = Extractor(name="html", version=1, read=read)
+EXTRACTOR = Extractor(name="html", version=2, read=read)

@@ -1,4 +1,4 @@
-"""OpenDocument spreadsheets: one page a sheet, one line a row, values as they are displayed.
+"""OpenDocument spreadsheets: one page a sheet, one line a row, values as they are displayed, headers and footers below.
 
 The format says how often a cell or row is repeated, which makes a sheet of any size out of a few bytes. Empty ones cost
 nothing here, and what filled ones add is bounded for the whole document.
@@ -6,10 +6,12 @@ nothing here, and what filled ones add is bounded for the whole document.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ingestion.extract.contract import Extractor, PageWriter
-from ingestion.extract.odf import OFFICE, TABLE, OdfTarget, count_in, open_document, read_content
+from ingestion.extract.odf import OFFICE, STYLE, TABLE, OdfTarget, count_in, open_document, read_content
+from ingestion.extract.odf_pages import around_pages
 
 MAX_REPEATED_CHARACTERS = 2_000_000
 _SEPARATOR = " | "
@@ -20,7 +22,8 @@ _CELLS = ("table:table-cell", "table:covered-table-cell")
 
 def read(path: Path, out: PageWriter) -> None:
     """Write each sheet that has cells with text as a page that begins with the sheet's name."""
-    read_content(open_document(path, out), _SheetsTarget(out), out)
+    container = open_document(path, out)
+    read_content(container, _SheetsTarget(out, around_pages(container, fields=False)), out)
 
 
 class _SheetsTarget(OdfTarget):
@@ -29,9 +32,13 @@ class _SheetsTarget(OdfTarget):
     kind = "spreadsheet"
     body = "office:spreadsheet"
 
-    def __init__(self, out: PageWriter) -> None:
+    def __init__(self, out: PageWriter, around: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self._out = out
+        self._around = around  # headers and footers by the kind of page
+        self._kinds: dict[str, str] = {}  # of page, by the style of the sheet
+        self._kind = ""
+        self._has_text = False
         self._tables = 0  # open ones: a cell can hold a table
         self._name = ""  # of the sheet, until it is written
         self._cells: list[tuple[int, str]] = []  # of each open one: how often it is there, and its value
@@ -46,16 +53,22 @@ class _SheetsTarget(OdfTarget):
         elif name == "table:table":
             if not self._tables:
                 self._name = attrib.get(TABLE + "name", "")
+                self._kind = self._kinds.get(attrib.get(TABLE + "style-name", ""), "")
+                self._has_text = False
             self._tables += 1
         elif name == "table:table-row" and self._tables == 1:
             self._times = count_in(attrib, TABLE + "number-rows-repeated")
             self._empty = 0
+        elif name == "style:style" and attrib.get(STYLE + "family") == "table":
+            self._kinds[attrib.get(STYLE + "name", "")] = attrib.get(STYLE + "master-page-name", "")
 
     def finish(self, name: str) -> None:
         if name == "table:table":
             self._tables -= 1
             if not self._tables:
                 self.put_notes()
+                for text in self._around.get(self._kind, ()) if self._has_text else ():
+                    self._out.line(text)
                 self._out.end_page()
 
     def end_cell(self, text: str) -> None:
@@ -89,6 +102,7 @@ class _SheetsTarget(OdfTarget):
         if self._name:
             self._out.line(self._name)
             self._name = ""
+        self._has_text = True
         self._out.line(line)
 
     def _copies(self, text: str, times: int) -> int:
@@ -101,4 +115,4 @@ class _SheetsTarget(OdfTarget):
         return copies
 
 
-EXTRACTOR = Extractor(name="ods", version=1, read=read)
+EXTRACTOR = Extractor(name="ods", version=2, read=read)

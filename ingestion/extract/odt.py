@@ -6,13 +6,13 @@ the text itself, count as well. A document with neither is one page here.
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
-from ingestion.extract.container import Container
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.odf import FO, STYLE, TABLE, TEXT, OdfTarget, open_document, read_content
+from ingestion.extract.odf_pages import around_pages
 
-_STYLES = "styles.xml"
 _BREAK = "\x01"  # a mark within a paragraph's text; XML can not hold the character
 _FAMILIES = {"text:p": ("paragraph", TEXT), "text:h": ("paragraph", TEXT), "table:table": ("table", TABLE)}
 
@@ -21,16 +21,9 @@ def read(path: Path, out: PageWriter) -> None:
     """Write the text page by page, notes and comments below their paragraph, headers and footers at the end."""
     container = open_document(path, out)
     read_content(container, _BodyTarget(out), out)
-    if _STYLES in container and not out.full:
-        for text in _around(container):
+    if not out.full:
+        for text in dict.fromkeys(chain.from_iterable(around_pages(container).values())):
             out.line(text)
-
-
-def _around(container: Container) -> list[str]:
-    """What stands above and below the pages, each text once."""
-    target = _AroundTarget()
-    container.parse(_STYLES, target)
-    return list(dict.fromkeys(text for text in target.texts if text))
 
 
 class _BodyTarget(OdfTarget):
@@ -92,20 +85,4 @@ class _BodyTarget(OdfTarget):
             self._page_begun = False
 
 
-class _AroundTarget(OdfTarget):
-    """Collects the headers and footers of the styles of pages."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
-    def begin(self, name: str, attrib: dict[str, str]) -> None:
-        if name.startswith(("style:header", "style:footer")):
-            self._inside.append([])
-
-    def finish(self, name: str) -> None:
-        if name.startswith(("style:header", "style:footer")):
-            self.texts.append("\n".join(self._inside.pop()).strip())
-
-
-EXTRACTOR = Extractor(name="odt", version=1, read=read)
+EXTRACTOR = Extractor(name="odt", version=2, read=read)

@@ -11,6 +11,7 @@ import pypdfium2.raw as pdfium
 
 from ingestion.errors import CorruptFile, PasswordRequired
 from ingestion.extract.contract import Extractor, NoText, PageWriter
+from ingestion.extract.pdf_spacing import without_letter_spacing
 
 PAGES_LOOKED_AT = 20  # of those without text, to tell a scan from an empty page
 NAMED_PAGES = 20
@@ -67,6 +68,8 @@ def page_text(page: Any) -> str:
     textpage = page.get_textpage()
     try:
         text: str = textpage.get_text_range()
+        if len(text) == textpage.count_chars():  # else places in the text are not those on the page
+            text = without_letter_spacing(text, textpage.get_charbox)
     finally:
         textpage.close()
     return _DIVIDED.sub("", text).translate(_LIGATURES)
@@ -117,4 +120,4 @@ def _read_slowly(path: Path, out: PageWriter) -> None:
     pdf_slow.read(path, out)
 
 
-EXTRACTOR = Extractor(name="pdf", version=1, read=read, fallback=_read_slowly)
+EXTRACTOR = Extractor(name="pdf", version=2, read=read, fallback=_read_slowly)

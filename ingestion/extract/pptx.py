@@ -11,15 +11,13 @@ from pathlib import Path
 from ingestion.errors import CorruptFile
 from ingestion.extract.container import Container, XmlTarget
 from ingestion.extract.contract import Extractor, PageWriter
+from ingestion.extract.drawing import DrawingTarget, local
 from ingestion.extract.relations import Relation, document_title, main_part, relations_of
 
 _SLIDES = (
     "{http://schemas.openxmlformats.org/presentationml/2006/main}",
     "{http://purl.oclc.org/ooxml/presentationml/main}",
 )
-_DRAWING = ("{http://schemas.openxmlformats.org/drawingml/2006/main}", "{http://purl.oclc.org/ooxml/drawingml/main}")
-_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"  # says the same once more
-_MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 # The parts that belong to a slide, in the order in which their text stands below it.
 _BESIDE = ("diagramData", "chart", "notesSlide", "comments")
 # Placeholders that say what is no part of the text.
@@ -94,101 +92,45 @@ class _ListTarget(XmlTarget):
         self.is_presentation = False
 
     def start(self, tag: str, attrib: dict[str, str]) -> None:
-        name = _local(tag, _SLIDES)
+        name = local(tag, _SLIDES)
         if name == "presentation":
             self.is_presentation = True
         elif name == "sldId":  # it has a number of its own, too, without a namespace
             self.slides.append(next((value for key, value in attrib.items() if key.endswith("}id")), ""))
 
 
-class _TextTarget(XmlTarget):
-    """Puts the paragraphs of shapes, diagrams and comments as lines; a row of a table is one line."""
+class _TextTarget(DrawingTarget):
+    """The paragraphs of a slide or of what belongs to it, and of comments."""
 
     def __init__(self, put: Callable[[str], None], unread: frozenset[str]) -> None:
+        super().__init__(put)
         self.is_hidden = False
-        self._put = put
         self._unread = unread  # kinds of placeholders
         self._in_unread = False
-        self._paragraphs: list[list[str]] = []
-        self._cells: list[list[str]] = []
-        self._rows: list[list[str]] = []
-        self._fallback = 0
-        self._in_text = False
 
-    def start(self, tag: str, attrib: dict[str, str]) -> None:
-        if self._fallback or tag == _FALLBACK:
-            self._fallback += 1
-            return
-        name = _local(tag, _DRAWING)
-        if name == "p":
-            self._paragraphs.append([])
-        elif name == "t" or tag == _MATH_TEXT:
-            self._in_text = True
-        elif name == "br" and self._paragraphs:
-            self._paragraphs[-1].append("\n")
-        elif name == "tr":
-            self._rows.append([])
-        elif name == "tc":
-            self._cells.append([])
-        elif name is None:
-            self._start_around(_local(tag, _SLIDES), attrib)
-
-    def end(self, tag: str) -> None:
-        if self._fallback:
-            self._fallback -= 1
-            return
-        name = _local(tag, _DRAWING)
-        if name == "t" or tag == _MATH_TEXT:
-            self._in_text = False
-        elif name == "p":
-            self._write("".join(self._paragraphs.pop()))
-        elif name == "tc":
-            cell = " ".join(line.strip() for line in self._cells.pop())
-            if self._rows and cell:
-                self._rows[-1].append(cell)
-        elif name == "tr":
-            self._write(" | ".join(self._rows.pop()))
-        elif name is None:
-            self._end_around(_local(tag, _SLIDES))
-
-    def data(self, data: str) -> None:
-        if self._in_text and not self._fallback and self._paragraphs:
-            self._paragraphs[-1].append(data)
-
-    def _start_around(self, name: str | None, attrib: dict[str, str]) -> None:
+    def start_around(self, tag: str, attrib: dict[str, str]) -> None:
+        name = local(tag, _SLIDES)
         if name == "sld":
             self.is_hidden = attrib.get("show") in _OFF
         elif name == "ph" and attrib.get("type") in self._unread:
             self._in_unread = True
         elif name == "text":  # a comment as PowerPoint wrote it before 2021; now it has paragraphs
-            self._paragraphs.append([])
-            self._in_text = True
+            self.begin_paragraph(in_text=True)
 
-    def _end_around(self, name: str | None) -> None:
+    def end_around(self, tag: str) -> None:
+        name = local(tag, _SLIDES)
         if name == "sp":
             self._in_unread = False
         elif name == "text":
-            self._in_text = False
-            self._write("".join(self._paragraphs.pop()))
+            self.end_paragraph()
 
-    def _write(self, line: str) -> None:
-        if self._in_unread or not line.strip():
-            return
-        if self._cells:
-            self._cells[-1].append(line)
-        else:
-            self._put(line)
+    def write(self, line: str) -> None:
+        if not self._in_unread:
+            super().write(line)
 
 
 def _place(relation: Relation) -> int:
     return _BESIDE.index(relation.kind)
-
-
-def _local(tag: str, namespaces: tuple[str, str]) -> str | None:
-    for namespace in namespaces:
-        if tag.startswith(namespace):
-            return tag[len(namespace) :]
-    return None
 
 
 EXTRACTOR = Extractor(name="pptx", version=1, read=read)

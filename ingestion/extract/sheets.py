@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ingestion.extract.contract import PageWriter
+
+Draw = Callable[[Callable[[str], None]], None]
+
+_EXACT = 2**53  # below this a float holds every whole number
 
 
 class SheetWriter:
@@ -18,25 +22,32 @@ class SheetWriter:
     def row(self, cells: Sequence[object]) -> None:
         """Write a row; nothing where no cell has text."""
         texts = [cell_text(cell) for cell in cells]
-        if not any(texts):
+        if any(texts):
+            self.line(" | ".join(texts).strip(" |"))
+
+    def line(self, text: str) -> None:
+        """Write a line that is no row: what a drawing on the sheet says."""
+        if not text.strip():
             return
         if self._name is not None:
             self._out.line(self._name)
             self._name = None
-        self._out.line(" | ".join(texts).strip(" |"))
+        self._out.line(text)
 
     def end(self) -> None:
         """Close the page."""
         self._out.end_page()
 
 
-def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter) -> None:
-    """Write a whole sheet."""
+def write_sheet(name: str, rows: Iterable[Sequence[object]], out: PageWriter, draw: Draw | None = None) -> None:
+    """Write a whole sheet; below its rows `draw` puts the lines of what is drawn on it."""
     sheet = SheetWriter(name, out)
     for row in rows:
         sheet.row(row)
         if out.full:
             break
+    if draw is not None and not out.full:
+        draw(sheet.line)
     sheet.end()
 
 
@@ -47,6 +58,8 @@ def cell_text(value: object) -> str:
             return ""
         case bool():
             return str(value).upper()
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
         case float():
             return format(value, ".15g")
         case dt.datetime() if value.time() == dt.time():

@@ -1,4 +1,4 @@
-"""Excel workbooks (OOXML): one page a sheet, one line a row.
+"""Excel workbooks (OOXML): one page a sheet, one line a row, below them what is drawn on the sheet.
 
 python-calamine reads twenty times faster than openpyxl, but it keeps a sheet as one full rectangle: two cells in
 opposite corners would end the process. So the sheets' extents are looked at first, and a workbook with a sheet too
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -21,8 +22,10 @@ from ingestion.extract.container import Container
 from ingestion.extract.contract import Extractor, PageWriter
 from ingestion.extract.relations import document_title, main_part, relations_of
 from ingestion.extract.sheets import write_sheet
+from ingestion.extract.xlsx_drawings import Sheets
 
 MAX_COLUMNS = 16_384
+_MAIN = "xl/workbook.xml"
 _READ = {"worksheet", "sharedStrings", "styles", "theme"}
 # As calamine sees them: raw bytes, whatever the element. A match too many only costs speed.
 _REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,8})?(\d{1,12})["']""")
@@ -31,7 +34,7 @@ _UNDIVIDED = 1 << 20  # no cell holds so much text
 
 
 def read(path: Path, out: PageWriter) -> None:
-    """Write each sheet that has cells with text as a page that begins with the sheet's name."""
+    """Write each sheet that has text, in cells or drawn, as a page that begins with the sheet's name."""
     _read(path, out, only_sparsely=False)
 
 
@@ -44,9 +47,12 @@ def _read(path: Path, out: PageWriter, *, only_sparsely: bool) -> None:
     container = Container(path, out.limits)
     sparse = _checked(container, out) or only_sparsely
     out.title(document_title(container))
+    sheets = Sheets(container, main_part(container) or _MAIN)
     with _Workbook(path, sparse) as workbook:
-        for name in workbook.sheet_names():
-            write_sheet(name, workbook.rows(name), out)
+        with_cells = workbook.sheet_names()
+        for name in dict.fromkeys([*sheets.names, *with_cells]):
+            rows = workbook.rows(name) if name in with_cells else ()
+            write_sheet(name, rows, out, partial(sheets.draw, name, stop=lambda: out.full))
             if out.full:
                 break
 
@@ -144,7 +150,7 @@ class _Extent:
 
 def _checked(container: Container, out: PageWriter) -> bool:
     """Check all parts that will be read; returns whether a sheet is too large to be kept as a rectangle."""
-    main = main_part(container) or "xl/workbook.xml"
+    main = main_part(container) or _MAIN
     if main not in container:
         raise CorruptFile("The file is damaged: the workbook inside of it is missing.")
     relations = relations_of(container, main)
@@ -169,4 +175,4 @@ def _column(letters: bytes) -> int:
     return number
 
 
-EXTRACTOR = Extractor(name="xlsx", version=1, read=read, fallback=read_sparsely)
+EXTRACTOR = Extractor(name="xlsx", version=2, read=read, fallback=read_sparsely)

@@ -159,3 +159,44 @@ def test_a_part_is_read_once_however_many_relations_name_it(
     )
     assert extracted(document, "docx").pages[0].text == "body\nHead"
     assert (parsed.count("word/header.xml"), parsed.count("word/footnotes.xml")) == (1, 1)
+
+
+def chunked(*chunks: tuple[str, bytes], times: int = 1) -> bytes:
+    """A document of the words before and after, with these files taken over between them."""
+    space = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+    used = "".join(f'<w:altChunk {space} r:id="c{number}"/>' for number in range(len(chunks))) * times
+    relations = "".join(
+        f'<Relationship Id="c{number}" Type="{RELATIONS}/aFChunk" Target="{name}"/>'
+        for number, (name, _) in enumerate(chunks)
+    )
+    changes: dict[str, bytes | None] = {f"word/{name}": content for name, content in chunks}
+    changes["word/_rels/document.xml.rels"] = (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{relations}'
+        "</Relationships>"
+    ).encode()
+    return changed(docx_of(paragraph("before") + used + paragraph("after")), changes)
+
+
+MESSAGE = (
+    b"Subject: unseen\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<html><body><p>saved page</p></body></html>\r\n"
+    b"--b\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n--b--\r\n"
+)
+
+
+def test_web_pages_and_text_that_the_document_takes_over_stand_in_their_place(extracted: Extract) -> None:
+    page = b"<!DOCTYPE html><html><title>no</title><body><table><tr><td>a<td>b</table></body></html>"
+    extraction = extracted(chunked(("x.mht", MESSAGE), ("y.html", page), ("z.txt", b"plain words")), "docx")
+    assert pages(extraction) == [(1, "before\nsaved page\na | b\nplain words\nafter")]
+    assert extraction.warnings == ()
+
+
+def test_a_file_taken_over_is_read_once_however_often_it_is_named(extracted: Extract) -> None:
+    extraction = extracted(chunked(("x.txt", b"plain words"), ("x.txt", b"plain words"), times=9), "docx")
+    assert pages(extraction) == [(1, "before\nplain words\nafter")]
+
+
+def test_a_file_taken_over_in_another_format_is_named_as_not_read(extracted: Extract) -> None:
+    extraction = extracted(chunked(("x.rtf", b"{\\rtf1 words}")), "docx")
+    assert pages(extraction) == [(1, "before\nafter")]
+    assert extraction.warnings == ("embedded_files_not_read: files embedded in the document that were not read: 1",)

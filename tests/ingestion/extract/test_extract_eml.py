@@ -82,6 +82,19 @@ def test_a_forwarded_mail_is_read_with_its_headers(extracted: Extract) -> None:
     assert extraction.pages[0].text.endswith("Subject: The inner one\n\ninner body")
 
 
+def test_a_mail_that_was_attached_under_a_name_is_a_file_of_its_own(extracted: Extract) -> None:
+    inner = mail(Subject="The inner one")
+    inner.set_content("inner body")
+    message = mail(Subject="Outer")
+    message.set_content("see the file")
+    message.add_attachment(inner, filename="inner.eml")
+    extraction = extracted(bytes(message), "eml")
+    (attachment,) = extraction.attachments
+    assert attachment.name == "inner.eml"
+    assert extracted(attachment.read(), "eml").title == "The inner one"
+    assert "inner body" not in extraction.pages[0].text
+
+
 def test_a_forwarded_mail_in_base64_is_read_although_the_standard_forbids_it(extracted: Extract) -> None:
     inner = base64.encodebytes(b"Subject: Inner\n\nhidden words\n").decode()
     source = (

@@ -42,6 +42,7 @@ PARTS = [
     ("odt", "meta.xml"),
     ("odt", "styles.xml"),
     ("ods", "meta.xml"),
+    ("ods", "styles.xml"),
     ("odp", "meta.xml"),
     ("epub", "META-INF/container.xml"),
     ("epub", "META-INF/encryption.xml"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from tests.ingestion.extract.conftest import Extract
 
 
@@ -65,3 +67,16 @@ def test_an_external_entity_is_not_read(extracted: Extract) -> None:
 def test_html_beyond_the_limit_says_so_even_when_the_text_is_short(extracted: Extract) -> None:
     extraction = extracted("<!--" + "x" * 2_000 + "--><p>lost", "html", max_text_characters=1_000)
     assert extraction.warnings[0].startswith("text_truncated:")
+
+
+def test_a_page_that_a_frame_holds_itself_is_read_in_its_place(extracted: Extract) -> None:
+    inside = "<title>inner</title><p>in the &amp;lt;frame&amp;gt;</p><script>no()</script>"
+    page = f"<body>before<iframe srcdoc='{inside}'>no frames here</iframe>after<iframe src='other.html'>no</iframe>"
+    assert extracted(page, "html").pages[0].text == "before\nin the <frame>\nafter"
+
+
+def test_frames_inside_one_another_are_read_to_a_depth(extracted: Extract) -> None:
+    page = "<p>innermost"
+    for depth in range(8):
+        page = f'<p>{depth}<iframe srcdoc="{html.escape(page)}"></iframe>'
+    assert extracted(page, "html").pages[0].text.split() == ["7", "6", "5", "4", "3", "2"]

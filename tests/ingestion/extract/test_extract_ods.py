@@ -12,6 +12,7 @@ from ingestion.extract import NoText
 from ingestion.extract.ods import MAX_REPEATED_CHARACTERS
 from samples.opendocument import ods, odt, opendocument
 from tests.ingestion.extract.conftest import Extract
+from tests.ingestion.extract.making import changed, part_of
 
 HUGE = "1048576"
 
@@ -131,3 +132,36 @@ def test_rows_beyond_the_limit_are_cut_with_a_warning(extracted: Extract) -> Non
     extraction = extracted(document, "ods", max_text_characters=100)
     assert extraction.text_length <= 100
     assert extraction.warnings[0].startswith("text_truncated:")
+
+
+def paged(*kinds: str) -> bytes:
+    """A page style for each of these headers and footers, P0 and on, and a sheet of each; the last sheet is empty."""
+    masters = "".join(
+        f'<style:master-page style:name="M{number}">{around}</style:master-page>' for number, around in enumerate(kinds)
+    )
+    styles = "".join(
+        f'<style:style style:name="P{number}" style:family="table" style:master-page-name="M{number}"/>'
+        for number in range(len(kinds))
+    )
+    sheets = "".join(
+        f'<table:table table:name="S{number}" table:style-name="P{number}">{row(cell(f"cell {number}"))}</table:table>'
+        for number in range(len(kinds))
+    )
+    empty = '<table:table table:name="Empty" table:style-name="P0"/>'
+    document = opendocument("spreadsheet", "", sheets + empty, styles)
+    spaces = part_of(document, "content.xml").partition("<office:document-content ")[2].partition(">")[0]
+    return changed(
+        document, {"styles.xml": f"<office:document-styles {spaces}>{masters}</office:document-styles>".encode()}
+    )
+
+
+def test_headers_and_footers_stand_on_the_sheets_that_have_them_and_text(extracted: Extract) -> None:
+    first = "<style:header><text:p>Head</text:p></style:header><style:footer><text:p>Foot</text:p></style:footer>"
+    second = (
+        '<style:header style:display="false"><text:p>not shown</text:p></style:header>'
+        "<style:footer><text:p>Secret, page <text:page-number>1</text:page-number></text:p>"
+        "<text:p>Page <text:page-number>1</text:page-number></text:p></style:footer>"
+    )
+    extraction = extracted(paged(first, second), "ods")
+    assert pages(extraction) == [(1, "S0\ncell 0\nHead\nFoot"), (2, "S1\ncell 1\nSecret, page")]
+    assert extraction.page_count == 3

@@ -82,6 +82,39 @@ def test_a_chart_inside_a_sheet_adds_no_cells_to_it(extracted: Extract) -> None:
     assert extracted(book, "xls").pages[0].text == "Sheet\none"
 
 
+def text_box(text: str, *pieces: bytes) -> bytes:
+    """The records of a text box: how long its text is, the text in pieces, and how it is formatted."""
+    announced = xls.record(0x01B6, struct.pack("<HHHHHHHL", 0, 0, 0, 0, 0, len(text), 16, 0))
+    return announced + b"".join(xls.record(0x003C, piece) for piece in pieces) + xls.record(0x003C, bytes(16))
+
+
+def test_text_boxes_and_comments_stand_below_the_cells_of_their_sheet(extracted: Extract) -> None:
+    first = text_box("plain\rbox", b"\0plain\rbox")
+    wide = [b"\1" + piece.encode("utf-16-le") for piece in ("größer – ", "und länger")]
+    second = text_box("größer – und länger", *wide)
+    sheets = {"Cells": xls.sheet(ONE), "Boxes": xls.sheet(ONE, first + second), "Only boxes": xls.sheet([], first)}
+    extraction = extracted(new_container("Workbook", xls.workbook(sheets)), "xls")
+    assert [(page.number, page.text) for page in extraction.pages] == [
+        (1, "Cells\none"),
+        (2, "Boxes\none\nplain\nbox\ngrößer – und länger"),
+        (3, "Only boxes\nplain\nbox"),
+    ]
+
+
+def test_a_text_box_that_announces_more_than_comes_is_left_out(extracted: Extract) -> None:
+    broken = text_box("x" * 60_000, b"\0few") + xls.record(0x005D) + xls.record(0x003C, b"\0not its text")
+    book = new_container("Workbook", xls.workbook({"Sheet": xls.sheet(ONE, broken)}))
+    assert extracted(book, "xls").pages[0].text == "Sheet\none"
+
+
+def test_a_sheet_that_is_one_chart_counts_as_a_page(extracted: Extract) -> None:
+    records = xls.workbook({"Chart": xls.begin(32) + xls.record(xls.END), "Cells": xls.sheet(ONE)})
+    kind = records.index("Chart".encode("utf-16-le")) - 3
+    chart_first = records[:kind] + b"\2" + records[kind + 1 :]
+    extraction = extracted(new_container("Workbook", bytearray(chart_first)), "xls")
+    assert [(page.number, page.text) for page in extraction.pages] == [(2, "Cells\none")]
+
+
 @pytest.mark.parametrize("scheme", [0, 1], ids=["obfuscated", "encrypted"])
 def test_a_workbook_with_a_password_needs_it(extracted: Extract, scheme: int) -> None:
     locked = xls.record(xls.LOCKED, struct.pack("<H", scheme) + bytes(4))

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 import python_calamine
 
-from ingestion.errors import CorruptFile
+from ingestion.errors import CorruptFile, XmlForbiddenEntity
 from ingestion.extract import NoText
 from ingestion.extract.sheets import cell_text
 from samples import office
 from tests.ingestion.extract.conftest import Extract
-from tests.ingestion.extract.making import changed, docx_of, paragraph, xlsx_of
+from tests.ingestion.extract.making import RELATIONS, A, S, changed, docx_of, paragraph, part_of, xlsx_of
 
+LAUGHS = '<!DOCTYPE lolz [<!ENTITY l "lol">]><x>&l;</x>'
 CORNERS = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
 
 
@@ -36,6 +37,7 @@ def test_each_sheet_is_a_page_that_begins_with_its_name(extracted: Extract) -> N
         (3.0, "3"),
         (0.1 + 0.2, "0.3"),
         (1e21, "1e+21"),
+        (1234567890123451.0, "1234567890123451"),
         (-2, "-2"),
         (True, "TRUE"),
         (None, ""),
@@ -133,3 +135,71 @@ def test_rows_beyond_the_limit_are_cut_with_a_warning(extracted: Extract) -> Non
 def test_what_is_no_whole_workbook_is_corrupt(extracted: Extract, document: bytes) -> None:
     with pytest.raises(CorruptFile):
         extracted(document, "xlsx")
+
+
+def related(*relations: tuple[str, str]) -> bytes:
+    """A part that says which parts another one refers to, by kind."""
+    each = "".join(
+        f'<Relationship Id="r{number}" Type="{RELATIONS}/{kind}" Target="{target}"/>'
+        for number, (kind, target) in enumerate(relations, start=1)
+    )
+    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{each}</Relationships>'.encode()
+
+
+def drawn(text: str) -> bytes:
+    """A part with a paragraph, as in a text box, a diagram or the title of a chart."""
+    return f'<x xmlns:a="{A}"><a:p><a:r><a:t>{text}</a:t></a:r></a:p></x>'.encode()
+
+
+def test_text_boxes_diagrams_and_charts_stand_below_the_cells_of_their_sheet_each_once(extracted: Extract) -> None:
+    changes = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/worksheets/_rels/sheet2.xml.rels": related(("drawing", "../drawings/drawing2.xml")),
+        "xl/drawings/drawing1.xml": drawn("a box"),
+        "xl/drawings/drawing2.xml": drawn("another box"),
+        "xl/drawings/_rels/drawing1.xml.rels": related(("chart", "../charts/c.xml"), ("diagramData", "../data.xml")),
+        "xl/drawings/_rels/drawing2.xml.rels": related(("chart", "../charts/c.xml"), ("image", "../media/i.png")),
+        "xl/charts/c.xml": drawn("title of a chart"),
+        "xl/data.xml": drawn("in a diagram"),
+    }
+    extraction = extracted(changed(office.xlsx("", {"Cells": [["a"]], "Drawn": [[]]}), changes), "xlsx")
+    assert [(page.number, page.text) for page in extraction.pages] == [
+        (1, "Cells\na\na box\ntitle of a chart\nin a diagram"),
+        (2, "Drawn\nanother box"),
+    ]
+
+
+def test_a_sheet_that_is_one_chart_is_a_page_with_what_is_written_in_it(extracted: Extract) -> None:
+    book = office.xlsx("", {"Chart": [[]], "Cells": [["a"]]})
+    changes: dict[str, bytes | None] = {
+        "xl/_rels/workbook.xml.rels": part_of(book, "xl/_rels/workbook.xml.rels")
+        .replace('/worksheet" Target="worksheets/sheet1.xml', '/chartsheet" Target="chartsheets/sheet1.xml')
+        .encode(),
+        "xl/worksheets/sheet1.xml": None,
+        "xl/chartsheets/sheet1.xml": f'<chartsheet xmlns="{S}"/>'.encode(),
+        "xl/chartsheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/drawings/drawing1.xml": drawn("title of a chart"),
+    }
+    extraction = extracted(changed(book, changes), "xlsx")
+    assert [(page.number, page.text) for page in extraction.pages] == [(1, "Chart\ntitle of a chart"), (2, "Cells\na")]
+
+
+def test_what_is_drawn_counts_for_the_limit_of_characters_and_ends_there(extracted: Extract) -> None:
+    changes = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/drawings/drawing1.xml": drawn("</a:t></a:r></a:p><a:p><a:r><a:t>".join(["words"] * 1_000)),
+    }
+    extraction = extracted(changed(office.xlsx("", {"S": [["a"]]}), changes), "xlsx", max_text_characters=100)
+    assert extraction.pages[0].text.startswith("S\na\nwords\nwords\n")
+    assert extraction.text_length <= 100
+    assert [warning.partition(":")[0] for warning in extraction.warnings] == ["text_truncated"]
+
+
+@pytest.mark.parametrize("xml", [LAUGHS, "<a><b></a>"])
+def test_a_drawing_is_read_under_the_guard_of_every_part(extracted: Extract, xml: str) -> None:
+    changes = {
+        "xl/worksheets/_rels/sheet1.xml.rels": related(("drawing", "../drawings/drawing1.xml")),
+        "xl/drawings/drawing1.xml": xml.encode(),
+    }
+    with pytest.raises((XmlForbiddenEntity, CorruptFile), match=r"entities|drawing1"):
+        extracted(changed(office.xlsx("", {"S": [["a"]]}), changes), "xlsx")
