@@ -18,9 +18,10 @@ from ingestion.errors import DiskFull, DiskLow, ExtractFailed, IngestionError
 from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
-from ingestion.models import IngestFile, Intake
+from ingestion.models import IngestFile, Intake, Stage
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
+from ingestion.reprocess_many import REPROCESS_MANY, Order, run_order
 from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake, wait_for
 
 QUEUE = "documents"
@@ -56,7 +57,10 @@ def _process(ctx: Context, file: IngestFile) -> None:
     assert file.document is not None, "_file() finds files by their document"
     try:
         process_document_content(
-            file.document, report=RowProgress(file, ctx), commit=lambda said: ctx.complete(result=said)
+            file.document,
+            report=RowProgress(file, ctx),
+            commit=lambda said: ctx.complete(result=said),
+            from_stage=ctx.payload.get("from_stage", Stage.UPLOADING),
         )
     except MemoryError as error:
         # Another try in a fresh place may do; a third would only keep others waiting.
@@ -114,6 +118,17 @@ def unpack(ctx: Context) -> None:
         raise
     finally:
         finish_intake(intake.pk)
+
+
+@handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
+def reprocess_many(ctx: Context) -> dict[str, int]:
+    """Put what a selection is about into the queue, slice by slice: each is a step, done once whoever dies."""
+    order = Order.from_payload(ctx.payload, before=ctx.item.enqueued_at)
+
+    def report(done: int) -> None:
+        ctx.progress(min(99, done * 100 // max(1, order.total)), message=f"{done:,} of {order.total:,}")
+
+    return run_order(order, step=lambda name, work: ctx.step(name, work, atomic=True), report=report)
 
 
 @duty("ingestion.reconcile", every_seconds=10)

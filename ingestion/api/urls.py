@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import uploading, views
+from ingestion.api import reprocessing, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
     path("documents", uploading.DocumentsView.as_view(), name="documents"),
     path("documents/<int:pk>", views.DocumentView.as_view(), name="document"),
-    path("documents/<int:pk>/reprocess", views.ReprocessDocumentView.as_view(), name="document-reprocess"),
+    path("documents/<int:pk>/reprocess", reprocessing.ReprocessDocumentView.as_view(), name="document-reprocess"),
     path("documents/<int:pk>/cancel", views.CancelDocumentView.as_view(), name="document-cancel"),
     path("intakes", views.IntakesView.as_view(), name="intakes"),
     path("intakes/<int:pk>", views.IntakeView.as_view(), name="intake"),
     path("intakes/<int:pk>/files", views.IntakeFilesView.as_view(), name="intake-files"),
     path("intakes/<int:pk>/cancel", views.CancelIntakeView.as_view(), name="intake-cancel"),
+    path("intakes/<int:pk>/reprocess", reprocessing.ReprocessIntakeView.as_view(), name="intake-reprocess"),
+    path("intakes/<int:pk>/retry", reprocessing.RetryIntakeView.as_view(), name="intake-retry"),
+    path("files/<int:pk>/reprocess", reprocessing.ReprocessFileView.as_view(), name="file-reprocess"),
+    path("files/<int:pk>/retry", reprocessing.RetryFileView.as_view(), name="file-retry"),
+    path("reprocess", reprocessing.ReprocessView.as_view(), name="reprocess"),
+    path("reprocess/<int:pk>", reprocessing.ReprocessProgressView.as_view(), name="reprocessing"),
     path("search", views.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
 ]

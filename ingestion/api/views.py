@@ -10,20 +10,19 @@ from rest_framework.response import Response
 
 from ingestion.api import presenting
 from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, page_of, refused, who
-from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, REPROCESSING, SEARCH
+from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, SEARCH
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
     DocumentShape,
     FilePage,
     IntakePage,
     IntakeShape,
-    ReprocessingShape,
     SearchShape,
 )
 from ingestion.limits import get_limits
 from ingestion.models import Intake, Outcome
 from ingestion.search.query import InvalidSearch, search
-from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
+from ingestion.services import cancel_document, cancel_intake, reconcile_intake
 
 
 class IntakesView(OwnedView):
@@ -117,26 +116,6 @@ class DocumentView(OwnedView):
         if hasattr(document, "file") and reconcile_intake(document.file.intake):
             document = self.document(request, pk)
         return Response(presenting.document(request, document))
-
-
-class ReprocessDocumentView(OwnedView):
-    """Processing a document anew."""
-
-    @extend_schema(
-        operation_id="reprocess_document",
-        summary="Process a document anew, from its stored bytes",
-        description="Search answers from the old text until the new one is there. A retry that waits runs now.",
-        request=None,
-        responses={202: OpenApiResponse(ReprocessingShape, examples=[REPROCESSING]), **refused(401, 404)},
-        tags=["documents"],
-    )
-    def post(self, request: Request, pk: int) -> Response:
-        """Enqueue a new item for the document."""
-        document = self.document(request, pk)
-        work = reprocess_document(document, by=who(request))
-        url = presenting.document_url(request, document.pk)
-        body = {"document_id": document.pk, "item_id": work.item_id, "created": work.created, "status_url": url}
-        return Response(body, status=202, headers={"Location": url})
 
 
 class CancelDocumentView(OwnedView):

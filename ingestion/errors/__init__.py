@@ -55,6 +55,7 @@ from ingestion.errors.processing import (
     UploadFailed,
     XmlForbiddenEntity,
 )
+from ingestion.errors.reprocessing import InvalidSelection, InvalidStage, NothingToRetry, NotReprocessable
 from ingestion.errors.validation import (
     BadName,
     EmptyFile,
@@ -93,11 +94,15 @@ __all__ = [
     "IndexFailed",
     "IngestionError",
     "InvalidJson",
+    "InvalidSelection",
+    "InvalidStage",
     "JsonTooDeep",
     "LinkEntry",
     "MultiVolumeArchive",
     "NestingTooDeep",
     "NotAZip",
+    "NotReprocessable",
+    "NothingToRetry",
     "OverlappingEntries",
     "PasswordRequired",
     "RatioExceeded",

@@ -104,7 +104,7 @@ def test_an_old_item_that_is_put_back_after_a_reprocessing_does_nothing(owner, w
         document = accept_document(owner, "one heron")
         worker.run()
     old = IngestFile.objects.get(document=document).item_id
-    monkeypatch.setattr("ingestion.reprocess._discard", lambda *args: None)
+    monkeypatch.setattr("ingestion.reprocess.discard", lambda *args: None)
     work = reprocess_document(document)
     worker.run()
     worker.service.requeue(old)
