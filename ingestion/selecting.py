@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from docqueue.validation import storable
 from ingestion.errors import InvalidSelection
@@ -107,7 +107,7 @@ class Selection:
         found = Q(pk__in=entries.values("intake"))
         if self.intakes and not (self.type or self.extractor or self.outdated or self.files or self.documents):
             code = Q(error_code=self.error_code) if self.error_code else ~Q(error_code="")
-            found |= Q(code, pk__in=self.intakes, files=None)
+            found |= Q(code, ~Exists(IngestFile.objects.filter(intake=OuterRef("pk"))), pk__in=self.intakes)
         return Intake.objects.filter(ARCHIVE, found, **({} if self.owner is None else {"owner": self.owner}))
 
 
