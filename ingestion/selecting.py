@@ -96,7 +96,7 @@ class Selection:
             "document__extractor_version__lt": self.extractor_version_below,
         }
         found = Q(**{key: value for key, value in asked.items() if value is not None})
-        return found & _outdated(self.extractor) if self.outdated else found
+        return found & outdated(self.extractor, "document__") if self.outdated else found
 
     def archives(self) -> QuerySet[Intake]:
         """Uploads whose archive has entries among the selected files that failed while it was unzipped.
@@ -179,11 +179,12 @@ def _extractors(rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], .
     )
 
 
-def _outdated(extractor: str) -> Q:
+def outdated(extractor: str = "", prefix: str = "") -> Q:
+    """Documents whose text an older version took than the one in force; `prefix`: where they stand in a query."""
     found = Q(pk__in=())
     for name, version in current_versions().items():
         if not extractor or name == extractor:
-            found |= Q(document__extractor=name, document__extractor_version__lt=version)
+            found |= Q(**{f"{prefix}extractor": name, f"{prefix}extractor_version__lt": version})
     return found
 
 

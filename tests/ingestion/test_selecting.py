@@ -9,6 +9,7 @@ from django.db import connection
 
 from docqueue.models import QueueItem
 from ingestion import selecting
+from ingestion.admin_reprocess import FAILED_CODES, failed_codes
 from ingestion.errors import CorruptFile, InvalidSelection
 from ingestion.extract.registry import current_versions
 from ingestion.models import Document, IngestFile, Outcome
@@ -184,6 +185,15 @@ def test_a_slice_is_found_by_index_and_not_by_reading_the_tables(owner, crowd, g
         assert index in plan
         top = json.loads(plan)[0]["Plan"]
         assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 2500, plan
+
+
+def test_the_codes_of_failed_files_are_looked_up_in_the_index(crowd):
+    assert failed_codes() == [f"code{n}" for n in range(7)]
+    with connection.cursor() as cursor:
+        cursor.execute("explain (analyze, buffers, format json) " + FAILED_CODES)
+        plan = cursor.fetchone()[0]
+    assert json.dumps(plan).count("ingestion_file_failed") == 2
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 100
 
 
 def _raise(error):
