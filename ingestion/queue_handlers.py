@@ -120,7 +120,7 @@ def unpack(ctx: Context) -> None:
         finish_intake(intake.pk)
 
 
-@handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
+@handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=6 * 3600, memory_mb=1024)
 def reprocess_many(ctx: Context) -> dict[str, int]:
     """Put what a selection is about into the queue, slice by slice: each is a step, done once whoever dies."""
     order = Order.from_payload(ctx.payload, before=ctx.item.enqueued_at)

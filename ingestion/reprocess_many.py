@@ -22,7 +22,8 @@ from ingestion.selecting import Preview, Selection, preview
 from ingestion.unzip_again import unzip_again
 
 REPROCESS_MANY = "document.reprocess_many"
-SLICE = 500
+SLICE = 200
+"""Files in one transaction, which takes most of a second where each has a dead item to be given up."""
 ARCHIVES = 20
 """Archives that one step asks to have unzipped again."""
 SUMS = ("documents", "skipped", "archives")
