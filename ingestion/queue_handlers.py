@@ -82,8 +82,9 @@ def _file(ctx: Context) -> IngestFile:
 
 
 def _stop_if_intake_is_cancelled(ctx: Context, file: IngestFile) -> None:
-    """A cancel of an intake of thousands reaches some of its items only here. A reprocessing came after it."""
-    if file.intake.cancel_requested_at is None or ctx.payload.get("reprocess"):
+    """A cancel of an intake of thousands reaches some of its items only here. A reprocessing may have come after it."""
+    asked_at = file.intake.cancel_requested_at
+    if asked_at is None or (ctx.payload.get("reprocess") and asked_at < ctx.item.enqueued_at):
         return
     DocumentQueueService(ctx.using).cancel(ctx.id, reason="its intake was cancelled")
     raise Cancelled(f"the intake of document {ctx.document_id} was cancelled")

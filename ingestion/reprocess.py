@@ -27,6 +27,12 @@ REPROCESSABLE = Q(document__isnull=False, blob__isnull=False) & ~Q(outcome__in=[
 """Files that have ended and have bytes to be processed from."""
 
 
+def not_cancelled_since(moment: datetime, intake: str = "") -> Q:
+    """Uploads (by a prefix: what belongs to them) of which nobody has wanted an end after this moment."""
+    name = f"{intake}cancel_requested_at"
+    return Q(**{name: None}) | Q(**{f"{name}__lte": moment})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reprocessing:
     """The item that does it; `created` is False when one was under way already."""
@@ -67,9 +73,10 @@ def reprocess_files(
 ) -> list[int]:
     """The same for those of many files that ended before a moment; part of the caller's transaction.
 
-    Returns the new items' ids. Files that are under way, or have ended anew since then, are left alone.
+    Returns the new items' ids. Files that are under way, have ended anew or were cancelled since then are left alone.
     """
     files = IngestFile.objects.filter(REPROCESSABLE, pk__in=pks, finished_at__lte=before)
+    files = files.filter(not_cancelled_since(before, "intake__"))
     intakes = Intake.objects.filter(pk__in=set(files.values_list("intake_id", flat=True)))
     list(intakes.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     ended = list(files.select_for_update(no_key=True, of=("self",)).order_by("pk"))

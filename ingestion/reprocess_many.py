@@ -17,7 +17,7 @@ from docqueue.states import FINISHED, Status
 from docqueue.validation import priority as checked_priority
 from ingestion.errors import InvalidStage
 from ingestion.models import IngestFile, Stage
-from ingestion.reprocess import FROM, REPROCESSABLE, reprocess_files
+from ingestion.reprocess import FROM, REPROCESSABLE, not_cancelled_since, reprocess_files
 from ingestion.selecting import Preview, Selection, preview
 from ingestion.unzip_again import unzip_again
 
@@ -191,7 +191,8 @@ def _slice(order: Order, reached: int) -> dict[str, int | None]:
 
 def _archives(order: Order, reached: int) -> dict[str, int | None]:
     """The next archives, by the ids of their uploads."""
-    rows = order.selection.archives().filter(pk__gt=reached).order_by("pk")
+    assert order.before is not None, "only an order that was given is carried out"
+    rows = order.selection.archives().filter(not_cancelled_since(order.before), pk__gt=reached).order_by("pk")
     pks = list(rows.values_list("pk", flat=True)[:ARCHIVES])
     entries = order.selection.condition()
     ids = [unzip_again(pk, entries, by=order.by, priority=order.priority) for pk in pks]

@@ -18,7 +18,7 @@ from ingestion.errors import CorruptFile, InvalidStage
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind, IntakeStatus, Outcome, Stage
 from ingestion.reprocess_many import Order, order_progress, start_order
 from ingestion.selecting import Selection
-from ingestion.services import search
+from ingestion.services import cancel_intake, search
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
 from tests.ingestion.running import WorkerProcess
 
@@ -210,6 +210,24 @@ def test_a_cancelled_order_keeps_what_it_has_done(owner, worker, failed, monkeyp
     progress = order_progress(started.item_id, owner.pk)
     assert (progress.status, progress.finished) == (Status.CANCELLED, True)
     assert ingests().exclude(status=Status.DEAD).count() == progress.documents
+
+
+def test_an_intake_that_is_cancelled_after_it_was_asked_for_stays_cancelled(owner, worker, failed, monkeypatch):
+    monkeypatch.setattr(reprocess_many, "SLICE", 2)
+    started = ask(owner=owner.pk, intakes=(failed.pk,), priority=100)
+    real = reprocess_many._slice
+
+    def one(order, reached):
+        if reached and not failed.files.filter(outcome=Outcome.CANCELLED).exists():
+            cancel_intake(failed)
+        return real(order, reached)
+
+    monkeypatch.setattr(reprocess_many, "_slice", one)
+    worker.run()
+    assert HistoryItem.objects.get(pk=started.item_id).result == {"documents": 2, "skipped": 3, "archives": 0}
+    failed.refresh_from_db()
+    assert failed.finished_at is not None
+    assert sorted(failed.files.values_list("outcome", flat=True)) == ["cancelled"] * 2 + ["failed"] * 3
 
 
 @pytest.mark.timeout(240)
