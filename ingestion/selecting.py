@@ -103,9 +103,12 @@ class Selection:
 
         And those, named by id, whose archive failed before its entries were known.
         """
+        have_documents = self.documents or self.type or self.extractor or self.outdated
+        if have_documents or self.outcome not in ("", Outcome.FAILED):
+            return Intake.objects.none()
         entries = IngestFile.objects.filter(self.condition(), UNREAD)
         found = Q(pk__in=entries.values("intake"))
-        if self.intakes and not (self.type or self.extractor or self.outdated or self.files or self.documents):
+        if self.intakes and not self.files:
             code = Q(error_code=self.error_code) if self.error_code else ~Q(error_code="")
             found |= Q(code, ~Exists(IngestFile.objects.filter(intake=OuterRef("pk"))), pk__in=self.intakes)
         return Intake.objects.filter(ARCHIVE, found, **({} if self.owner is None else {"owner": self.owner}))
@@ -116,7 +119,7 @@ class Preview:
     """What processing a selection anew would be about. With `at_least`, there are more than were counted.
 
     `reprocessable` files go into the queue, `under_way` ones are in it, `not_reprocessable` ones have no stored
-    bytes; `archives` would be unzipped again. `bytes` are those of the reprocessable.
+    bytes; `archives` (a thousand at most are counted) would be unzipped again. `bytes` are those of the reprocessable.
     """
 
     total: int = 0

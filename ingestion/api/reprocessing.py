@@ -71,7 +71,8 @@ class ReprocessingView(OwnedView):
         if started.item_id is None:
             nothing = dict.fromkeys(OrderShape().fields) | {"finished": True, "percent": 100, "at_least": False}
             sums = dict.fromkeys(("total", "documents", "skipped", "archives"), 0)
-            return Response({**nothing, **sums, "selection": selection.as_dict(), "counts": counts}, status=202)
+            said = {key: value for key, value in selection.as_dict().items() if key != "owner"}
+            return Response({**nothing, **sums, "selection": said, "counts": counts}, status=202)
         body = self.progress(request, started.item_id)
         return Response({**body, "counts": counts}, status=202, headers={"Location": body["status_url"]})
 

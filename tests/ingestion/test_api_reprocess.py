@@ -62,6 +62,7 @@ def test_where_there_is_nothing_to_do_nothing_is_enqueued(client, worker):
     answer = client.post(f"{API}/reprocess", {"error_code": "timed_out"})
     assert (answer.status_code, set(answer.json())) == (202, set(OrderStartedShape().fields))
     assert (answer.json()["item_id"], answer.json()["finished"]) == (None, True)
+    assert answer.json()["selection"] == {"error_code": "timed_out"}
     assert not QueueItem.objects.exists()
 
 

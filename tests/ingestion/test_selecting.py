@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from docqueue.models import QueueItem
 from ingestion import selecting
@@ -127,6 +128,9 @@ def test_a_preview_tells_what_has_no_bytes_and_which_archives_would_be_unzipped(
     counts = preview(selection)
     assert (counts.reprocessable, counts.not_reprocessable, counts.archives) == (1, 2, 1)
     assert preview(selection, archives=False).archives == 0
+    assert preview(Selection(owner=owner.pk, outcome="completed", intakes=(intake.pk,))).archives == 0
+    assert preview(Selection(owner=owner.pk, error_code="crc_mismatch")).archives == 1
+    assert preview(Selection(owner=UserFactory().pk, error_code="crc_mismatch")).archives == 0
     assert preview(selection, documents=False) == _without_documents(counts)
 
 
@@ -163,6 +167,9 @@ analyze ingestion_document, ingestion_ingestfile, ingestion_intake;
 """
 
 
+PAGES = 480  # of 8 KiB: what reading one of the two tables would take
+
+
 @pytest.fixture
 def crowd(owner):
     """30,000 files, of which few have failed and few are outdated."""
@@ -184,7 +191,19 @@ def test_a_slice_is_found_by_index_and_not_by_reading_the_tables(owner, crowd, g
         plan = rows.order_by("pk").values("pk")[:500].explain(analyze=True, format="json", buffers=True)
         assert index in plan
         top = json.loads(plan)[0]["Plan"]
-        assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < 2500, plan
+        assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < PAGES / 2, plan
+
+
+@pytest.mark.parametrize("given", [{"error_code": "code3"}, {"extractor": "pdf", "extractor_version_below": 2}])
+def test_a_preview_reads_what_it_counts_and_not_the_tables(owner, crowd, given):
+    with CaptureQueriesContext(connection) as seen:
+        counts = preview(Selection(owner=owner.pk, **given))
+    assert 0 < counts.total < 100
+    for query in seen.captured_queries:
+        with connection.cursor() as cursor:
+            cursor.execute("explain (analyze, buffers, format json) " + query["sql"])
+            top = cursor.fetchone()[0][0]["Plan"]
+        assert top["Shared Hit Blocks"] + top["Shared Read Blocks"] < PAGES, query["sql"]
 
 
 def test_the_codes_of_failed_files_are_looked_up_in_the_index(crowd):
