@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -20,8 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from docqueue.exceptions import DocqueueError
+from ingestion.admin_reprocess import ErrorCodeFilter, OutdatedFilter, ReprocessAdmin
 from ingestion.errors import IngestionError
-from ingestion.models import Document, IngestFile, Intake
+from ingestion.models import Document, IngestFile, Intake, Outcome
 from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
 from ingestion.states import file_state, intake_state, live_items, span
 from ingestion.summary import summaries
@@ -110,14 +111,15 @@ def _link(kind: str, pk: int | None, label: str) -> str:
 
 
 @admin.register(Intake)
-class IntakeAdmin(ReadOnlyAdmin):
+class IntakeAdmin(ReprocessAdmin, ReadOnlyAdmin):
     """Uploads."""
 
+    selects_by = "intakes"
     list_display = ("id", "__str__", "owner", "kind", "status", "state", "files", "created_at")
     list_filter = ("status", "kind", "created_at")
     list_select_related = ("owner",)
     search_fields = ("=id", "filename", "=correlation_id", "owner__username")
-    actions = ("cancel",)
+    actions = ("retry", "reprocess", "cancel")
 
     def lines(self, rows: Iterable[Intake]) -> dict[int, str]:
         rows = list(rows)
@@ -161,6 +163,14 @@ class IntakeAdmin(ReadOnlyAdmin):
         ]
         return " · ".join(str(one) for one in told if one)
 
+    @admin.action(description=_("Retry failed files …"), permissions=["change"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Intake]) -> HttpResponse | None:
+        return self.ask_about(request, rows, outcome=Outcome.FAILED.value)
+
+    @admin.action(description=_("Reprocess all files …"), permissions=["change"])
+    def reprocess(self, request: HttpRequest, rows: QuerySet[Intake]) -> HttpResponse | None:
+        return self.ask_about(request, rows)
+
     @admin.action(description=_("Cancel what has not ended"), permissions=["change"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Intake]) -> None:
         by = request.user.get_username()
@@ -172,10 +182,10 @@ class IntakeAdmin(ReadOnlyAdmin):
         )
 
 
-class FileWork(ReadOnlyAdmin):
+class FileWork(ReprocessAdmin, ReadOnlyAdmin):
     """Actions on what has a document."""
 
-    actions = ("reprocess", "cancel")
+    actions = ("reprocess", "reprocess_from", "cancel")
 
     def document_of(self, row: Any) -> Document:
         """The document behind a row. Raises an `IngestionError`."""
@@ -190,6 +200,10 @@ class FileWork(ReadOnlyAdmin):
             lambda row: reprocess_document(self.document_of(row), by=by),
             lambda n: ngettext("%(n)d document is processed anew.", "%(n)d documents are processed anew.", n),
         )
+
+    @admin.action(description=_("Reprocess from a stage …"), permissions=["change"])
+    def reprocess_from(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        return self.ask_about(request, rows)
 
     @admin.action(description=_("Cancel"), permissions=["change"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
@@ -206,13 +220,14 @@ class FileWork(ReadOnlyAdmin):
 class IngestFileAdmin(FileWork):
     """Files of uploads."""
 
+    selects_by = "files"
     list_display = ("id", "source_path", "intake_link", "state", "outcome", "error_code", "size", "document_link")
-    list_filter = ("outcome", "stage")
+    list_filter = ("outcome", "stage", ErrorCodeFilter)
     list_select_related = ("intake",)
     search_fields = ("=id", "source_path", "=error_code", "=intake__id", "=item_id")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in ("intake__id__exact", "error_code") or super().lookup_allowed(lookup, value, request)
+        return lookup == "intake__id__exact" or super().lookup_allowed(lookup, value, request)
 
     def lines(self, rows: Iterable[IngestFile]) -> dict[int, str]:
         rows = list(rows)
@@ -237,8 +252,9 @@ class IngestFileAdmin(FileWork):
 class DocumentAdmin(FileWork):
     """Documents."""
 
+    selects_by = "documents"
     list_display = ("id", "title", "owner", "state", "content_type", "page_count", "text_length", "created_at")
-    list_filter = ("text_status", "created_at")
+    list_filter = ("text_status", OutdatedFilter, "created_at")
     list_select_related = ("owner", "file__intake")
     search_fields = ("=id", "title", "owner__username")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from docqueue.exceptions import IllegalTransition, ItemNotFound
 from docqueue.models import QueueItem
@@ -38,10 +38,10 @@ def cancel_intake(intake: Intake, *, by: str = "", reason: str = "") -> None:
         locked = Intake.objects.select_for_update(no_key=True).get(pk=intake.pk)
         if locked.finished_at is not None:
             raise AlreadyFinished(f"This intake is {locked.get_status_display()} already.")
-        now = timezone.now()
-        Intake.objects.filter(pk=intake.pk, cancel_requested_at=None).update(cancel_requested_at=now)
+        # By the clock of the items, and anew where it was cancelled before and then processed anew.
+        Intake.objects.filter(pk=intake.pk).update(cancel_requested_at=Now())
         if locked.unpacked_at is None and _cancelled(service, locked.item_id, by, reason):
-            Intake.objects.filter(pk=intake.pk).update(unpacked_at=now)
+            Intake.objects.filter(pk=intake.pk).update(unpacked_at=Now())
         cancel_files(IngestFile.objects.filter(intake=intake.pk))
     deadline = time.monotonic() + BUDGET_SECONDS
     queued = IngestFile.objects.filter(intake=intake.pk, outcome="", item_id__isnull=False).order_by("-ordinal")

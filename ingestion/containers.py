@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from docqueue.service import ClaimedItem
 from ingestion.errors import ExtractedTooLarge, TooManyEntries
-from ingestion.lifecycle import blank_run, cancel_file, cancel_files, fail_file, fail_files, newest, reopen_intake
+from ingestion.lifecycle import blank_run, cancel_file, cancel_files, fail_file, fail_files, newest, reopen_intakes
 from ingestion.limits import get_limits
 from ingestion.models import Blob, IngestFile, Intake, IntakeStatus, Outcome, Stage
 
@@ -71,7 +71,7 @@ class Container:
         if self.file is None and not code:
             return
         with transaction.atomic():
-            reopen_intake(self.intake.pk)
+            reopen_intakes([self.intake.pk])
             if self.file is None:
                 blank = {"error_code": "", "error_message": "", "unpacked_at": None, "stage": Stage.UNZIPPING}
                 Intake.objects.filter(pk=self.intake.pk).update(**blank)

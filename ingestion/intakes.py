@@ -215,11 +215,12 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
         file.document, file.item_id = document, item_id
 
 
-def enqueue_unpacking(intake: Intake, file: IngestFile | None = None) -> int:
+def enqueue_unpacking(intake: Intake, file: IngestFile | None = None, *, priority: int | str | None = None) -> int:
     """Make the queue item that unpacks the intake's archive, or the archive that `file` is. Returns its id."""
     payload = {"intake": intake.pk} if file is None else {"intake": intake.pk, "file": file.pk}
     with correlation.bind(intake=str(intake.pk)):
-        return DocumentQueueService().enqueue(None, UNPACK, intake.priority, payload=payload).id
+        wanted = intake.priority if priority is None else priority
+        return DocumentQueueService().enqueue(None, UNPACK, wanted, payload=payload).id
 
 
 def _label(upload: Upload) -> str:

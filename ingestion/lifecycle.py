@@ -6,6 +6,7 @@ them all. A look that a crash swallowed is made up for by `reconcile`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
@@ -30,7 +31,7 @@ def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
         changed = mine.filter(unawaited()).update(**begun)
     else:  # the first of its intake, or a person put a dead item back and the intake has work to do again
         with transaction.atomic():
-            reopen_intake(file.intake_id)
+            reopen_intakes([file.intake_id])
             changed = mine.update(**begun)
             if not changed:
                 transaction.set_rollback(True)
@@ -106,10 +107,11 @@ def cancel_files(files: QuerySet[IngestFile], *, item_id: int | None = None) -> 
     )
 
 
-def reopen_intake(intake_id: int) -> None:
-    """Say that the intake has work to do again, as part of the caller's transaction."""
+def reopen_intakes(intake_ids: Collection[int]) -> None:
+    """Say that these intakes have work to do again, as part of the caller's transaction."""
     again = Case(When(finished_at__isnull=False, then=Now()), default=F("reopened_at"))
-    Intake.objects.filter(pk=intake_id).update(finished_at=None, status=IntakeStatus.IN_PROGRESS, reopened_at=again)
+    rows = Intake.objects.filter(pk__in=intake_ids)
+    rows.update(finished_at=None, status=IntakeStatus.IN_PROGRESS, reopened_at=again)
 
 
 def finish_intake(intake_id: int) -> bool:

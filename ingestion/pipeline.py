@@ -56,13 +56,14 @@ def process_document_content(
     commit: Commit = plain_commit,
     store: KnowledgeStore | None = None,
     fallback: bool = False,
+    from_stage: str = Stage.UPLOADING,
 ) -> ContentResult:
     """Make the document's stored bytes searchable, or find that they are known already.
 
-    Until the transaction commits, search answers from the text before. Raises an `IngestionError` that says whether
-    a retry can help; nothing of the document has changed then. `fallback`: read it in another way than usual, where
-    there is one, because the usual one ended a process. Calls parsers: run it where a crash, a leak or an
-    endless loop hurts nobody else.
+    Until the transaction commits, search answers from the text before. From the stage `indexing` on, a knowledge store
+    that has the bytes is not handed them again. `fallback`: read it in another way than usual, where there is one,
+    because the usual one ended a process. Raises an `IngestionError` that says whether a retry can help; nothing
+    of the document has changed then. Calls parsers: run it where a crash, a leak or an endless loop hurts nobody else.
     """
     said: dict[str, Any] = {}
     winner = known_as(document)
@@ -73,12 +74,13 @@ def process_document_content(
     store = store or get_store()
     described = describe(document)
     with storage.local_path(document.blob.storage_key) as path:
-        report(Stage.UPLOADING, 10)
+        report(from_stage, 10)
         detected = sniff(path, described.filename)
         limits = get_limits()
         _refuse_what_is_no_document(detected)
         mismatch.refuse(detected, described.filename, limits)
-        reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
+        kept = document.km_ref if from_stage == Stage.INDEXING else ""
+        reference = kept or store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
         extraction = _extract(path, detected, report, fallback=fallback)
     file: IngestFile | None = getattr(document, "file", None)

@@ -22,6 +22,7 @@ from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, 
 from ingestion.models import IngestFile, Intake, Stage
 from ingestion.pipeline import process_document_content
 from ingestion.progress import RowProgress
+from ingestion.reprocess_many import REPROCESS_MANY, Order, run_order
 from ingestion.unpack import unpack as unpack_archive
 
 QUEUE = "documents"
@@ -66,6 +67,7 @@ def _process(ctx: Context, file: IngestFile) -> None:
         report=RowProgress(file, ctx),
         commit=lambda said: ctx.complete(result=said),
         fallback=verdict is Verdict.FALLBACK,
+        from_stage=ctx.payload.get("from_stage", Stage.UPLOADING),
     )
 
 
@@ -90,8 +92,9 @@ def _file(ctx: Context) -> IngestFile:
 
 
 def _stop_if_intake_is_cancelled(ctx: Context, file: IngestFile) -> None:
-    """A cancel of an intake of thousands reaches some of its items only here. A reprocessing came after it."""
-    if file.intake.cancel_requested_at is None or ctx.payload.get("reprocess"):
+    """A cancel of an intake of thousands reaches some of its items only here. A reprocessing may have come after it."""
+    asked_at = file.intake.cancel_requested_at
+    if asked_at is None or (ctx.payload.get("reprocess") and asked_at < ctx.item.enqueued_at):
         return
     DocumentQueueService(ctx.using).cancel(ctx.id, reason="its intake was cancelled")
     raise Cancelled(f"the intake of document {ctx.document_id} was cancelled")
@@ -140,6 +143,17 @@ def _container(ctx: Context) -> Container:
         if intake is not None and intake.blob is not None:
             return Container(intake)
     raise DeadLetter("intake_missing", f"There is no archive {within or number} to unpack.")
+
+
+@handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=6 * 3600, memory_mb=1024)
+def reprocess_many(ctx: Context) -> dict[str, int]:
+    """Put what a selection is about into the queue, slice by slice: each is a step, done once whoever dies."""
+    order = Order.from_payload(ctx.payload, before=ctx.item.enqueued_at)
+
+    def report(done: int) -> None:
+        ctx.progress(min(99, done * 100 // max(1, order.total)), message=f"{done:,} of {order.total:,}")
+
+    return run_order(order, step=lambda name, work: ctx.step(name, work, atomic=True), report=report)
 
 
 @duty("ingestion.reconcile", every_seconds=10)

@@ -24,7 +24,7 @@ REFUSALS = {
     400: "The request makes no sense as it is.",
     401: "Neither logged in nor a token.",
     404: "There is no such thing, or it is another user's.",
-    409: "It has ended already, or the Idempotency-Key was used for other files.",
+    409: "Its state does not allow it, or the Idempotency-Key was used for other files.",
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
@@ -58,27 +58,29 @@ class OwnedView(APIView):
 
     def intake(self, request: Request, pk: int) -> Intake:
         """The caller's intake with this id."""
-        return _found(Intake.objects.filter(owner=self.owner_id(request)), pk)
+        return found(Intake.objects.filter(owner=self.owner_id(request)), pk)
 
     def file(self, request: Request, pk: int) -> IngestFile:
         """The file with this id in one of the caller's intakes."""
         owned = IngestFile.objects.filter(intake__owner=self.owner_id(request))
-        return _found(owned.select_related("intake"), pk)
+        return found(owned.select_related("document", "intake"), pk)
 
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""
         owned = Document.objects.filter(owner=self.owner_id(request))
-        return _found(owned.select_related("blob", "file__intake"), pk)
+        return found(owned.select_related("blob", "file__intake"), pk)
 
 
-def _found(rows: QuerySet[M], pk: int) -> M:
+def found(rows: QuerySet[M], pk: int) -> M:
+    """The one of these rows with this id; 404 otherwise."""
     row = rows.filter(pk=pk).first() if pk <= BIGGEST_ID else None
     if row is None:
-        _not_found()
+        not_found()
     return row
 
 
-def _not_found() -> NoReturn:
+def not_found() -> NoReturn:
+    """404."""
     raise Http404(_("There is nothing with this id."))
 
 

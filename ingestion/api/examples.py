@@ -159,6 +159,44 @@ REPROCESSING = OpenApiExample(
     response_only=True,
     status_codes=["202"],
 )
+_COUNTS: dict[str, Any] = {
+    "total": 1204,
+    "at_least": False,
+    "reprocessable": 1200,
+    "under_way": 0,
+    "not_reprocessable": 4,
+    "archives": 0,
+    "bytes": 734003200,
+    "by_outcome": {"failed": 1204},
+    "by_error_code": {"timed_out": 1204},
+    "by_extractor": [{"type": "pdf", "extractor": "pdf", "version": 1, "files": 310}],
+}
+PREVIEW = OpenApiExample("What failed with a code", value=_COUNTS, response_only=True, status_codes=["200"])
+_ORDER: dict[str, Any] = {
+    "item_id": 945,
+    "status": "in_progress",
+    "finished": False,
+    "percent": 41,
+    "total": 1200,
+    "at_least": False,
+    "documents": 497,
+    "skipped": 3,
+    "archives": 0,
+    "from_stage": None,
+    "selection": {"error_code": "timed_out"},
+    "error_code": None,
+    "error_message": None,
+    "created_at": "2026-11-22T19:31:00Z",
+    "finished_at": None,
+    "status_url": f"{HOST}/reprocess/945",
+}
+ORDER = OpenApiExample("Five hundred are in the queue", value=_ORDER, response_only=True, status_codes=["200"])
+ORDER_STARTED = OpenApiExample(
+    "It begins",
+    value=_ORDER | {"status": "pending", "percent": 0, "documents": 0, "skipped": 0, "counts": _COUNTS},
+    response_only=True,
+    status_codes=["202"],
+)
 SEARCH = OpenApiExample(
     "One hit",
     value={

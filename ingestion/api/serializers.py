@@ -188,9 +188,11 @@ class TagsForm(serializers.Serializer[dict[str, Any]]):
 
 
 class ReprocessingShape(Shape):
-    """The item that processes the document anew."""
+    """The item that processes a document anew, or reads its archive again."""
 
-    document_id = serializers.IntegerField()
+    document_id = serializers.IntegerField(
+        allow_null=True, help_text=_("Null for a file whose archive is read again for it.")
+    )
     item_id = serializers.IntegerField()
     created = serializers.BooleanField(help_text=_("False when processing was under way already."))
     status_url = serializers.URLField()

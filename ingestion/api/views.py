@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from ingestion.api import presenting
 from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, page_of, refused, who
-from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, REPROCESSING, SEARCH
+from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, SEARCH
 from ingestion.api.polling import IF_NONE_MATCH, NOT_MODIFIED, WAIT, Look, answer
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
@@ -20,13 +20,12 @@ from ingestion.api.serializers import (
     FilePage,
     IntakePage,
     IntakeShape,
-    ReprocessingShape,
     SearchShape,
 )
 from ingestion.limits import get_limits
 from ingestion.models import Intake, Outcome
 from ingestion.search.query import InvalidSearch, search
-from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
+from ingestion.services import cancel_document, cancel_intake, reconcile_intake
 
 
 class IntakesView(OwnedView):
@@ -149,26 +148,6 @@ class DocumentView(OwnedView):
             return Look(at=presenting.document_at(request, document), finished=finished)
 
         return answer(request, look)
-
-
-class ReprocessDocumentView(OwnedView):
-    """Processing a document anew."""
-
-    @extend_schema(
-        operation_id="reprocess_document",
-        summary="Process a document anew, from its stored bytes",
-        description="Search answers from the old text until the new one is there. A retry that waits runs now.",
-        request=None,
-        responses={202: OpenApiResponse(ReprocessingShape, examples=[REPROCESSING]), **refused(401, 404)},
-        tags=["documents"],
-    )
-    def post(self, request: Request, pk: int) -> Response:
-        """Enqueue a new item for the document."""
-        document = self.document(request, pk)
-        work = reprocess_document(document, by=who(request))
-        url = presenting.document_url(request, document.pk)
-        body = {"document_id": document.pk, "item_id": work.item_id, "created": work.created, "status_url": url}
-        return Response(body, status=202, headers={"Location": url})
 
 
 class CancelDocumentView(OwnedView):

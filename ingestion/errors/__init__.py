@@ -60,6 +60,7 @@ from ingestion.errors.processing import (
     UploadFailed,
     XmlForbiddenEntity,
 )
+from ingestion.errors.reprocessing import InvalidSelection, InvalidStage, NothingToRetry, NotReprocessable
 from ingestion.errors.validation import (
     BadName,
     EmptyFile,
@@ -99,6 +100,8 @@ __all__ = [
     "IndexFailed",
     "IngestionError",
     "InvalidJson",
+    "InvalidSelection",
+    "InvalidStage",
     "InvalidWait",
     "JsonTooDeep",
     "LinkEntry",
@@ -106,6 +109,8 @@ __all__ = [
     "NestedArchive",
     "NestingTooDeep",
     "NotAZip",
+    "NotReprocessable",
+    "NothingToRetry",
     "OutOfMemory",
     "OverlappingEntries",
     "ParserCrashed",

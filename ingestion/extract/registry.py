@@ -97,6 +97,12 @@ def preload() -> None:
         extractor_for(detected_type)
 
 
+def current_versions() -> dict[str, int]:
+    """Each extractor's version by its name: a document read by an older one is outdated. Imports every parser."""
+    extractors = (extractor_for(detected_type) for detected_type in supported_types())
+    return {extractor.name: extractor.version for extractor in extractors}
+
+
 def extract(
     path: str | Path,
     detected: str | HasType,

@@ -67,7 +67,11 @@ class Document(models.Model):
     class Meta:
         verbose_name = _("document")
         verbose_name_plural = _("documents")
-        indexes = [models.Index("owner", "id", name="ingestion_document_owner")]
+        indexes = [
+            models.Index("owner", "id", name="ingestion_document_owner"),
+            # Whose text an older version of an extractor took: selecting.py.
+            models.Index("extractor", "extractor_version", name="ingestion_document_extractor"),
+        ]
         constraints = [
             models.UniqueConstraint("owner", "receipt_sha256", name="ingestion_document_receipt"),
         ]

@@ -145,6 +145,8 @@ class IngestFile(models.Model):
             # Is anything of this intake unfinished? Asked from the highest number down: the last to be worked on.
             models.Index("intake", "ordinal", condition=UNFINISHED, name="ingestion_file_unfinished"),
             models.Index("item_id", condition=UNFINISHED, name="ingestion_file_item"),
+            # All that failed with a code, slice by slice: selecting.py.
+            models.Index("error_code", "id", condition=Q(outcome=Outcome.FAILED), name="ingestion_file_failed"),
             models.Index("parent", condition=Q(parent__isnull=False), name="ingestion_file_parent"),
         ]
         constraints = [models.UniqueConstraint("intake", "ordinal", name="ingestion_file_once")]

@@ -106,8 +106,8 @@ class WorkerProcess:
         finally:
             self.log.close()
 
-    def until(self, condition: Callable[[], bool], seconds: float) -> None:
-        """Wait until `condition` holds. Fails when the worker ends first or the time is over."""
+    def until(self, condition: Callable[[], bool], seconds: float, *, dies: bool = False) -> None:
+        """Wait until `condition` holds. Fails when the time is over, or the worker ends first (`dies`: it may)."""
         deadline = time.monotonic() + seconds
         while not condition():
             try:
@@ -115,6 +115,8 @@ class WorkerProcess:
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline, f"not after {seconds} seconds:\n{self.tail()}"
             else:
+                if dies:
+                    return
                 raise AssertionError(f"the worker ended with {code}:\n{self.tail()}")
 
     def tail(self) -> str:

@@ -97,6 +97,23 @@ def test_a_cancelled_document_can_be_reprocessed(owner, worker):
     assert intake.status == IntakeStatus.COMPLETED
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["for the first time", "and had been before"])
+def test_a_cancel_reaches_what_is_processed_anew_as_well(owner, worker, monkeypatch, before):
+    """Also those items that it had no time for: they end when they start."""
+    intake = accept(owner, *notes(4))
+    if before:
+        cancel_intake(intake)
+    else:
+        worker.run()
+    for file in intake.files.all():
+        reprocess_document(file.document)
+    monkeypatch.setattr(cancelling, "BUDGET_SECONDS", -1)
+    cancel_intake(intake)
+    worker.run()
+    assert set(intake.files.values_list("outcome", flat=True)) == {Outcome.CANCELLED}
+    assert not QueueItem.objects.exists()
+
+
 def test_what_has_ended_can_not_be_cancelled(owner, worker):
     document = accept_document(owner)
     worker.run()

@@ -7,6 +7,8 @@ import pytest
 from docqueue.models import QueueItem
 from docqueue.service import DocumentQueueService
 from ingestion import unpack
+from ingestion.archives import read_entry
+from ingestion.errors import CrcMismatch
 from ingestion.models import Chunk, Document, IngestFile, IntakeStatus, Outcome, Stage
 from ingestion.services import cancel_intake, reconcile, search
 from tests.ingestion.factories import accept, accept_zip, upload, zipped
@@ -203,3 +205,41 @@ def test_an_inner_archive_whose_item_is_gone_without_a_trace_is_unpacked_by_a_ne
     worker.run()
     intake.refresh_from_db()
     assert (intake.status, intake.counts["completed"], intake.counts["unpacked"]) == (IntakeStatus.COMPLETED, 3, 1)
+
+
+def test_a_failed_inner_archive_is_unzipped_again_by_a_retry_of_the_upload(client, owner, worker, settings):
+    client.force_login(owner)
+    limit(settings, MAX_ARCHIVE_DEPTH=1)
+    intake = accept_zip(owner, OUTER)
+    worker.run()
+    limit(settings, MAX_ARCHIVE_DEPTH=2)
+    counts = client.post(f"/api/v1/intakes/{intake.pk}/retry", {"preview": True}, content_type="application/json")
+    assert (counts.json()["archives"], counts.json()["reprocessable"]) == (1, 0)
+    assert client.post(f"/api/v1/intakes/{intake.pk}/retry", content_type="application/json").status_code == 202
+    worker.run()
+    intake.refresh_from_db()
+    assert paths(intake)["inner.zip/deep/note.txt"] == "completed"
+    assert (intake.status, intake.counts["failed"]) == (IntakeStatus.COMPLETED, 0)
+    assert not QueueItem.objects.exists(), "the dead item was given up"
+
+
+def test_an_entry_of_an_inner_archive_that_failed_is_read_again_alone(client, owner, worker, monkeypatch):
+    client.force_login(owner)
+    intake = accept_zip(owner, {"inner.zip": zipped({"a.txt": "alpha", "b.txt": "beta"})})
+
+    def broken(archive, entry, *rest):
+        if entry.safe_name == "b.txt":
+            raise CrcMismatch
+        return read_entry(archive, entry, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unpack, "read_entry", broken)
+        worker.run()
+    failed = intake.files.get(outcome=Outcome.FAILED)
+    assert (failed.source_path, failed.error_code) == ("inner.zip/b.txt", "crc_mismatch")
+    answer = client.post(f"/api/v1/files/{failed.pk}/retry", content_type="application/json")
+    assert answer.status_code == 202
+    worker.run()
+    intake.refresh_from_db()
+    assert set(paths(intake).values()) == {"unpacked", "completed"}
+    assert (intake.status, Document.objects.count()) == (IntakeStatus.COMPLETED, 2)

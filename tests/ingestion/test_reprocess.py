@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection
 
 from docqueue.models import AuditEntry, HistoryItem, QueueItem
 from docqueue.states import Status
-from ingestion.errors import CorruptFile, StorageUnavailable
+from ingestion.errors import CorruptFile, InvalidStage, StorageUnavailable
 from ingestion.extract import Page
-from ingestion.models import Chunk, IngestFile, IntakeStatus, Outcome
-from ingestion.services import reprocess_document, search
+from ingestion.models import Chunk, Document, IngestFile, IntakeStatus, Outcome
+from ingestion.search.chunking import chunk_pages
+from ingestion.services import reconcile, reprocess_document, search
 from tests.ingestion.factories import accept_document
+from tests.ingestion.running import finish_dead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,14 +58,87 @@ def test_search_answers_from_the_old_text_until_the_new_one_commits(owner, worke
     assert (len(search(owner.pk, "heron").hits), len(search(owner.pk, "egret").hits)) == (0, 1)
 
 
-def test_a_reprocessing_that_fails_leaves_the_old_text_searchable(owner, worker, monkeypatch):
+def test_who_searches_while_the_new_text_is_written_finds_the_old_and_never_both_or_none(owner, worker, monkeypatch):
+    """A search in a session of its own, when everything is written and nothing is committed."""
     document = accept_document(owner, "old heron")
     worker.run()
     reprocess_document(document)
-    monkeypatch.setattr("ingestion.pipeline.extract", _raise(CorruptFile()))
+    from ingestion import pipeline
+
+    real, seen = pipeline._end_as_completed, []
+    monkeypatch.setattr(pipeline, "chunk_pages", lambda pages: list(chunk_pages((Page(1, "new egret"),))))
+
+    def end(*args):
+        ended = real(*args)
+        assert Chunk.objects.get(document=document).text == "new egret"
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(_hits, owner.pk).result(30))
+        return ended
+
+    monkeypatch.setattr(pipeline, "_end_as_completed", end)
     worker.run()
-    assert IngestFile.objects.get(document=document).outcome == Outcome.FAILED
+    assert seen == [(1, 0)]
+    assert _hits(owner.pk) == (0, 1)
+
+
+def _hits(owner_id):
+    try:
+        return tuple(len(search(owner_id, word).hits) for word in ("heron", "egret"))
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connection.close()
+
+
+@pytest.mark.parametrize("how", ["refused", "killed"])
+def test_a_reprocessing_that_fails_leaves_text_document_and_receipt_as_they_were(owner, worker, monkeypatch, how):
+    document = accept_document(owner, "old heron")
+    worker.run()
+    before = Document.objects.values().get(pk=document.pk)
+    work = reprocess_document(document)
+    if how == "killed":
+        finish_dead(work.item_id, "crashed", "it ended its process each time")
+        reconcile()
+    else:
+        monkeypatch.setattr("ingestion.pipeline.extract", _raise(CorruptFile()))
+        worker.run()
+    file = IngestFile.objects.get(document=document)
+    assert (file.outcome, file.stage) == (Outcome.FAILED, "upload_failed" if how == "killed" else "index_failed")
     assert len(search(owner.pk, "heron").hits) == 1
+    assert Document.objects.values().get(pk=document.pk) == before
+    assert before["receipt_sha256"]
+    again = accept_document(owner, "old heron")
+    worker.run()
+    assert IngestFile.objects.get(document=again).duplicate_of_id == document.pk, "the content is still known"
+
+
+def test_from_indexing_on_the_store_keeps_its_reference(owner, worker, monkeypatch):
+    document = accept_document(owner)
+    worker.run()
+    Document.objects.filter(pk=document.pk).update(km_ref="km:42")
+    monkeypatch.setattr("ingestion.km.local.LocalKM.upload", _raise(AssertionError("it was handed over again")))
+    reprocess_document(document, from_stage="indexing")
+    worker.run()
+    document.refresh_from_db()
+    assert (document.km_ref, document.file.outcome) == ("km:42", Outcome.COMPLETED)
+
+
+def test_from_uploading_on_the_store_is_handed_the_bytes_again(owner, worker):
+    document = accept_document(owner)
+    worker.run()
+    Document.objects.filter(pk=document.pk).update(km_ref="km:42")
+    reprocess_document(document)
+    worker.run()
+    document.refresh_from_db()
+    assert document.km_ref == f"local:{document.pk}"
+
+
+@pytest.mark.parametrize("stage", ["", "pending", "unzipping", "completed"])
+def test_a_document_is_processed_from_no_other_stage(owner, worker, stage):
+    document = accept_document(owner)
+    worker.run()
+    with pytest.raises(InvalidStage):
+        reprocess_document(document, from_stage=stage)
+    assert not QueueItem.objects.exists()
 
 
 def test_a_failed_document_can_be_reprocessed_and_its_dead_item_is_given_up(owner, worker, monkeypatch):
@@ -104,7 +183,7 @@ def test_an_old_item_that_is_put_back_after_a_reprocessing_does_nothing(owner, w
         document = accept_document(owner, "one heron")
         worker.run()
     old = IngestFile.objects.get(document=document).item_id
-    monkeypatch.setattr("ingestion.reprocess._discard", lambda *args: None)
+    monkeypatch.setattr("ingestion.reprocess.discard", lambda *args: None)
     work = reprocess_document(document)
     worker.run()
     worker.service.requeue(old)

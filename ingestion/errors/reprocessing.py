@@ -1,0 +1,37 @@
+"""Refusals of what is to be processed anew: nothing was changed."""
+
+from __future__ import annotations
+
+from ingestion.errors.base import IngestionError
+
+
+class NotReprocessable(IngestionError):
+    """This document has no file to be processed from."""
+
+    code = "not_reprocessable"
+    status = 409
+    hint = "Upload the file again."
+
+
+class NothingToRetry(IngestionError):
+    """It has not failed."""
+
+    code = "nothing_to_retry"
+    status = 409
+    hint = "Look at its state. What ended well is processed anew by reprocess."
+
+
+class InvalidStage(IngestionError):
+    """Processing can not begin at this stage."""
+
+    code = "invalid_stage"
+    status = 400
+    hint = "Nothing was changed. Give unzipping, uploading or indexing, or leave it out."
+
+
+class InvalidSelection(IngestionError):
+    """What is to be processed anew is not said in a way that can be followed."""
+
+    code = "invalid_selection"
+    status = 400
+    hint = "Nothing was changed. Correct what the message names and ask again."
