@@ -19,6 +19,7 @@ from bench import (
     memory,
     pickup,
     report,
+    search,
     snapshot,
     soak,
     targets,
@@ -41,8 +42,9 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "w9": keys.measure,
     "soak": soak.measure,
     "upload": upload.measure,
+    "search": search.measure,
 }
-APART = ("soak", "upload")  # long, or of another kind: only when named; the table shows their newest results
+APART = ("soak", "upload", "search")  # long, or of another kind: only when named; the table shows their newest results
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

@@ -81,6 +81,10 @@ class Limits:
     max_json_bytes: int = _limit(64 * MIB, "Size of one JSON value; JSON Lines may have any number of them.")
     max_json_depth: int = _limit(200, "Lists and objects of JSON inside one another.")
 
+    max_ranked_chunks: int = _limit(
+        1_000, "Matches that one search ranks, those of the newest documents; more make it slower."
+    )
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -24,6 +24,9 @@ from ingestion.models import Document, IngestFile, Outcome, Stage, TextStatus
 from ingestion.progress import Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
+
+DELETED = "deleted"
+"""The outcome of processing a document that was deleted meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +58,15 @@ def process_document_content(
 ) -> ContentResult:
     """Make the document's stored bytes searchable, or find that they are known already.
 
-    Until the transaction commits, search answers from the text before. Raises an `IngestionError` that says whether
-    a retry can help; nothing of the document has changed then. Calls parsers: run it where a crash, a leak or an
-    endless loop hurts nobody else.
+    Until the transaction commits, search answers from the text before. Raises an `IngestionError` that says whether a
+    retry can help; nothing of the document has changed then. When the document was deleted meanwhile nothing is
+    written. Calls parsers: run it where a crash, a leak or an endless loop hurts nobody else.
     """
     said: dict[str, Any] = {}
     winner = known_as(document)
     if winner is not None:
         with commit(said):
-            said |= _end_as_duplicate(document, winner)
+            said |= _unless_deleted(document, lambda: _end_as_duplicate(document, winner))
         return ContentResult(**said)
     store = store or get_store()
     described = describe(document)
@@ -71,6 +74,7 @@ def process_document_content(
         report(Stage.UPLOADING, 10)
         detected = sniff(path, described.filename)
         _refuse_what_is_no_document(detected)
+        described = replace(described, type=detected.type, content_type=detected.mime)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
         extraction = extract(path, detected, get_limits())
@@ -80,10 +84,21 @@ def process_document_content(
         chunks = store.index(described, chunk_pages(extraction.pages))
         return _end_as_completed(document, detected, extraction, reference, chunks)
 
-    with commit(said):
+    def end() -> dict[str, Any]:
         ended = unless_known(document, index)
-        said |= _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
+        return _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
+
+    with commit(said):
+        said |= _unless_deleted(document, end)
+    if said["outcome"] == DELETED:
+        store.delete(described)  # it may have been deleted there before it was uploaded
     return ContentResult(**said)
+
+
+def _unless_deleted(document: Document, end: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run `end` while nobody can delete the document; nothing is written when somebody has."""
+    there = Document.objects.select_for_update(no_key=True).filter(pk=document.pk).values_list("pk", flat=True).first()
+    return {"outcome": DELETED} if there is None else end()
 
 
 def describe(document: Document) -> KMDocument:
@@ -98,6 +113,9 @@ def describe(document: Document) -> KMDocument:
         size=document.blob.size,
         sha256=document.blob.sha256,
         storage_key=document.blob.storage_key,
+        created_at=document.created_at,
+        type=document.type,
+        intake_id=file.intake_id if file else None,
         tags=tuple(document.tags),
     )
 

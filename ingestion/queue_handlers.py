@@ -10,16 +10,16 @@ from typing import Any
 
 from docqueue.context import Context
 from docqueue.duties import duty
-from docqueue.exceptions import Cancelled, DeadLetter, Snooze
+from docqueue.exceptions import Cancelled, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
-from ingestion import reconcile, storage
+from ingestion import blobs, deleting, reconcile, storage
 from ingestion.errors import DiskFull, DiskLow, ExtractFailed, IngestionError
 from ingestion.hints import hint_for
 from ingestion.intakes import INGEST, UNPACK
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, start_file
 from ingestion.models import IngestFile, Intake
-from ingestion.pipeline import process_document_content
+from ingestion.pipeline import DELETED, process_document_content
 from ingestion.progress import RowProgress
 from ingestion.unpack import end_cancelled, fail_unpacking, reset_refused, unpack_intake, wait_for
 
@@ -33,6 +33,8 @@ ROOM_SECONDS = 30.0
 def ingest(ctx: Context) -> dict[str, Any] | None:
     """Process one document. The item ends completed together with its file, or the file says what went wrong."""
     file = _file(ctx)
+    if file is None:
+        return {"outcome": DELETED}
     if not start_file(file, ctx.item):
         return {"outcome": "superseded", "by": file.item_id}  # not stored when it is the claim that is stale
     try:
@@ -68,13 +70,11 @@ def _process(ctx: Context, file: IngestFile) -> None:
         ) from error
 
 
-def _file(ctx: Context) -> IngestFile:
+def _file(ctx: Context) -> IngestFile | None:
+    """The file of the item's document; None when the document was deleted."""
     document_id = ctx.document_id or ""
     files = IngestFile.objects.select_related("intake", "document__blob")
-    file = files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
-    if file is None:
-        raise DeadLetter("document_missing", f"There is no document {ctx.document_id}.")
-    return file
+    return files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
 
 
 def _stop_if_intake_is_cancelled(ctx: Context, file: IngestFile) -> None:
@@ -91,14 +91,14 @@ def _final(error: IngestionError, ctx: Context) -> bool:
 
 
 @handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
-def unpack(ctx: Context) -> None:
+def unpack(ctx: Context) -> dict[str, Any] | None:
     """Bring the files of an uploaded archive into the queue, each as an item of its own."""
     number = ctx.payload.get("intake")
     intake = Intake.objects.select_related("blob").filter(pk=number).first() if isinstance(number, int) else None
     if intake is None or intake.blob is None:
-        raise DeadLetter("intake_missing", f"There is no archive {number} to unpack.")
+        return {"outcome": DELETED}
     if intake.item_id != ctx.id:
-        return
+        return None
     reset_refused(intake)
     try:
         unpack_intake(intake, report=RowProgress(intake, ctx), commit=lambda said: ctx.complete(result=said))
@@ -114,6 +114,7 @@ def unpack(ctx: Context) -> None:
         raise
     finally:
         finish_intake(intake.pk)
+    return None
 
 
 @duty("ingestion.reconcile", every_seconds=10)
@@ -126,6 +127,18 @@ def reconcile_intakes(using: str) -> int:  # noqa: ARG001 - a duty's signature; 
 def sweep_parts(using: str) -> int:  # noqa: ARG001
     """Remove the unfinished files of killed processes."""
     return storage.remove_stale_parts(STALE_PART_SECONDS)
+
+
+@duty("ingestion.blobs", every_seconds=60)
+def sweep_blobs(using: str) -> int:  # noqa: ARG001
+    """Remove stored bytes that nothing refers to."""
+    return blobs.sweep()
+
+
+@duty("ingestion.delete", every_seconds=5)
+def finish_deletions(using: str) -> int:  # noqa: ARG001
+    """Delete what requests have left of the intakes that they were told to delete."""
+    return deleting.delete_rest()
 
 
 on_dead(INGEST)(reconcile.item_died)

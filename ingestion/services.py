@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingestion.cancelling import AlreadyFinished, cancel_document, cancel_intake
+from ingestion.deleting import delete_document, delete_intake
 from ingestion.intakes import Accepted, accept_upload
 from ingestion.lifecycle import finish_intake
 from ingestion.pipeline import ContentResult, process_document_content
@@ -23,6 +24,8 @@ __all__ = [
     "accept_upload",
     "cancel_document",
     "cancel_intake",
+    "delete_document",
+    "delete_intake",
     "finish_intake",
     "process_document_content",
     "reconcile",

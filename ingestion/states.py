@@ -99,6 +99,8 @@ def _waiting(item: QueueItem, now: datetime, why: str) -> str:
 
 def _ended(file: IngestFile) -> str:
     match file.outcome:
+        case Outcome.COMPLETED | Outcome.COMPLETED_NO_TEXT | Outcome.DUPLICATE if file.document_id is None:
+            return _("Deleted")
         case Outcome.COMPLETED:
             return _("Completed")
         case Outcome.COMPLETED_NO_TEXT:

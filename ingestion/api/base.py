@@ -58,12 +58,22 @@ class OwnedView(APIView):
 
     def intake(self, request: Request, pk: int) -> Intake:
         """The caller's intake with this id."""
-        return _found(Intake.objects.filter(owner=self.owner_id(request)), pk)
+        return _found(intakes_of(self.owner_id(request)), pk)
 
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""
-        owned = Document.objects.filter(owner=self.owner_id(request))
-        return _found(owned.select_related("blob", "file__intake"), pk)
+        return _found(documents_of(self.owner_id(request)), pk)
+
+
+def intakes_of(owner_id: int) -> QuerySet[Intake]:
+    """The owner's intakes, without those whose deletion has begun."""
+    return Intake.objects.filter(owner=owner_id, deleted_at=None)
+
+
+def documents_of(owner_id: int) -> QuerySet[Document]:
+    """The owner's documents, as presenting needs them; those of such intakes are gone, too."""
+    owned = Document.objects.filter(owner=owner_id, file__intake__deleted_at=None)
+    return owned.select_related("blob", "file__intake")
 
 
 def _found(rows: QuerySet[M], pk: int) -> M:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import uploading, views
+from ingestion.api import searching, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -16,6 +16,6 @@ urlpatterns = [
     path("intakes/<int:pk>", views.IntakeView.as_view(), name="intake"),
     path("intakes/<int:pk>/files", views.IntakeFilesView.as_view(), name="intake-files"),
     path("intakes/<int:pk>/cancel", views.CancelIntakeView.as_view(), name="intake-cancel"),
-    path("search", views.SearchView.as_view(), name="search"),
+    path("search", searching.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
 ]

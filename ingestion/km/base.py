@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from django.conf import settings
@@ -21,7 +22,10 @@ DEFAULT_STORE = "ingestion.km.local.LocalKM"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KMDocument:
-    """A document as a knowledge store sees it. `storage_key` finds its bytes in the document storage."""
+    """A document as a knowledge store sees it. `storage_key` finds its bytes in the document storage.
+
+    `type` and `content_type` are what it was found to be; `upload` and `index` get those.
+    """
 
     id: int
     owner_id: int
@@ -31,6 +35,9 @@ class KMDocument:
     size: int
     sha256: str
     storage_key: str
+    created_at: datetime
+    type: str = ""
+    intake_id: int | None = None
     tags: tuple[str, ...] = ()
 
 

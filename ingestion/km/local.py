@@ -10,6 +10,7 @@ from django.db.models import Value
 
 from ingestion.km.base import KMDocument
 from ingestion.models import Chunk
+from ingestion.search import facets
 from ingestion.search.chunking import TextChunk
 from ingestion.search.config import text_search_config
 
@@ -28,6 +29,14 @@ class LocalKM:
     def index(self, document: KMDocument, chunks: Iterable[TextChunk]) -> int:
         """Replace the document's chunks. Readers see the old ones until the caller's transaction commits."""
         config = text_search_config()
+        found_by = facets.of_document(
+            document_id=document.id,
+            owner_id=document.owner_id,
+            tags=document.tags,
+            type_name=document.type,
+            intake_id=document.intake_id,
+            created_at=document.created_at,
+        )
         Chunk.objects.filter(document=document.id).delete()
         written = 0
         source = iter(chunks)
@@ -38,6 +47,7 @@ class LocalKM:
                     index=chunk.index,
                     page=chunk.page,
                     text=chunk.text,
+                    facets=found_by,
                     search_vector=SearchVector(Value(chunk.text), config=config),
                 )
                 for chunk in batch

@@ -1,0 +1,150 @@
+"""Deleting for good: text, chunks, rows, the knowledge store's copy, queue items, bytes that nothing else refers to.
+
+A document goes in one transaction: search and every list have it whole or not at all. Of an intake the documents go
+one by one, and all are hidden from the first moment (`Intake.deleted_at`); what a request leaves, the duty finishes.
+Work that runs meanwhile finds its document gone when it commits, and writes nothing.
+
+Locks are taken in one order: the document, then intakes by id, then files. A handler that commits takes its document
+first.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from django.db import transaction
+from django.utils import timezone
+
+from docqueue.exceptions import IllegalTransition, ItemNotFound
+from docqueue.service import DocumentQueueService
+from ingestion.blobs import remove_if_unreferenced
+from ingestion.cancelling import AlreadyFinished, cancel_intake
+from ingestion.errors import StorageUnavailable
+from ingestion.km import get_store
+from ingestion.lifecycle import finish_intake
+from ingestion.models import Document, IngestFile, Intake, Outcome, Stage
+from ingestion.pipeline import describe
+from ingestion.reprocess import reprocess_document
+
+BUDGET_SECONDS = 5.0
+"""How long one call, or one round of the duty, deletes an intake's documents."""
+MESSAGE = "its document was deleted"
+
+log = logging.getLogger(__name__)
+
+
+def delete_document(document: Document, *, by: str = "") -> None:
+    """Delete the document with its text and, where nothing else has them, its bytes. Deleting it again does nothing.
+
+    Its file stays in the intake's list, so that the counts still add up. When other files of the owner are duplicates
+    of it, the first of them is processed and becomes the document that the others point to: nobody loses a content
+    that was uploaded twice by deleting it once. Raises what the knowledge store raises; nothing has changed then.
+    """
+    _cancel(IngestFile.objects.filter(document=document.pk).first(), by)
+    with transaction.atomic():
+        locked = Document.objects.select_for_update().filter(pk=document.pk).first()
+        if locked is None:
+            return
+        file = IngestFile.objects.filter(document=locked.pk).first()
+        heir = _heir(locked)
+        touched = [row.intake_id for row in (file, heir) if row is not None]
+        list(Intake.objects.select_for_update(no_key=True).filter(pk__in=touched).order_by("pk"))
+        if heir is not None and heir.document is not None:
+            reprocess_document(heir.document, by=by)
+            IngestFile.objects.filter(duplicate_of=locked.pk).update(duplicate_of=heir.document_id)
+        get_store().delete(describe(locked))
+        unused: set[int | None] = {locked.blob_id}
+        if file is not None:
+            unused |= _leave(file)
+        locked.delete()
+    log.info("document %s was deleted by %s", document.pk, by or "the program")
+    if file is not None:
+        finish_intake(file.intake_id)
+    _remove(unused)
+
+
+def delete_intake(intake: Intake, *, by: str = "") -> None:
+    """Delete an upload with its documents, files and archive. It is hidden at once, its documents too.
+
+    Documents are deleted as by `delete_document`, for some seconds; `delete_rest` does what is left of a large intake.
+    """
+    # The idempotency key is free again: the same upload, sent once more, is a new one.
+    Intake.objects.filter(pk=intake.pk, deleted_at=None).update(deleted_at=timezone.now(), client_key=None)
+    with suppress(AlreadyFinished):
+        cancel_intake(intake, by=by)
+    _delete_all(intake.pk, by, time.monotonic() + BUDGET_SECONDS)
+
+
+def delete_rest() -> int:
+    """Go on with intakes whose deletion has begun. Returns how many are gone."""
+    deadline = time.monotonic() + BUDGET_SECONDS
+    begun = Intake.objects.filter(deleted_at__isnull=False).order_by("pk").values_list("pk", flat=True)
+    gone = 0
+    for intake_id in begun.iterator():
+        if time.monotonic() > deadline:
+            break
+        gone += _delete_all(intake_id, "", deadline)
+    return gone
+
+
+def _delete_all(intake_id: int, by: str, deadline: float) -> bool:
+    """True when the intake is gone; False when the time was up, or its unpacking has just brought in more."""
+    with_document = IngestFile.objects.filter(intake=intake_id, document__isnull=False).order_by("ordinal")
+    for file in with_document.select_related("document").iterator(chunk_size=100):
+        if file.document is not None:
+            delete_document(file.document, by=by)
+        if time.monotonic() > deadline:
+            return False
+    with transaction.atomic():
+        intake = Intake.objects.select_for_update().filter(pk=intake_id).first()
+        if intake is None:
+            return True
+        files = IngestFile.objects.select_for_update().filter(intake=intake_id).order_by("ordinal")
+        left = list(files.values_list("document_id", "blob_id"))
+        if any(document_id is not None for document_id, _ in left):
+            return False
+        unused = {blob_id for _, blob_id in left} | {intake.blob_id}
+        intake.delete()
+    log.info("intake %s was deleted by %s", intake_id, by or "the program")
+    _remove(unused)
+    return True
+
+
+def _cancel(file: IngestFile | None, by: str) -> None:
+    """End the file's live item: waiting and dead ones at once; a running one is asked, and finds nothing to commit."""
+    if file is not None and file.item_id is not None:
+        with suppress(IllegalTransition, ItemNotFound):  # it has ended
+            DocumentQueueService().cancel(file.item_id, by=by, reason=MESSAGE)
+
+
+def _heir(document: Document) -> IngestFile | None:
+    """The first of the files that are duplicates of the document and stay."""
+    same = IngestFile.objects.filter(duplicate_of=document.pk, document__isnull=False, intake__deleted_at=None)
+    return same.exclude(document=document.pk).select_related("document__blob").order_by("pk").first()
+
+
+def _leave(file: IngestFile) -> set[int | None]:
+    """What stays of the file of a deleted document: how it ended. Returns the blobs that it and its archive had."""
+    end = {} if file.outcome else {"stage": Stage.CANCELLED, "outcome": Outcome.CANCELLED, "percent": 100}
+    if end:
+        end["finished_at"] = timezone.now()
+    IngestFile.objects.filter(pk=file.pk).update(
+        document=None, blob=None, item_id=None, duplicate_of=None, message=MESSAGE, **end
+    )
+    files = IngestFile.objects.filter(intake=file.intake_id)
+    if files.filter(blob__isnull=False).exists() or files.filter(outcome__in=("", Outcome.FAILED)).exists():
+        return {file.blob_id}
+    # All that came out of the archive is deleted, and nothing is left to be tried again: the archive goes, too.
+    intake = Intake.objects.get(pk=file.intake_id)
+    Intake.objects.filter(pk=intake.pk).update(blob=None)
+    return {file.blob_id, intake.blob_id}
+
+
+def _remove(blob_ids: set[int | None]) -> None:
+    for blob_id in filter(None, blob_ids):
+        try:
+            remove_if_unreferenced(blob_id)
+        except StorageUnavailable:
+            log.warning("the bytes of blob %s could not be removed now; the sweep will", blob_id, exc_info=True)
