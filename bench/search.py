@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from bench.measure import percentile
 from bench.run import Run
@@ -153,11 +154,11 @@ def kinds(chunks: int) -> dict[str, Queries]:
         "either of two common words": lambda: "contract OR report",
         "one common word without another": lambda: "contract -report",
         "a phrase in 2 %": lambda: '"annual report"',
-        "a phrase of two words of the vocabulary": lambda: f'"{word(0, 200)} {word(0, 200)}"',
+        "a phrase of two words of the vocabulary": lambda: f'"{word(50, 2000)} {word(50, 2000)}"',
         "a phrase of common words that nobody wrote": lambda: '"contract annual"',
     }
     month = {"since": datetime(2025, 3, 1, tzinfo=UTC), "until": datetime(2025, 3, 31, tzinfo=UTC)}
-    narrow: dict[str, tuple[str, dict[str, object]]] = {
+    narrow: dict[str, tuple[str, dict[str, Any]]] = {
         "half, with a tag of 5 %": ("contract", {"tags": ["tag3"]}),
         "half, with a tag of 0.1 %": ("contract", {"tags": ["special"]}),
         "half, of a type of 20 %": ("contract", {"types": ["docx"]}),
@@ -173,7 +174,7 @@ def kinds(chunks: int) -> dict[str, Queries]:
     return found
 
 
-def asked(owner: int, text: Callable[[], str], **more: object) -> Queries:
+def asked(owner: int, text: Callable[[], str], **more: Any) -> Queries:
     """Searches of one kind, each to be called for its seconds."""
 
     def queries(count: int) -> Iterator[Callable[[], float]]:
@@ -195,10 +196,11 @@ def third_page(owner: int, q: str) -> Queries:
     return queries
 
 
-def seconds(owner: int, q: str, **more: object) -> tuple[float, str | None]:
+def seconds(owner: int, q: str, cursor: str | None = None, **more: Any) -> tuple[float, str | None]:
     """How long a search takes, and the cursor that it gives."""
+    from ingestion.search.matching import Narrowing
     from ingestion.search.query import search
 
     started = time.perf_counter()
-    page = search(owner, q, **more)  # type: ignore[arg-type]
+    page = search(owner, q, cursor=cursor, narrowing=Narrowing(**more))
     return time.perf_counter() - started, page.next_cursor

@@ -1,4 +1,4 @@
-"""The Django app. Its handlers are found by docqueue through `queue_handlers.py`; nothing happens at start."""
+"""The Django app. docqueue finds its handlers in `queue_handlers.py`; at start only the system checks are registered."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ class IngestionConfig(AppConfig):
     name = "ingestion"
     verbose_name = _("Document ingestion")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ingestion import checks  # noqa: F401 - registers the checks; needs the apps loaded

@@ -7,6 +7,7 @@ pure rooms (archives, sniffing, extraction) are handed a `Limits` and never read
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -29,6 +30,14 @@ FAIL_FILE, SKIP, REJECT_ARCHIVE = "fail_file", "skip", "reject_archive"
 def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
     """A field that is one of a few words."""
     value: str = field(default=default, metadata={"doc": f"{doc} One of {', '.join(choices)}.", "choices": choices})
+    return value
+
+
+def _name(default: str, doc: str) -> str:
+    """A field that names something of the database."""
+    value: str = field(
+        default=default, metadata={"doc": doc, "pattern": re.compile(r"[A-Za-z_][\w.]{0,126}", re.ASCII)}
+    )
     return value
 
 
@@ -81,6 +90,11 @@ class Limits:
     max_json_bytes: int = _limit(64 * MIB, "Size of one JSON value; JSON Lines may have any number of them.")
     max_json_depth: int = _limit(200, "Lists and objects of JSON inside one another.")
 
+    # Search.
+    search_config: str = _name(
+        "english",
+        "PostgreSQL's text search configuration, that is the language; reprocess documents after a change of it.",
+    )
     max_ranked_chunks: int = _limit(
         1_000, "Matches that one search ranks, those of the newest documents; more make it slower."
     )
@@ -102,6 +116,9 @@ class Limits:
                     raise ImproperlyConfigured(
                         f"INGESTION[{key!r}] must be one of {', '.join(choices)}, not {value!r}."
                     )
+            elif pattern := spec.metadata.get("pattern"):
+                if not isinstance(value, str) or not pattern.fullmatch(value):
+                    raise ImproperlyConfigured(f"INGESTION[{key!r}] must be a name, not {value!r}.")
             elif isinstance(value, bool) or not isinstance(value, int) or value < spec.metadata["minimum"]:
                 raise ImproperlyConfigured(
                     f"INGESTION[{key!r}] must be a whole number of at least {spec.metadata['minimum']}, not {value!r}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.http import QueryDict
 from django.utils import timezone
@@ -108,7 +108,7 @@ def _moment(given: Mapping[str, str], name: str, *, end: bool = False) -> dateti
         at = parse_datetime(text) if day is None else _midnight(day + timedelta(days=1) if end else day)
         if at is None:
             raise ValueError(text)
-        return at if timezone.is_aware(at) else timezone.make_aware(at)
+        return (at if timezone.is_aware(at) else timezone.make_aware(at)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidSearch(f"{name} must be a date or a date with time, as {EXAMPLES}.") from error
 

@@ -1,25 +1,29 @@
 """Which chunks match: those of the newest documents first, and no more of them than are going to be ranked.
 
 To rank a match its words must be read, so a word that half of a million chunks have can not be ranked in full. The
-index can not give the newest matches first either. So it is asked shelf by shelf: the newest 256 documents, then the
-eight shelves below, then 64, until there is enough. A rare word costs a few look-ups, a common one ends with the first.
+index can not give the newest matches first either. So it is asked for the newest shelf of documents, and then for as
+many below it as will hold enough, judged by what was found so far. A common word ends with the first shelf, a rare one
+after a few look-ups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from ingestion.models import Chunk, Document
 from ingestion.search import facets
 
-SHELVES = (1, 8, 64, 512)
-"""How many shelves are asked for at a time, from the newest on; then all that are left."""
+SHELVES_MAX = 512
+"""How many shelves one question names; for more than that it asks for all that are left."""
+GROWTH = 8
+"""How many times as many shelves as before are looked at next, at most."""
 SLACK = timedelta(days=1)
 """Of two transactions the later one may have the smaller id, and the clock of this process may be wrong."""
 
@@ -54,23 +58,30 @@ def newest_matches(
         return Matches(ids=(), newest=0, complete=True)
     newest = last.pk if newest is None else min(newest, last.pk)
     narrowed = _narrowed(owner_id, narrowing, first).filter(document_id__lte=newest)
-    matching = narrowed.filter(search_vector=query).order_by("-document_id", "pk")
-    ids: list[int] = []
-    for part in _parts(matching, facets.shelf_of(first.pk), facets.shelf_of(newest)):
-        ids += part.values_list("pk", flat=True)[: most + 1 - len(ids)]
-        if len(ids) > most:
-            break
+    # The newest first, in words that no index fits: PostgreSQL would walk down the documents one by one where it
+    # believes that many match, and walk down all of them where none does.
+    matching = narrowed.filter(search_vector=query).order_by(F("document_id") * -1, "pk")
+    ids = _from_the_top(matching, facets.shelf_of(first.pk), facets.shelf_of(newest), most + 1)
     return Matches(ids=ids[:most], newest=newest, complete=len(ids) <= most)
 
 
-def _parts(matching: QuerySet[Chunk], lowest: int, top: int) -> Iterator[QuerySet[Chunk]]:
-    """The same question for one shelf, eight, 64 …, from the newest down."""
-    for count in SHELVES:
-        if top - count < lowest:
-            break
-        yield matching.filter(facets__overlap=[facets.shelf(number) for number in range(top - count + 1, top + 1)])
-        top -= count
-    yield matching.filter(document_id__lt=(top + 1) * facets.DOCUMENTS_PER_SHELF)
+def _from_the_top(matching: QuerySet[Chunk], lowest: int, top: int, enough: int) -> list[int]:
+    """Ids of matching chunks, from the highest shelf down, `enough` of them where there are so many."""
+    found: list[int] = []
+    looked, count = 0, 1
+    while len(found) < enough and looked <= top - lowest:
+        last = top - looked
+        if count > SHELVES_MAX:
+            count = last - lowest + 1
+            part = matching.filter(document_id__lt=(last + 1) * facets.DOCUMENTS_PER_SHELF)
+        else:
+            count = min(count, last - lowest + 1)
+            part = matching.filter(facets__overlap=[facets.shelf(last - n) for n in range(count)])
+        found += part.values_list("pk", flat=True)[: enough - len(found)]
+        looked += count
+        wanted = math.ceil((enough - len(found)) * looked / max(len(found), 1) * 1.2)
+        count = min(wanted, looked * GROWTH)
+    return found
 
 
 def _narrowed(owner_id: int, asked: Narrowing, first: Document) -> QuerySet[Chunk]:
