@@ -1,4 +1,4 @@
-"""The Django app. docqueue finds its handlers in `queue_handlers.py`; at start only the system checks are registered."""
+"""The Django app. docqueue finds its handlers in `queue_handlers.py`; at start only system checks are registered."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ together, and with them, when a queue handler runs this, the completion of the i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,29 +70,38 @@ def process_document_content(
         return ContentResult(**said)
     store = store or get_store()
     described = describe(document)
-    with storage.local_path(document.blob.storage_key) as path:
-        report(Stage.UPLOADING, 10)
-        detected = sniff(path, described.filename)
-        _refuse_what_is_no_document(detected)
-        described = replace(described, type=detected.type, content_type=detected.mime)
-        reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
-        report(Stage.INDEXING, 30)
-        extraction = extract(path, detected, get_limits())
-    report(Stage.INDEXING, 70)
+    with _not_left_behind(store, described):
+        with storage.local_path(document.blob.storage_key) as path:
+            report(Stage.UPLOADING, 10)
+            detected = sniff(path, described.filename)
+            _refuse_what_is_no_document(detected)
+            described = replace(described, type=detected.type, content_type=detected.mime)
+            reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
+            report(Stage.INDEXING, 30)
+            extraction = extract(path, detected, get_limits())
+        report(Stage.INDEXING, 70)
 
-    def index() -> dict[str, Any]:
-        chunks = store.index(described, chunk_pages(extraction.pages))
-        return _end_as_completed(document, detected, extraction, reference, chunks)
+        def index() -> dict[str, Any]:
+            chunks = store.index(described, chunk_pages(extraction.pages))
+            return _end_as_completed(document, detected, extraction, reference, chunks)
 
-    def end() -> dict[str, Any]:
-        ended = unless_known(document, index)
-        return _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
+        def end() -> dict[str, Any]:
+            ended = unless_known(document, index)
+            return _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
 
-    with commit(said):
-        said |= _unless_deleted(document, end)
-    if said["outcome"] == DELETED:
-        store.delete(described)  # it may have been deleted there before it was uploaded
+        with commit(said):
+            said |= _unless_deleted(document, end)
     return ContentResult(**said)
+
+
+@contextmanager
+def _not_left_behind(store: KnowledgeStore, described: KMDocument) -> Iterator[None]:
+    """However the block ends: a document that was deleted here before it came to the store is taken out of it again."""
+    try:
+        yield
+    finally:
+        if not Document.objects.filter(pk=described.id).exists():
+            store.delete(described)
 
 
 def _unless_deleted(document: Document, end: Callable[[], dict[str, Any]]) -> dict[str, Any]:
