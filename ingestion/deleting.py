@@ -28,8 +28,10 @@ from ingestion.models import Document, IngestFile, Intake, Outcome, Stage
 from ingestion.pipeline import describe
 from ingestion.reprocess import reprocess_document
 
-BUDGET_SECONDS = 5.0
-"""How long one call, or one round of the duty, deletes an intake's documents."""
+BUDGET_SECONDS, ROUND_SECONDS = 5.0, 1.0
+"""How long one call, and one round of the duty, deletes an intake's documents."""
+WELL = frozenset({Outcome.COMPLETED, Outcome.COMPLETED_NO_TEXT, Outcome.DUPLICATE})
+"""Ends of a file that leave no live item."""
 MESSAGE = "its document was deleted"
 
 log = logging.getLogger(__name__)
@@ -42,27 +44,9 @@ def delete_document(document: Document, *, by: str = "") -> None:
     of it, the first of them is processed and becomes the document that the others point to: nobody loses a content
     that was uploaded twice by deleting it once. Raises what the knowledge store raises; nothing has changed then.
     """
-    _cancel(IngestFile.objects.filter(document=document.pk).first(), by)
-    with transaction.atomic():
-        locked = Document.objects.select_for_update().filter(pk=document.pk).first()
-        if locked is None:
-            return
-        file = IngestFile.objects.filter(document=locked.pk).first()
-        heir = _heir(locked)
-        touched = [row.intake_id for row in (file, heir) if row is not None]
-        list(Intake.objects.select_for_update(no_key=True).filter(pk__in=touched).order_by("pk"))
-        if heir is not None and heir.document is not None:
-            reprocess_document(heir.document, by=by)
-            IngestFile.objects.filter(duplicate_of=locked.pk).update(duplicate_of=heir.document_id)
-        get_store().delete(describe(locked))
-        unused: set[int | None] = {locked.blob_id}
-        if file is not None:
-            unused |= _leave(file)
-        locked.delete()
-    log.info("document %s was deleted by %s", document.pk, by or "the program")
+    file = _delete_one(document.pk, by)
     if file is not None:
         finish_intake(file.intake_id)
-    _remove(unused)
 
 
 def delete_intake(intake: Intake, *, by: str = "") -> None:
@@ -78,8 +62,8 @@ def delete_intake(intake: Intake, *, by: str = "") -> None:
 
 
 def delete_rest() -> int:
-    """Go on with intakes whose deletion has begun. Returns how many are gone."""
-    deadline = time.monotonic() + BUDGET_SECONDS
+    """Go on for a moment with intakes whose deletion has begun. Returns how many are gone."""
+    deadline = time.monotonic() + ROUND_SECONDS
     begun = Intake.objects.filter(deleted_at__isnull=False).order_by("pk").values_list("pk", flat=True)
     gone = 0
     for intake_id in begun.iterator():
@@ -91,10 +75,10 @@ def delete_rest() -> int:
 
 def _delete_all(intake_id: int, by: str, deadline: float) -> bool:
     """True when the intake is gone; False when the time was up, or its unpacking has just brought in more."""
-    with_document = IngestFile.objects.filter(intake=intake_id, document__isnull=False).order_by("ordinal")
-    for file in with_document.select_related("document").iterator(chunk_size=100):
-        if file.document is not None:
-            delete_document(file.document, by=by)
+    files = IngestFile.objects.filter(intake=intake_id, document__isnull=False).order_by("ordinal")
+    for document_id in files.values_list("document_id", flat=True).iterator(chunk_size=500):
+        if document_id is not None:
+            _delete_one(document_id, by)
         if time.monotonic() > deadline:
             return False
     with transaction.atomic():
@@ -112,9 +96,33 @@ def _delete_all(intake_id: int, by: str, deadline: float) -> bool:
     return True
 
 
+def _delete_one(document_id: int, by: str) -> IngestFile | None:
+    """Delete the document; returns its file, as it was, or None when there is nothing (any more)."""
+    _cancel(IngestFile.objects.filter(document=document_id).first(), by)
+    with transaction.atomic():
+        document = Document.objects.select_for_update().filter(pk=document_id).first()
+        if document is None:
+            return None
+        file = IngestFile.objects.filter(document=document_id).first()
+        heir = _heir(document)
+        touched = [row.intake_id for row in (file, heir) if row is not None]
+        list(Intake.objects.select_for_update(no_key=True).filter(pk__in=touched).order_by("pk"))
+        if heir is not None and heir.document is not None:
+            reprocess_document(heir.document, by=by)
+            IngestFile.objects.filter(duplicate_of=document_id).update(duplicate_of=heir.document_id)
+        get_store().delete(describe(document))
+        unused: set[int | None] = {document.blob_id}
+        if file is not None:
+            unused |= _leave(file)
+        document.delete()
+    log.info("document %s was deleted by %s", document_id, by or "the program")
+    _remove(unused)
+    return file
+
+
 def _cancel(file: IngestFile | None, by: str) -> None:
     """End the file's live item: waiting and dead ones at once; a running one is asked, and finds nothing to commit."""
-    if file is not None and file.item_id is not None:
+    if file is not None and file.item_id is not None and file.outcome not in WELL:
         with suppress(IllegalTransition, ItemNotFound):  # it has ended
             DocumentQueueService().cancel(file.item_id, by=by, reason=MESSAGE)
 

@@ -105,15 +105,14 @@ def test_an_unpacking_that_runs_meanwhile_leaves_nothing(owner, worker, document
 def test_documents_that_an_unpacking_adds_while_the_rows_go_are_deleted_too(owner, worker, documents_dir, monkeypatch):
     intake = accept_zip(owner, {f"{n}.txt": f"note {n}" for n in range(3)})
     worker.run_claimed(worker.claim())
-    real, asked = deleting.delete_document, []
+    real, asked = deleting._delete_one, []
 
-    def delete(document, *, by=""):
-        """As if the last document came only after the others had been looked for."""
-        asked.append(document.pk)
-        if len(asked) != 2:
-            real(document, by=by)
+    def delete(document_id, by):
+        """As if the second document came only after the others had been looked for."""
+        asked.append(document_id)
+        return None if len(asked) == 2 else real(document_id, by)
 
-    monkeypatch.setattr(deleting, "delete_document", delete)
+    monkeypatch.setattr(deleting, "_delete_one", delete)
     delete_intake(intake)
     assert (Document.objects.count(), Intake.objects.count()) == (1, 1)
     assert deleting.delete_rest() == 1
