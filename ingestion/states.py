@@ -119,6 +119,8 @@ def _ended(file: IngestFile) -> str:
 
 def intake_state(intake: Intake, summary: Summary, item: QueueItem | None, now: datetime) -> str:
     """Where a whole intake is, in one line. `item` is the live item that unpacks it, if it has one."""
+    if intake.deleted_at is not None:
+        return _("Deleting")
     if intake.finished_at is not None:
         return _intake_ended(intake, summary)
     if intake.cancel_requested_at is not None:

@@ -70,7 +70,7 @@ class IntakeView(OwnedView):
             "Everything of it is hidden at once, and gone when this answers or, of a large upload, soon after. What "
             "has not ended is cancelled. A duplicate in another upload becomes a document of its own."
         ),
-        responses={204: None, **refused(401, 404)},
+        responses={204: None, **refused(401, 404, 503)},
         tags=["intakes"],
     )
     def delete(self, request: Request, pk: int) -> Response:
@@ -145,7 +145,7 @@ class DocumentView(OwnedView):
             "Work on it is cancelled. Its file stays in the list of the upload's files. When another upload has the "
             "same bytes, that one is processed and becomes a document of its own."
         ),
-        responses={204: None, **refused(401, 404)},
+        responses={204: None, **refused(401, 404, 503)},
         tags=["documents"],
     )
     def delete(self, request: Request, pk: int) -> Response:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from docqueue.models import QueueItem
 from ingestion import deleting, queue_handlers
 from ingestion.models import Blob, Chunk, Document, IngestFile, Intake, Outcome
-from ingestion.services import delete_intake, search
+from ingestion.services import delete_intake, search, summarize
+from ingestion.states import intake_state
 from tests.ingestion.factories import accept, accept_document, accept_zip, upload
 from tests.ingestion.leftovers import kept, left
 
@@ -55,6 +57,8 @@ def test_a_large_one_is_hidden_at_once_and_the_duty_does_the_rest(owner, worker,
     delete_intake(intake)
     assert Document.objects.count() == 4, "the request's time was up"
     assert search(owner.pk, "heron").hits == []
+    intake.refresh_from_db()
+    assert intake_state(intake, summarize(intake), None, timezone.now()) == "Deleting"
     monkeypatch.undo()
     assert queue_handlers.finish_deletions("default") == 1
     assert nothing_is_left(documents_dir)
