@@ -4,7 +4,7 @@ A document goes in one transaction: search and every list have it whole or not a
 one by one, and all are hidden from the first moment (`Intake.deleted_at`); what a request leaves, the duty finishes.
 Work that runs meanwhile finds its document gone when it commits, and writes nothing.
 
-Locks are taken in one order: the document, then intakes by id, then files. A handler that commits takes its document
+Locks are taken in one order: documents, then intakes by id, then files. A handler that commits takes its document
 first.
 """
 
@@ -56,7 +56,7 @@ def delete_intake(intake: Intake, *, by: str = "") -> None:
     """
     # The idempotency key is free again: the same upload, sent once more, is a new one.
     Intake.objects.filter(pk=intake.pk, deleted_at=None).update(deleted_at=timezone.now(), client_key=None)
-    with suppress(AlreadyFinished):
+    with suppress(AlreadyFinished, Intake.DoesNotExist):  # another request may have deleted it by now
         cancel_intake(intake, by=by)
     _delete_all(intake.pk, by, time.monotonic() + BUDGET_SECONDS)
 
@@ -128,9 +128,12 @@ def _cancel(file: IngestFile | None, by: str) -> None:
 
 
 def _heir(document: Document) -> IngestFile | None:
-    """The first of the files that are duplicates of the document and stay."""
+    """The first of the files that are duplicates of the document and stay. Its document is locked, so it does stay."""
     same = IngestFile.objects.filter(duplicate_of=document.pk, document__isnull=False, intake__deleted_at=None)
-    return same.exclude(document=document.pk).select_related("document__blob").order_by("pk").first()
+    for file in same.exclude(document=document.pk).select_related("document__blob").order_by("pk"):
+        if Document.objects.select_for_update().filter(pk=file.document_id or 0).first() is not None:
+            return file
+    return None
 
 
 def _leave(file: IngestFile) -> set[int | None]:

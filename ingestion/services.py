@@ -9,6 +9,7 @@ from ingestion.lifecycle import finish_intake
 from ingestion.pipeline import ContentResult, process_document_content
 from ingestion.reconcile import reconcile, reconcile_intake
 from ingestion.reprocess import NotReprocessable, Reprocessing, reprocess_document
+from ingestion.search.matching import Narrowing
 from ingestion.search.query import SearchPage, search
 from ingestion.summary import Summary, summarize
 from ingestion.unpack import unpack_intake
@@ -17,6 +18,7 @@ __all__ = [
     "Accepted",
     "AlreadyFinished",
     "ContentResult",
+    "Narrowing",
     "NotReprocessable",
     "Reprocessing",
     "SearchPage",

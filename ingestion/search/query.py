@@ -33,7 +33,10 @@ class InvalidSearch(ValidationFailed):
 
     code = "invalid_search"
     status = 400
-    hint = 'Give q, up to 500 characters: words, "a phrase", OR, -word. Take cursor from the last answer as it is.'
+    hint = (
+        'Give q, up to 500 characters: words, "a phrase", OR, -word. Correct the filter that the message names. Take '
+        "cursor from the last answer as it is."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -95,6 +95,24 @@ def test_the_first_duplicate_becomes_the_document_that_the_others_point_to(owner
     assert Intake.objects.get(files__document=second).status == IntakeStatus.COMPLETED
 
 
+def test_a_duplicate_that_is_being_deleted_itself_is_passed_over(owner, worker, monkeypatch):
+    first, second, third = (_processed(owner, worker, "one heron") for _ in range(3))
+    real, other = LocalKM.delete, []
+
+    def delete(self, described):
+        """In the midst of the second's deletion somebody deletes the first."""
+        if described.id == second.pk:
+            other.append(ThreadPoolExecutor(1).submit(closing, delete_document, first))
+            until_somebody_waits_for_us()
+        real(self, described)
+
+    monkeypatch.setattr(LocalKM, "delete", delete)
+    delete_document(second)
+    other[0].result(30)
+    worker.run()
+    assert [hit.document_id for hit in search(owner.pk, "heron").hits] == [third.pk]
+
+
 def test_deleting_a_duplicate_leaves_its_original_as_it_is(owner, worker, documents_dir):
     first, second = (_processed(owner, worker, "one heron") for _ in range(2))
     delete_document(second)

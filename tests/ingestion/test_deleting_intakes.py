@@ -79,6 +79,13 @@ def test_a_file_that_is_uploaded_meanwhile_as_its_duplicate_is_promoted_in_the_e
     assert [hit.document_id for hit in search(owner.pk, "heron").hits] == [again.pk]
 
 
+def test_deleting_it_again_does_nothing(owner, worker):
+    intake = accept(owner, upload("a.txt", "a heron"))
+    worker.run()
+    delete_intake(intake)
+    delete_intake(intake)
+
+
 def test_the_idempotency_key_is_free_at_once(owner):
     first = accept(owner, upload("a.txt", "a"), client_key="k")
     delete_intake(first)
