@@ -20,6 +20,7 @@ from bench import (
     memory,
     pickup,
     report,
+    search,
     snapshot,
     soak,
     targets,
@@ -43,8 +44,9 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "soak": soak.measure,
     "upload": upload.measure,
     "ingest": ingest.measure,
+    "search": search.measure,
 }
-APART = ("soak", "upload", "ingest")  # long, or of another kind: only when named; the table shows their newest results
+APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

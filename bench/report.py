@@ -31,6 +31,8 @@ OWN_WORKLOADS = {
     "w8": "fairness",
     "soak": "soak",
     "upload": "upload",
+    "search": "search",
+    "ingest": "ingestion",
 }
 SHOWN_ABOVE = {("w4", "p50_ms"), ("w4", "p99_ms"), ("w6", "ratio")}
 
@@ -93,7 +95,7 @@ def _own(results: Results) -> str:
     rows = []
     for workload, words in OWN_WORKLOADS.items():
         found, date = results.values.get(workload), ""
-        if found is None and workload in ("soak", "upload"):
+        if found is None and workload in ("soak", "upload", "search", "ingest"):
             before = newest(workload)
             if before is not None:
                 date, found = f" ({before[0]})", before[1]

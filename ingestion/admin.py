@@ -23,7 +23,14 @@ from docqueue.exceptions import DocqueueError
 from ingestion.admin_reprocess import ErrorCodeFilter, OutdatedFilter, ReprocessAdmin
 from ingestion.errors import IngestionError
 from ingestion.models import Document, IngestFile, Intake, Outcome
-from ingestion.services import cancel_document, cancel_intake, reconcile_intake, reprocess_document
+from ingestion.services import (
+    cancel_document,
+    cancel_intake,
+    delete_document,
+    delete_intake,
+    reconcile_intake,
+    reprocess_document,
+)
 from ingestion.states import file_state, intake_state, live_items, span
 from ingestion.summary import summaries
 from ingestion.watching import watch_intakes
@@ -104,6 +111,22 @@ class ReadOnlyAdmin(AnyModelAdmin):
             messages.success(request, said(well) % {"n": well})
 
 
+class Deleting(ReadOnlyAdmin):
+    """Rows that Django's own pages may delete (permission `delete_…`); the service does it."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        # Django would list every chunk. What goes along is said by the service's documentation, nothing is protected.
+        rows = list(objs)
+        return [str(row) for row in rows], {self.opts.verbose_name_plural: len(rows)}, set(), []
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+
 def _link(kind: str, pk: int | None, label: str) -> str:
     if pk is None:
         return "–"
@@ -111,7 +134,7 @@ def _link(kind: str, pk: int | None, label: str) -> str:
 
 
 @admin.register(Intake)
-class IntakeAdmin(ReprocessAdmin, ReadOnlyAdmin):
+class IntakeAdmin(ReprocessAdmin, Deleting):
     """Uploads."""
 
     selects_by = "intakes"
@@ -136,6 +159,9 @@ class IntakeAdmin(ReprocessAdmin, ReadOnlyAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), "files", "progress"]
+
+    def delete_model(self, request: HttpRequest, obj: Intake) -> None:
+        delete_intake(obj, by=request.user.get_username())
 
     @admin.display(description=_("files"))
     def files(self, row: Intake) -> str:
@@ -249,7 +275,7 @@ class IngestFileAdmin(FileWork):
 
 
 @admin.register(Document)
-class DocumentAdmin(FileWork):
+class DocumentAdmin(FileWork, Deleting):
     """Documents."""
 
     selects_by = "documents"
@@ -266,3 +292,6 @@ class DocumentAdmin(FileWork):
 
     def document_of(self, row: Document) -> Document:
         return row
+
+    def delete_model(self, request: HttpRequest, obj: Document) -> None:
+        delete_document(obj, by=request.user.get_username())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core import checks
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from ingestion.formats import load
 from ingestion.limits import Limits, get_limits
+from ingestion.models import Chunk
+from ingestion.search.config import text_search_config
 
 
 @register("ingestion", "docqueue")  # the second is what a worker looks at before it starts
@@ -21,11 +24,31 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     try:
         limits = get_limits()
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="ingestion.E001")]
+        return [Error(str(error), hint="See docs/settings.md.", id="ingestion.E001")]
     formats, problems = load(limits.formats)
     wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
     programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
     return [*wrong, *_missing(programs), *_ocr(limits)]
+
+
+@register("ingestion", Tags.database)
+def check_search_config(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """ingestion.E004: the database has no such text search configuration. Asked by `check --database` and `migrate`."""
+    alias = router.db_for_read(Chunk)
+    try:
+        get_limits()
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    if alias not in (databases or ()):
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("select cfgname from pg_ts_config order by cfgname")
+        known = [name for (name,) in cursor.fetchall()]
+    name = text_search_config()
+    if name.rpartition(".")[2] in known:
+        return []
+    hint = f"Give INGESTION_SEARCH_CONFIG one of {', '.join(known)}."
+    return [Error(f"The database has no text search configuration {name!r}.", hint=hint, id="ingestion.E004")]
 
 
 def _missing(programs: Iterable[str]) -> list[CheckMessage]:

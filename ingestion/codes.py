@@ -33,6 +33,7 @@ class MessageCode(TextChoices):
     UNPACKED = "unpacked", _("done; its files are among the others")
     SKIPPED = "skipped", _("not a document, or of a type that is skipped")
     CANCELLED = "cancelled", _("given up on request")
+    DELETED = "deleted", _("done once; its document was deleted since")
     FAILED = "failed", _("failed for good; the error code follows behind a colon")
 
 

@@ -20,6 +20,7 @@ from docqueue.validation import priority as checked_priority
 from ingestion import mismatch, storage, unsupported
 from ingestion.archives import plan_archive, printable, safe_name
 from ingestion.errors import (
+    BlobMissing,
     EmptyFile,
     TooLarge,
     TooManyFiles,
@@ -98,12 +99,10 @@ def accept_upload(
             return Accepted(intake=earlier, created=False)
     planned = _planned_files(uploads[0], limits) if len(uploads) == 1 else None
     storage.ensure_room(sum(upload.size or 0 for upload in uploads))
-    stored = [storage.put_stream(upload.chunks(), expected=upload.size or 0) for upload in uploads]
     intake = Intake(
         owner_id=owner_id,
         kind=IntakeKind.FILES if planned is None else IntakeKind.ZIP,
         filename=_label(uploads[0])[:255] if len(uploads) == 1 else "",
-        size=sum(blob.size for blob in stored),
         planned_files=len(uploads) if planned is None else planned,
         tags=labels,
         options={FILE_TAGS: patterns} if patterns else {},
@@ -113,8 +112,11 @@ def accept_upload(
         correlation_id=str(correlation.current().get("correlation_id", ""))[:200],
     )
     try:
-        with transaction.atomic():
-            files = _write(intake, uploads, stored)
+        try:
+            files = _store_and_write(intake, uploads)
+        except BlobMissing:
+            # Bytes that were in storage already were deleted before they had a row: now they are stored anew.
+            files = _store_and_write(intake, uploads)
     except IntegrityError:
         earlier = _earlier(owner_id, client_key, digest) if client_key is not None else None
         if earlier is None:
@@ -160,6 +162,13 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
     return len(plan.entries)
 
 
+def _store_and_write(intake: Intake, uploads: Sequence[Upload]) -> list[IngestFile]:
+    stored = [storage.put_stream(upload.chunks(), expected=upload.size or 0) for upload in uploads]
+    intake.size = sum(blob.size for blob in stored)
+    with transaction.atomic():
+        return _write(intake, uploads, stored)
+
+
 def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlob]) -> list[IngestFile]:
     """Rows and queue items of one upload, inside the caller's transaction. Returns the rows of plain files."""
     blobs = save_blobs(stored)
@@ -188,12 +197,18 @@ def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlo
 
 
 def save_blobs(stored: Sequence[StoredBlob]) -> dict[str, int]:
-    """Rows for stored bytes, each content once: ids by sha256. Locked in one order, so that no two uploads deadlock."""
+    """Rows for stored bytes, each content once: ids by sha256. Locked in one order, so that no two uploads deadlock.
+
+    Raises BlobMissing when bytes were removed before their row was locked (`ingestion/blobs.py`): store them again.
+    """
     unique = {blob.sha256: blob for blob in stored}
     rows = [Blob(sha256=sha, size=unique[sha].size, storage_key=unique[sha].key) for sha in sorted(unique)]
     saved = Blob.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["storage_key"]
     )
+    for blob in saved:
+        if not storage.exists(blob.storage_key):
+            raise BlobMissing(f"The stored bytes of {blob.sha256[:12]} were removed a moment ago.")
     return {blob.sha256: blob.pk for blob in saved}
 
 

@@ -7,6 +7,7 @@ pure rooms (archives, sniffing, extraction) are handed a `Limits` and never read
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
@@ -32,9 +33,9 @@ def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
     return value
 
 
-def _internal(default: Any, doc: str) -> Any:
-    """A field that is no limit: a text, or several, of which the API says nothing."""
-    return field(default=default, metadata={"doc": doc, "internal": True})
+def _internal(default: Any, doc: str, pattern: str = "") -> Any:
+    """A field that is no limit: a text (that fits `pattern`), or several, of which the API says nothing."""
+    return field(default=default, metadata={"doc": doc, "internal": True, "pattern": pattern})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +116,7 @@ class Limits:
     )
     ocr_languages: str = _internal("eng", "Languages to recognise, as the program names them: eng+deu.")
     max_ocr_pages: int = _limit(100, "Pages of one document that text is recognised on; the rest is left out.")
+
     # Following an upload.
     max_wait_seconds: int = _limit(
         30,
@@ -129,6 +131,16 @@ class Limits:
     )
     stalled_after_seconds: int = _limit(
         60, "Seconds without any progress after which running work is shown as stalled."
+    )
+
+    # Search.
+    search_config: str = _internal(
+        "english",
+        "PostgreSQL's text search configuration, that is the language; reprocess documents after a change of it.",
+        r"[A-Za-z_][A-Za-z0-9_.]{0,126}",
+    )
+    max_ranked_chunks: int = _limit(
+        1_000, "Matches that one search ranks, those of the newest documents; more make it slower."
     )
 
     @classmethod
@@ -160,6 +172,8 @@ def _checked(key: str, value: Any, spec: Field[Any]) -> Any:
     elif many:
         good = isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
         wanted = "a list of texts"
+    elif pattern := spec.metadata.get("pattern"):
+        good, wanted = isinstance(value, str) and re.fullmatch(pattern, value) is not None, "a name"
     elif isinstance(spec.default, str):
         good, wanted = isinstance(value, str), "a text"
     else:

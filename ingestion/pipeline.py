@@ -6,8 +6,8 @@ together, and with them, when a queue handler runs this, the completion of the i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,15 @@ from ingestion.dedupe import known_as, unless_known
 from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
 from ingestion.extract import Extraction, Interrupted, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
+from ingestion.km.describing import describe
 from ingestion.limits import get_limits
 from ingestion.models import Document, IngestFile, Outcome, Stage, TextStatus
 from ingestion.progress import Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
+
+DELETED = "deleted"
+"""The outcome of processing a document that was deleted meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,46 +66,45 @@ def process_document_content(
 
     Until the transaction commits, search answers from the text before. From the stage `indexing` on, a knowledge store
     that has the bytes is not handed them again. `fallback`: read it in another way than usual, where there is one,
-    because the usual one ended a process. Raises an `IngestionError` that says whether a retry can help; nothing
-    of the document has changed then. Calls parsers: run it where a crash, a leak or an endless loop hurts nobody else.
+    because the usual one ended a process. Raises an `IngestionError` that says whether a retry can help; nothing of the
+    document has changed then. When the document was deleted meanwhile nothing is written. Calls parsers: run it where a
+    crash, a leak or an endless loop hurts nobody else.
     """
     said: dict[str, Any] = {}
     winner = known_as(document)
     if winner is not None:
         with commit(said):
-            said |= _end_as_duplicate(document, winner)
+            said |= _unless_deleted(document, lambda: _end_as_duplicate(document, winner))
         return ContentResult(**said)
     store = store or get_store()
     described = describe(document)
-    with storage.local_path(document.blob.storage_key) as path:
-        report(from_stage, 10)
-        detected = sniff(path, described.filename)
-        limits = get_limits()
-        _refuse_what_is_no_document(detected)
-        mismatch.refuse(detected, described.filename, limits)
-        kept = document.km_ref if from_stage == Stage.INDEXING else ""
-        reference = kept or store.upload(described, key=f"{document.pk}:{described.sha256}")
-        report(Stage.INDEXING, 30)
-        extraction = _extract(path, detected, report, fallback=fallback)
-    file: IngestFile | None = getattr(document, "file", None)
-    found: list[Found] = []
-    if extraction.attachments:
-        warning = not_taken(file, extraction.attachments, limits)
-        if warning:
-            extraction = replace(extraction, warnings=(*extraction.warnings, warning))
-        else:
-            found = attachments.store(extraction.attachments, report)
-    report(Stage.INDEXING, 70)
+    with _not_left_behind(store, described):
+        with storage.local_path(document.blob.storage_key) as path:
+            report(from_stage, 10)
+            detected = sniff(path, described.filename)
+            limits = get_limits()
+            _refuse_what_is_no_document(detected)
+            mismatch.refuse(detected, described.filename, limits)
+            described = replace(described, type=detected.type, content_type=detected.mime)
+            kept = document.km_ref if from_stage == Stage.INDEXING else ""
+            reference = kept or store.upload(described, key=f"{document.pk}:{described.sha256}")
+            report(Stage.INDEXING, 30)
+            extraction = _extract(path, detected, report, fallback=fallback)
+        extraction, found = _attachments(document, extraction, report)
+        report(Stage.INDEXING, 70)
 
-    def index() -> dict[str, Any]:
-        if found and file is not None:  # first, as it locks the intake before anything of a file
-            attachments.enqueue(file, found)
-        chunks = store.index(described, chunk_pages(extraction.pages))
-        return _end_as_completed(document, detected, extraction, reference, chunks)
+        def index() -> dict[str, Any]:
+            if found:  # first, as it locks the intake before anything of a file
+                attachments.enqueue(document.file, found)
+            chunks = store.index(described, chunk_pages(extraction.pages))
+            return _end_as_completed(document, detected, extraction, reference, chunks)
 
-    with commit(said):
-        ended = unless_known(document, index)
-        said |= _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
+        def end() -> dict[str, Any]:
+            ended = unless_known(document, index)
+            return _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
+
+        with commit(said):
+            said |= _unless_deleted(document, end)
     return ContentResult(**said)
 
 
@@ -118,21 +121,30 @@ def _extract(path: Path, detected: Detected, report: Report, *, fallback: bool) 
         raise OutOfMemory(retryable=not fallback) from error
 
 
-def describe(document: Document) -> KMDocument:
-    """The document as a knowledge store sees it."""
-    file: IngestFile | None = getattr(document, "file", None)
-    return KMDocument(
-        id=document.pk,
-        owner_id=document.owner_id,
-        title=document.title,
-        filename=file.safe_name if file else document.title,
-        content_type=document.content_type,
-        size=document.blob.size,
-        sha256=document.blob.sha256,
-        storage_key=document.blob.storage_key,
-        tags=tuple(document.tags),
-        indexed=document.chunk_count > 0,
-    )
+def _attachments(document: Document, extraction: Extraction, report: Report) -> tuple[Extraction, list[Found]]:
+    """What was found in the document and stored; a warning where it is not taken."""
+    if not extraction.attachments:
+        return extraction, []
+    warning = not_taken(getattr(document, "file", None), extraction.attachments, get_limits())
+    if warning:
+        return replace(extraction, warnings=(*extraction.warnings, warning)), []
+    return extraction, attachments.store(extraction.attachments, report)
+
+
+@contextmanager
+def _not_left_behind(store: KnowledgeStore, described: KMDocument) -> Iterator[None]:
+    """However the block ends: a document that was deleted here before it came to the store is taken out of it again."""
+    try:
+        yield
+    finally:
+        if store.keeps_copies and not Document.objects.filter(pk=described.id).exists():
+            store.delete(described)
+
+
+def _unless_deleted(document: Document, end: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run `end` while nobody can delete the document; nothing is written when somebody has."""
+    there = Document.objects.select_for_update(no_key=True).filter(pk=document.pk).values_list("pk", flat=True).first()
+    return {"outcome": DELETED} if there is None else end()
 
 
 def _refuse_what_is_no_document(detected: Detected) -> None:

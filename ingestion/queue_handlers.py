@@ -10,17 +10,17 @@ from typing import Any
 
 from docqueue.context import Context
 from docqueue.duties import duty
-from docqueue.exceptions import Cancelled, DeadLetter, Snooze
+from docqueue.exceptions import Cancelled, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
-from ingestion import reconcile, storage
+from ingestion import blobs, deleting, reconcile, storage
 from ingestion.containers import Container
 from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
 from ingestion.fallback import Verdict, judge, last_word
 from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, start_file
-from ingestion.models import IngestFile, Intake, Stage
-from ingestion.pipeline import process_document_content
+from ingestion.models import Document, IngestFile, Intake, Stage
+from ingestion.pipeline import DELETED, process_document_content
 from ingestion.progress import RowProgress
 from ingestion.reprocess_many import REPROCESS_MANY, Order, run_order
 from ingestion.unpack import unpack as unpack_archive
@@ -35,6 +35,8 @@ ROOM_SECONDS = 30.0
 def ingest(ctx: Context) -> dict[str, Any] | None:
     """Process one document. The item ends completed together with its file, or the file says what went wrong."""
     file = _file(ctx)
+    if file is None:
+        return {"outcome": DELETED}
     if not start_file(file, ctx.item):
         return {"outcome": "superseded", "by": file.item_id}  # not stored when it is the claim that is stale
     try:
@@ -73,22 +75,24 @@ def _process(ctx: Context, file: IngestFile) -> None:
 
 def _unpack_instead(ctx: Context, file: IngestFile) -> None:
     """Hand a file that turned out to be an archive over to an item that unpacks it. It is no document of its own."""
-    with ctx.complete(result={"outcome": "archive"}):
-        item_id = enqueue_unpacking(file.intake, file)
-        IngestFile.objects.filter(pk=file.pk).update(
-            item_id=item_id, document=None, stage=Stage.UNZIPPING, percent=0, message=""
-        )
-        if file.document is not None:
-            file.document.delete()
+    assert file.document is not None, "_file() finds files by their document"
+    said = {"outcome": DELETED}
+    with ctx.complete(result=said):
+        there = Document.objects.select_for_update().filter(pk=file.document.pk).first()
+        if there is not None:
+            item_id = enqueue_unpacking(file.intake, file)
+            IngestFile.objects.filter(pk=file.pk).update(
+                item_id=item_id, document=None, stage=Stage.UNZIPPING, percent=0, message=""
+            )
+            there.delete()
+            said["outcome"] = "archive"
 
 
-def _file(ctx: Context) -> IngestFile:
+def _file(ctx: Context) -> IngestFile | None:
+    """The file of the item's document; None when the document was deleted."""
     document_id = ctx.document_id or ""
     files = IngestFile.objects.select_related("intake", "document__blob")
-    file = files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
-    if file is None:
-        raise DeadLetter("document_missing", f"There is no document {ctx.document_id}.")
-    return file
+    return files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
 
 
 def _stop_if_intake_is_cancelled(ctx: Context, file: IngestFile) -> None:
@@ -106,11 +110,13 @@ def _final(error: IngestionError, ctx: Context) -> bool:
 
 
 @handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
-def unpack(ctx: Context) -> None:
+def unpack(ctx: Context) -> dict[str, Any] | None:
     """Bring the files of an uploaded archive into the queue, each as an item of its own."""
     container = _container(ctx)
+    if container is None:
+        return {"outcome": DELETED}
     if container.item_id != ctx.id:
-        return
+        return None
     container.begin(ctx.item)
     try:
         if container.file is not None:
@@ -129,20 +135,17 @@ def unpack(ctx: Context) -> None:
         raise
     finally:
         finish_intake(container.intake.pk)
+    return None
 
 
-def _container(ctx: Context) -> Container:
-    """What this item unpacks: the archive of an intake, or one of the intake's files."""
+def _container(ctx: Context) -> Container | None:
+    """What this item unpacks: the archive of an intake, or one of the intake's files. None: it was deleted."""
     number, within = ctx.payload.get("intake"), ctx.payload.get("file")
-    if isinstance(within, int):
-        file = IngestFile.objects.select_related("intake", "blob").filter(pk=within, intake=number).first()
-        if file is not None and file.blob is not None:
-            return Container(file.intake, file)
-    elif isinstance(number, int):
-        intake = Intake.objects.select_related("blob").filter(pk=number).first()
-        if intake is not None and intake.blob is not None:
-            return Container(intake)
-    raise DeadLetter("intake_missing", f"There is no archive {within or number} to unpack.")
+    if within is not None:
+        file = IngestFile.objects.select_related("intake", "blob").filter(pk=within, intake=number or 0).first()
+        return None if file is None or file.blob is None else Container(file.intake, file)
+    intake = Intake.objects.select_related("blob").filter(pk=number or 0).first()
+    return None if intake is None or intake.blob is None else Container(intake)
 
 
 @handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=6 * 3600, memory_mb=1024)
@@ -166,6 +169,18 @@ def reconcile_intakes(using: str) -> int:  # noqa: ARG001 - a duty's signature; 
 def sweep_parts(using: str) -> int:  # noqa: ARG001
     """Remove the unfinished files of killed processes."""
     return storage.remove_stale_parts(STALE_PART_SECONDS)
+
+
+@duty("ingestion.blobs", every_seconds=60)
+def sweep_blobs(using: str) -> int:  # noqa: ARG001
+    """Remove stored bytes that nothing refers to."""
+    return blobs.sweep()
+
+
+@duty("ingestion.delete", every_seconds=5)
+def finish_deletions(using: str) -> int:  # noqa: ARG001
+    """Delete what requests have left of the intakes that they were told to delete."""
+    return deleting.delete_rest()
 
 
 on_dead(INGEST)(reconcile.item_died)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ingestion.cancelling import AlreadyFinished, cancel_document, cancel_intake
+from ingestion.deleting import delete_document, delete_intake
 from ingestion.errors import NotReprocessable
 from ingestion.intakes import Accepted, accept_upload
 from ingestion.lifecycle import finish_intake
@@ -10,6 +11,7 @@ from ingestion.pipeline import ContentResult, process_document_content
 from ingestion.reconcile import reconcile, reconcile_intake
 from ingestion.reprocess import Reprocessing, reprocess_document
 from ingestion.reprocess_many import Order, order_progress, start_order
+from ingestion.search.matching import Narrowing
 from ingestion.search.query import SearchPage, search
 from ingestion.selecting import Selection, preview
 from ingestion.summary import Summary, summarize
@@ -19,6 +21,7 @@ __all__ = [
     "Accepted",
     "AlreadyFinished",
     "ContentResult",
+    "Narrowing",
     "NotReprocessable",
     "Order",
     "Reprocessing",
@@ -28,6 +31,8 @@ __all__ = [
     "accept_upload",
     "cancel_document",
     "cancel_intake",
+    "delete_document",
+    "delete_intake",
     "finish_intake",
     "order_progress",
     "preview",

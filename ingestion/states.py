@@ -132,6 +132,8 @@ def _waiting(item: QueueItem, now: datetime, why: str) -> Line:
 
 def _ended(file: IngestFile) -> Line:
     match file.outcome:
+        case Outcome.COMPLETED | Outcome.COMPLETED_NO_TEXT | Outcome.DUPLICATE if file.document_id is None:
+            return Line(MessageCode.DELETED, _("Deleted"))
         case Outcome.COMPLETED:
             return Line(MessageCode.COMPLETED, _("Completed"))
         case Outcome.COMPLETED_NO_TEXT:
@@ -157,6 +159,8 @@ def intake_state(intake: Intake, summary: Summary, item: QueueItem | None, now: 
 
 def intake_line(intake: Intake, summary: Summary, item: QueueItem | None, now: datetime) -> Line:
     """The same with its code."""
+    if intake.deleted_at is not None:
+        return Line(MessageCode.DELETED, _("Deleting"))
     if intake.finished_at is not None:
         return _intake_ended(intake, summary)
     if intake.cancel_requested_at is not None:

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -106,6 +107,26 @@ def delete(key: str) -> None:
     """Remove the blob; removing one that is gone is no error."""
     with _storage_errors():
         _storage().delete(_checked(key))
+
+
+def kept_in(folder: str) -> list[str]:
+    """The hashes of all blobs whose hash begins with these two digits. What else lies there is named in the log."""
+    with _storage_errors():
+        try:
+            _, names = _storage().listdir(folder)
+        except FileNotFoundError:
+            return []
+    strangers = [name for name in names if not _KEY.fullmatch(f"{folder}/{name}")]
+    if strangers:
+        log.warning("%d files in the document storage are none of its own, the first: %r", len(strangers), strangers[0])
+    return [name for name in names if name not in set(strangers)]
+
+
+def size_and_time(key: str) -> tuple[int, datetime]:
+    """How large the blob is and when it was stored; BlobMissing when it is gone."""
+    with _storage_errors(key):
+        storage = _storage()
+        return storage.size(_checked(key)), storage.get_modified_time(key)
 
 
 @contextmanager

@@ -8,8 +8,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from ingestion.errors import ValidationFailed
+from ingestion.km import get_store
+from ingestion.km.describing import describe
 from ingestion.models import Document, IngestFile, Intake
 
 TAGS_MAX, TAG_MAX, PATTERNS_MAX = 50, 64, 1_000
@@ -71,19 +74,24 @@ def set_file_tags(file: IngestFile, tags: Sequence[str]) -> None:
     """Give a file, and its document, these tags in place of those they have. Raises InvalidTags."""
     labels = clean_tags(tags)
     with transaction.atomic():
+        document = _locked(file.document_id)  # documents are locked before files, by everybody
         # Under the file's lock: whoever is making its document right now has made it, or will read the new tags.
         locked = IngestFile.objects.select_for_update(no_key=True).get(pk=file.pk)
         IngestFile.objects.filter(pk=file.pk).update(tags=labels)
-        Document.objects.filter(pk=locked.document_id or 0).update(tags=labels)
+        if document is None and locked.document_id is not None:
+            document = Document.objects.select_related("blob", "file").get(pk=locked.document_id)
+        if document is not None:
+            _retag(document, labels)
 
 
 def set_document_tags(document: Document, tags: Sequence[str]) -> None:
     """Give a document, and its file, these tags in place of those they have. Raises InvalidTags."""
-    file = IngestFile.objects.filter(document=document.pk).first()
-    if file is not None:
-        set_file_tags(file, tags)
-    else:
-        Document.objects.filter(pk=document.pk).update(tags=clean_tags(tags))
+    labels = clean_tags(tags)
+    with transaction.atomic():
+        locked = _locked(document.pk)
+        if locked is not None:
+            IngestFile.objects.filter(document=locked.pk).update(tags=labels)
+            _retag(locked, labels)
 
 
 def set_intake_tags(intake: Intake, tags: Sequence[str]) -> None:
@@ -93,19 +101,37 @@ def set_intake_tags(intake: Intake, tags: Sequence[str]) -> None:
     """
     labels = clean_tags(tags)
     with transaction.atomic():
+        mine = IngestFile.objects.filter(intake=intake.pk)
+        list(_rows().filter(pk__in=mine.values("document")).order_by("pk").values_list("pk"))
         locked = Intake.objects.select_for_update(no_key=True).get(pk=intake.pk)
         gone, new = set(locked.tags) - set(labels), [tag for tag in labels if tag not in locked.tags]
         Intake.objects.filter(pk=intake.pk).update(tags=labels)
         if not gone and not new:
             return
-        files = list(IngestFile.objects.select_for_update(no_key=True).filter(intake=intake.pk).order_by("ordinal"))
-        changed, documents = [], []
-        for file in files:
+        changed = []
+        for file in mine.select_for_update(no_key=True).order_by("ordinal"):
             tags_now = list(dict.fromkeys([*(tag for tag in file.tags if tag not in gone), *new]))[:TAGS_MAX]
             if tags_now != file.tags:
                 file.tags = tags_now
                 changed.append(file)
-                if file.document_id is not None:
-                    documents.append(Document(pk=file.document_id, tags=tags_now))
         IngestFile.objects.bulk_update(changed, ["tags"], batch_size=1000)
-        Document.objects.bulk_update(documents, ["tags"], batch_size=1000)
+        tags_of = {file.document_id: file.tags for file in changed if file.document_id is not None}
+        documents = Document.objects.select_related("blob", "file").filter(pk__in=tags_of)
+        for document in documents.iterator(chunk_size=500):
+            _retag(document, tags_of[document.pk])
+
+
+def _rows() -> QuerySet[Document]:
+    return Document.objects.select_for_update(no_key=True, of=("self",))
+
+
+def _locked(document_id: int | None) -> Document | None:
+    return _rows().select_related("blob", "file").filter(pk=document_id or 0).first()
+
+
+def _retag(document: Document, labels: list[str]) -> None:
+    """Write the tags where they are shown and where search looks for them."""
+    Document.objects.filter(pk=document.pk).update(tags=labels)
+    document.tags = labels
+    if document.chunk_count:
+        get_store().retag(describe(document))

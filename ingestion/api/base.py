@@ -58,17 +58,27 @@ class OwnedView(APIView):
 
     def intake(self, request: Request, pk: int) -> Intake:
         """The caller's intake with this id."""
-        return found(Intake.objects.filter(owner=self.owner_id(request)), pk)
+        return found(intakes_of(self.owner_id(request)), pk)
 
     def file(self, request: Request, pk: int) -> IngestFile:
         """The file with this id in one of the caller's intakes."""
-        owned = IngestFile.objects.filter(intake__owner=self.owner_id(request))
+        owned = IngestFile.objects.filter(intake__in=intakes_of(self.owner_id(request)))
         return found(owned.select_related("document", "intake"), pk)
 
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""
-        owned = Document.objects.filter(owner=self.owner_id(request))
-        return found(owned.select_related("blob", "file__intake"), pk)
+        return found(documents_of(self.owner_id(request)), pk)
+
+
+def intakes_of(owner_id: int) -> QuerySet[Intake]:
+    """The owner's intakes, without those whose deletion has begun."""
+    return Intake.objects.filter(owner=owner_id, deleted_at=None)
+
+
+def documents_of(owner_id: int) -> QuerySet[Document]:
+    """The owner's documents, as presenting needs them; those of such intakes are gone, too."""
+    owned = Document.objects.filter(owner=owner_id, file__intake__deleted_at=None)
+    return owned.select_related("blob", "file__intake")
 
 
 def found(rows: QuerySet[M], pk: int) -> M:

@@ -212,6 +212,7 @@ SEARCH = OpenApiExample(
             }
         ],
         "next_cursor": None,
+        "complete": True,
     },
     response_only=True,
     status_codes=["200"],

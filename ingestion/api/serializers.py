@@ -215,6 +215,9 @@ class SearchShape(Shape):
 
     results = HitShape(many=True)
     next_cursor = serializers.CharField(allow_null=True, help_text=_("Give it as `cursor` for the next page."))
+    complete = serializers.BooleanField(
+        help_text=_("False when more matched than is ranked (max_ranked_chunks): those of the newest documents were.")
+    )
 
 
 LIMITS_SCHEMA = {

@@ -12,12 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ingestion.api import presenting
-from ingestion.api.base import NewestFirst, OwnedView, page_of, refused
+from ingestion.api.base import NewestFirst, OwnedView, documents_of, page_of, refused
 from ingestion.api.examples import INTAKE_PENDING
 from ingestion.api.serializers import DocumentPage, IntakeShape, UploadForm
 from ingestion.errors import TooLarge
 from ingestion.limits import get_limits
-from ingestion.models import Document
 from ingestion.services import accept_upload
 from ingestion.storage import ensure_room
 
@@ -67,7 +66,7 @@ class DocumentsView(OwnedView):
     )
     def get(self, request: Request) -> Response:
         """The caller's documents."""
-        rows = Document.objects.filter(owner=self.owner_id(request)).select_related("blob", "file__intake")
+        rows = documents_of(self.owner_id(request))
         tag = request.query_params.get("tag")
         if tag:
             rows = rows.filter(tags__contains=[tag.replace("\0", "")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import reprocessing, tagging, types, uploading, views
+from ingestion.api import reprocessing, searching, tagging, types, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -25,7 +25,7 @@ urlpatterns = [
     path("files/<int:pk>/retry", reprocessing.RetryFileView.as_view(), name="file-retry"),
     path("reprocess", reprocessing.ReprocessView.as_view(), name="reprocess"),
     path("reprocess/<int:pk>", reprocessing.ReprocessProgressView.as_view(), name="reprocessing"),
-    path("search", views.SearchView.as_view(), name="search"),
+    path("search", searching.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
     path("types", types.TypesView.as_view(), name="types"),
 ]

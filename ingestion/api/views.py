@@ -1,4 +1,4 @@
-"""Intakes, documents, search and limits. Every answer is about the caller's own rows."""
+"""Intakes, documents and limits. Every answer is about the caller's own rows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ingestion.api import presenting
-from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, page_of, refused, who
-from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS, SEARCH
+from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, intakes_of, page_of, refused, who
+from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS
 from ingestion.api.polling import IF_NONE_MATCH, NOT_MODIFIED, WAIT, Look, answer
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
@@ -20,12 +20,10 @@ from ingestion.api.serializers import (
     FilePage,
     IntakePage,
     IntakeShape,
-    SearchShape,
 )
 from ingestion.limits import get_limits
-from ingestion.models import Intake, Outcome
-from ingestion.search.query import InvalidSearch, search
-from ingestion.services import cancel_document, cancel_intake, reconcile_intake
+from ingestion.models import Outcome
+from ingestion.services import cancel_document, cancel_intake, delete_document, delete_intake, reconcile_intake
 
 
 class IntakesView(OwnedView):
@@ -40,7 +38,7 @@ class IntakesView(OwnedView):
     def get(self, request: Request) -> Response:
         """The caller's intakes."""
         paginator = NewestFirst()
-        page = page_of(self, Intake.objects.filter(owner=self.owner_id(request)), paginator, request)
+        page = page_of(self, intakes_of(self.owner_id(request)), paginator, request)
         return paginator.get_paginated_response(presenting.intakes(request, page))
 
 
@@ -68,6 +66,21 @@ class IntakeView(OwnedView):
             return Look(at=presenting.intake_at(request, intake), finished=intake.finished)
 
         return answer(request, look)
+
+    @extend_schema(
+        operation_id="delete_intake",
+        summary="Delete an upload with its documents, their text and their bytes",
+        description=(
+            "Everything of it is hidden at once, and gone when this answers or, of a large upload, soon after. What "
+            "has not ended is cancelled. A duplicate in another upload becomes a document of its own."
+        ),
+        responses={204: None, **refused(401, 404, 503)},
+        tags=["intakes"],
+    )
+    def delete(self, request: Request, pk: int) -> Response:
+        """Delete the intake for good."""
+        delete_intake(self.intake(request, pk), by=who(request))
+        return Response(status=204)
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
@@ -149,6 +162,21 @@ class DocumentView(OwnedView):
 
         return answer(request, look)
 
+    @extend_schema(
+        operation_id="delete_document",
+        summary="Delete a document with its text and its bytes",
+        description=(
+            "Work on it is cancelled. Its file stays in the list of the upload's files. When another upload has the "
+            "same bytes, that one is processed and becomes a document of its own."
+        ),
+        responses={204: None, **refused(401, 404, 503)},
+        tags=["documents"],
+    )
+    def delete(self, request: Request, pk: int) -> Response:
+        """Delete the document for good."""
+        delete_document(self.document(request, pk), by=who(request))
+        return Response(status=204)
+
 
 class CancelDocumentView(OwnedView):
     """The end of the work on one document."""
@@ -164,43 +192,6 @@ class CancelDocumentView(OwnedView):
         """It ends at once when it waits, as soon as it notices when it runs."""
         cancel_document(self.document(request, pk), by=who(request))
         return Response(presenting.document(request, self.document(request, pk)), status=202)
-
-
-class SearchView(OwnedView):
-    """The words in the caller's documents."""
-
-    @extend_schema(
-        operation_id="search_documents",
-        summary="Find words in my documents, best matches first",
-        parameters=[
-            OpenApiParameter("q", str, required=True, description='Words, "a phrase", OR, -without.'),
-            OpenApiParameter("tag", str, description="Only documents with this tag."),
-            OpenApiParameter("limit", int, description="Hits a page, 1 to 100; 20 by default."),
-            OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-        ],
-        responses={
-            200: OpenApiResponse(SearchShape, examples=[SEARCH]),
-            **refused(400, 401),
-        },
-        tags=["search"],
-    )
-    def get(self, request: Request) -> Response:
-        """One page of hits."""
-        given = request.query_params
-        found = search(
-            self.owner_id(request),
-            given.get("q", ""),
-            limit=_limit(given.get("limit", "20")),
-            cursor=given.get("cursor") or None,
-            tag=given.get("tag", "").replace("\0", "") or None,
-        )
-        return Response({"results": [asdict(hit) for hit in found.hits], "next_cursor": found.next_cursor})
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 100):
-        raise InvalidSearch("limit must be a whole number from 1 to 100.")
-    return int(text)
 
 
 class LimitsView(OwnedView):

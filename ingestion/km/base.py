@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from django.conf import settings
@@ -23,7 +24,8 @@ DEFAULT_STORE = "ingestion.km.local.LocalKM"
 class KMDocument:
     """A document as a knowledge store sees it. `storage_key` finds its bytes in the document storage.
 
-    `indexed`: it may have searchable text already.
+    `type` and `content_type` are what it was found to be; `upload` and `index` get those. `indexed`: it may have
+    searchable text already.
     """
 
     id: int
@@ -34,6 +36,9 @@ class KMDocument:
     size: int
     sha256: str
     storage_key: str
+    created_at: datetime
+    type: str = ""
+    intake_id: int | None = None
     tags: tuple[str, ...] = ()
     indexed: bool = True
 
@@ -42,6 +47,8 @@ class KnowledgeStore(Protocol):
     """A place that makes documents searchable."""
 
     name: str
+    keeps_copies: bool
+    """Whether it keeps documents in a place of its own, so that what is deleted here has to be deleted there."""
 
     def upload(self, document: KMDocument, *, key: str) -> str:
         """Hand the document over and return the store's reference to it.
@@ -52,6 +59,10 @@ class KnowledgeStore(Protocol):
 
     def index(self, document: KMDocument, chunks: Iterable[TextChunk]) -> int:
         """Make `chunks` the searchable text of the document, in place of what was there. Returns how many."""
+        ...
+
+    def retag(self, document: KMDocument) -> None:
+        """Take over the document's tags, which have changed; inside a transaction, as `index`."""
         ...
 
     def delete(self, document: KMDocument) -> None:

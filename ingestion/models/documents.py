@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ingestion.models.choices import TextStatus
 
+PENDING_KB = 256
+"""What may wait to be sorted into the index of chunks; PostgreSQL's own 4,096 kB would cost each search too much."""
+
 
 class Blob(models.Model):
     """Stored bytes, found by their sha256 and shared by everything that has the same content."""
@@ -86,7 +89,11 @@ class Document(models.Model):
 
 
 class Chunk(models.Model):
-    """A piece of a document's current text. A tsvector holds 1 MiB at most, so text is indexed by the piece."""
+    """A piece of a document's current text. A tsvector holds 1 MiB at most, so text is indexed by the piece.
+
+    `facets` is what a search can be narrowed by (`search/facets.py`): in one index with the words, so that a narrow
+    search reads little however common its words are.
+    """
 
     id = models.BigAutoField(primary_key=True)
     document = models.ForeignKey(
@@ -95,12 +102,16 @@ class Chunk(models.Model):
     index = models.IntegerField(_("index"))
     page = models.IntegerField(_("page"), null=True, blank=True)
     text = models.TextField(_("text"))
+    facets = ArrayField(models.CharField(max_length=80), verbose_name=_("facets"), default=list)
     search_vector = SearchVectorField(_("search vector"))
 
     class Meta:
         verbose_name = _("chunk")
         verbose_name_plural = _("chunks")
-        indexes = [GinIndex("search_vector", name="ingestion_chunk_search")]
+        # Every search reads the whole list of what was not sorted into the index yet, so that list is kept short.
+        indexes = [
+            GinIndex("facets", "search_vector", name="ingestion_chunk_search", gin_pending_list_limit=PENDING_KB)
+        ]
         constraints = [models.UniqueConstraint("document", "index", name="ingestion_chunk_once")]
 
     def __str__(self) -> str:

@@ -58,6 +58,7 @@ class Intake(models.Model):
     cancel_requested_at = models.DateTimeField(_("cancel requested"), null=True, blank=True)
     reopened_at = models.DateTimeField(_("reopened"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    deleted_at = models.DateTimeField(_("deletion began"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("intake")
@@ -65,6 +66,7 @@ class Intake(models.Model):
         indexes = [
             models.Index("owner", "id", name="ingestion_intake_owner"),
             models.Index("id", condition=Q(finished_at=None), name="ingestion_intake_open"),
+            models.Index("id", condition=Q(deleted_at__isnull=False), name="ingestion_intake_deleted"),
         ]
         constraints = [
             models.UniqueConstraint("owner", "client_key", name="ingestion_intake_client_key"),

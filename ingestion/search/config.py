@@ -1,12 +1,10 @@
-"""Which PostgreSQL text search configuration indexes and queries use: the two must be the same."""
+"""Which PostgreSQL text search configuration indexing and searching use: the two must be the same."""
 
 from __future__ import annotations
 
-from django.conf import settings
-
-DEFAULT_CONFIG = "english"
+from ingestion.limits import get_limits
 
 
 def text_search_config() -> str:
-    """The setting INGESTION_SEARCH_CONFIG, a name from pg_ts_config; 'english' where it is not set."""
-    return str(getattr(settings, "INGESTION_SEARCH_CONFIG", DEFAULT_CONFIG))
+    """The setting SEARCH_CONFIG of ingestion. Chunks keep the one that they were indexed with until they are again."""
+    return get_limits().search_config

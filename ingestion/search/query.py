@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.postgres.search import SearchHeadline, SearchQuery, SearchRank
 from django.db.models import F, FloatField, Q
@@ -13,10 +16,14 @@ from django.db.models.functions import Cast
 from django.utils.html import escape
 
 from ingestion.errors import ValidationFailed
-from ingestion.models import Chunk
+from ingestion.limits import get_limits
+from ingestion.models import Chunk, Document, Intake
 from ingestion.search.config import text_search_config
+from ingestion.search.matching import Narrowing, newest_matches
 
 MAX_QUERY = 500
+EVERYTHING = Narrowing()
+BIGGEST_ID = 2**63 - 1
 # Control characters: cleaned text never holds them, so what stands between them was put there by PostgreSQL.
 START, STOP = "\x02", "\x03"
 
@@ -26,7 +33,10 @@ class InvalidSearch(ValidationFailed):
 
     code = "invalid_search"
     status = 400
-    hint = 'Give q, up to 500 characters: words, "a phrase", OR, -word. Take cursor from the last answer as it is.'
+    hint = (
+        'Give q, up to 500 characters: words, "a phrase", OR, -word. Correct the filter that the message names. Take '
+        "cursor from the last answer as it is."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,51 +54,75 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchPage:
-    """One page of hits, and the cursor of the next one (None: this was the last)."""
+    """One page of hits, and the cursor of the next one (None: this was the last).
+
+    `complete` is False when more chunks match than are ranked: those of the newest documents were.
+    """
 
     hits: list[Hit]
     next_cursor: str | None
+    complete: bool
 
 
-def search(owner_id: int, q: str, *, limit: int = 20, cursor: str | None = None, tag: str | None = None) -> SearchPage:
-    """Find `q` (websearch syntax: words, "a phrase", OR, -not) in the documents of one owner."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a page ended, and the newest document of then."""
+
+    rank: float
+    chunk_id: int
+    newest: int
+
+
+def search(
+    owner_id: int, q: str, *, limit: int = 20, cursor: str | None = None, narrowing: Narrowing = EVERYTHING
+) -> SearchPage:
+    """Find `q` (websearch syntax: words, "a phrase", OR, -not) in the documents of one owner.
+
+    With more matches than MAX_RANKED_CHUNKS those in the newest documents are ranked, and `complete` is False. A cursor
+    goes on with the same matches, whatever has been added since. Raises `InvalidSearch`.
+    """
     q = q.strip()
     if not q or len(q) > MAX_QUERY or "\0" in q:
         raise InvalidSearch(f"q must be 1 to {MAX_QUERY} characters.")
+    after = None if cursor is None else _read(cursor)
     config = text_search_config()
     query = SearchQuery(q, config=config, search_type="websearch")
-    found = Chunk.objects.filter(search_vector=query, document__owner=owner_id)
-    if tag:
-        found = found.filter(document__tags__contains=[tag])
+    most = get_limits().max_ranked_chunks
+    matches = newest_matches(owner_id, query, narrowing, most=most, newest=after.newest if after else None)
     # ts_rank is a float4; as a double it survives the way to the caller and back unchanged.
-    ranked = found.annotate(rank=Cast(SearchRank(F("search_vector"), query), FloatField()))
-    if cursor is not None:
-        rank, last_id = _read(cursor)
-        ranked = ranked.filter(Q(rank__lt=rank) | Q(rank=rank, pk__gt=last_id))
+    ranked = Chunk.objects.filter(pk__in=matches.ids).annotate(
+        rank=Cast(SearchRank(F("search_vector"), query), FloatField())
+    )
+    if after is not None:
+        ranked = ranked.filter(Q(rank__lt=after.rank) | Q(rank=after.rank, pk__gt=after.chunk_id))
     headline = SearchHeadline(
         "text", query, config=config, start_sel=START, stop_sel=STOP, max_words=35, min_words=15, max_fragments=2
     )
-    rows = list(
-        ranked.annotate(headline=headline)
-        .order_by("-rank", "pk")
-        .values(
-            "pk", "document_id", "document__title", "document__file__safe_name", "page", "index", "rank", "headline"
-        )[: limit + 1]
+    # No join before the page is known: PostgreSQL might begin with all documents instead of with the matches.
+    if going := list(Intake.objects.filter(owner=owner_id, deleted_at__isnull=False).values_list("pk", flat=True)):
+        ranked = ranked.exclude(document__file__intake__in=going)
+    shown = ranked.annotate(headline=headline).order_by("-rank", "pk")
+    rows = list(shown.values("pk", "document_id", "page", "index", "rank", "headline")[: limit + 1])
+    found = Document.objects.filter(pk__in={row["document_id"] for row in rows}).select_related("file")
+    documents = {document.pk: document for document in found}
+    hits = [_hit(row, documents[row["document_id"]]) for row in rows[:limit] if row["document_id"] in documents]
+    next_cursor = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        next_cursor = _cursor(Place(rank=last["rank"], chunk_id=last["pk"], newest=matches.newest))
+    return SearchPage(hits=hits, next_cursor=next_cursor, complete=matches.complete)
+
+
+def _hit(row: Mapping[str, Any], document: Document) -> Hit:
+    return Hit(
+        document_id=document.pk,
+        title=document.title,
+        filename=document.file.safe_name if hasattr(document, "file") else document.title,
+        page=row["page"],
+        chunk=row["index"],
+        rank=row["rank"],
+        snippet=mark(row["headline"]),
     )
-    hits = [
-        Hit(
-            document_id=row["document_id"],
-            title=row["document__title"],
-            filename=row["document__file__safe_name"] or row["document__title"],
-            page=row["page"],
-            chunk=row["index"],
-            rank=row["rank"],
-            snippet=mark(row["headline"]),
-        )
-        for row in rows[:limit]
-    ]
-    more = len(rows) > limit
-    return SearchPage(hits=hits, next_cursor=_cursor(rows[limit - 1]["rank"], rows[limit - 1]["pk"]) if more else None)
 
 
 def mark(headline: str) -> str:
@@ -96,14 +130,18 @@ def mark(headline: str) -> str:
     return escape(headline).replace(START, "<mark>").replace(STOP, "</mark>")
 
 
-def _cursor(rank: float, chunk_id: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([rank, chunk_id]).encode()).decode().rstrip("=")
+def _cursor(place: Place) -> str:
+    said = json.dumps([place.rank, place.chunk_id, place.newest])
+    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[float, int]:
+def _read(cursor: str) -> Place:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        rank, chunk_id = json.loads(base64.urlsafe_b64decode(padded.encode()))
-        return float(rank), int(chunk_id)
+        rank, chunk_id, newest = json.loads(base64.urlsafe_b64decode(padded.encode()))
+        place = Place(rank=float(rank), chunk_id=int(chunk_id), newest=int(newest))
     except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError) as error:
         raise InvalidSearch("The cursor is not one that a search gave out.") from error
+    if not (math.isfinite(place.rank) and 0 <= place.chunk_id <= BIGGEST_ID and 0 <= place.newest <= BIGGEST_ID):
+        raise InvalidSearch("The cursor is not one that a search gave out.")
+    return place

@@ -10,7 +10,10 @@ import factory
 from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from ingestion.km import get_store
 from ingestion.models import Document, Intake
+from ingestion.pipeline import describe
+from ingestion.search.chunking import TextChunk
 from ingestion.services import accept_upload
 
 
@@ -50,3 +53,8 @@ def accept_document(owner, content: bytes | str = "The heron waits.", name: str 
     """Take in one file; returns its document."""
     intake = accept(owner, upload(name, content), **options)
     return Document.objects.get(file__intake=intake)
+
+
+def index_text(document: Document, *texts: str) -> None:
+    """Make these the document's chunks, as processing does, without a worker."""
+    get_store().index(describe(document), (TextChunk(n, 1, text) for n, text in enumerate(texts)))

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from django.db import connection
 from django.utils import timezone
 
 from docqueue import outcomes, settling
@@ -79,6 +80,15 @@ def finish_dead(item_id: int, code: str, message: str) -> None:
     item = service.mark_in_progress(item_id)
     status = service.move_to_dead(item, message, code=code)
     assert status == Status.DEAD
+
+
+def until_somebody_waits_for_us(seconds: float = 20.0) -> None:
+    """Return when another session waits for a lock that this one's transaction holds."""
+    deadline = time.monotonic() + seconds
+    look = "select 1 from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))"
+    with connection.cursor() as cursor:
+        while not cursor.execute(look).fetchone():
+            assert time.monotonic() < deadline, "nobody waits"
 
 
 class WorkerProcess:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from docqueue import claiming
 from docqueue.models import QueueItem, Worker
-from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome
+from ingestion.models import Blob, Chunk, Document, IngestFile, Intake, IntakeStatus, Outcome
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
+from tests.ingestion.leftovers import kept, left
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,10 +82,48 @@ def test_the_page_of_an_intake_tells_how_far_it_is_and_what_it_waits_for(admin, 
     assert "works on 1.txt · stalled" in admin.get(address).content.decode()
 
 
-def test_rows_can_neither_be_added_nor_deleted(admin, owner):
+def test_rows_can_not_be_added_nor_single_files_deleted(admin, owner):
     intake = accept(owner)
     assert admin.get(reverse("admin:ingestion_intake_add")).status_code == 403
-    assert admin.get(reverse("admin:ingestion_intake_delete", args=[intake.pk])).status_code == 403
+    assert admin.get(reverse("admin:ingestion_ingestfile_delete", args=[intake.files.get().pk])).status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["document", "intake"])
+def test_a_document_and_an_intake_are_deleted_after_a_question(admin, owner, worker, documents_dir, kind):
+    document = accept_document(owner, "a heron", "herons.txt")
+    worker.run()
+    pk = {"document": document.pk, "intake": document.file.intake_id}[kind]
+    page = admin.get(reverse(f"admin:ingestion_{kind}_delete", args=[pk]))
+    assert "herons.txt" in page.content.decode()
+    admin.post(reverse(f"admin:ingestion_{kind}_delete", args=[pk]), {"post": "yes"})
+    assert left(Document, Chunk, Blob) == set()
+    assert kept(documents_dir) == []
+    assert LogEntry.objects.get().is_deletion()
+
+
+@pytest.mark.parametrize("kind", ["document", "intake"])
+def test_selected_rows_are_deleted_as_single_ones_are(admin, owner, worker, documents_dir, kind):
+    documents = [accept_document(owner, f"heron {n}") for n in range(2)]
+    worker.run()
+    pks = [{"document": row.pk, "intake": row.file.intake_id}[kind] for row in documents]
+    form = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
+    assert "Successfully deleted 2" in admin.post(listing(kind), form, follow=True).content.decode()
+    assert left(Document, Chunk, Blob) == set()
+    assert kept(documents_dir) == []
+
+
+def test_who_may_only_change_can_not_delete(owner):
+    from django.contrib.auth.models import Permission
+
+    editor = UserFactory(is_staff=True)
+    editor.user_permissions.add(*Permission.objects.filter(codename__in=("view_document", "change_document")))
+    document = accept_document(owner)
+    client = Client()
+    client.force_login(editor)
+    assert (
+        client.post(reverse("admin:ingestion_document_delete", args=[document.pk]), {"post": "yes"}).status_code == 403
+    )
+    assert Document.objects.filter(pk=document.pk).exists()
 
 
 def test_reprocessing_selected_documents_makes_new_items(admin, owner, worker):

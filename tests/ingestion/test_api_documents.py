@@ -116,6 +116,59 @@ def test_a_search_that_makes_no_sense_is_a_problem(client, query):
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_search")
 
 
+def test_search_says_whether_all_matches_were_ranked(client, owner, worker, settings):
+    settings.INGESTION = {"MAX_RANKED_CHUNKS": 2}
+    for n in range(3):
+        accept_document(owner, f"heron number {n}")
+    worker.run()
+    assert client.get(f"{API}/search", {"q": "heron"}).json()["complete"] is False
+    assert client.get(f"{API}/search", {"q": "number heron 2"}).json()["complete"] is True
+
+
+def test_a_document_is_deleted_for_good(client, owner, worker):
+    document = accept_document(owner, "a heron")
+    worker.run()
+    path = f"{API}/documents/{document.pk}"
+    assert client.delete(path).status_code == 204
+    assert (client.get(path).status_code, client.delete(path).status_code) == (404, 404)
+    assert client.get(f"{API}/search", {"q": "heron"}).json()["results"] == []
+    assert client.get(f"{API}/documents").json()["results"] == []
+    (file,) = client.get(f"{API}/intakes/{Intake.objects.get().pk}/files").json()["results"]
+    assert (file["state"], file["document_id"]) == ("Deleted", None)
+    assert file["message"] == "its document was deleted"
+
+
+def test_an_intake_is_deleted_for_good(client, owner, worker):
+    intake = accept(owner, upload("a.txt", "a heron"), upload("b.txt", "an egret"))
+    worker.run()
+    path = f"{API}/intakes/{intake.pk}"
+    assert client.delete(path).status_code == 204
+    assert (client.get(path).status_code, client.get(f"{path}/files").status_code) == (404, 404)
+    assert client.get(f"{API}/intakes").json()["results"] == []
+    assert Document.objects.count() == 0
+
+
+def test_an_intake_whose_deletion_has_begun_is_hidden_with_its_documents(client, owner, worker, monkeypatch):
+    intake = accept(owner, upload("a.txt", "a heron"), upload("b.txt", "a second heron"))
+    worker.run()
+    pk = intake.files.last().document_id
+    monkeypatch.setattr("ingestion.deleting.BUDGET_SECONDS", -1)
+    assert client.delete(f"{API}/intakes/{intake.pk}").status_code == 204
+    assert Document.objects.filter(pk=pk).exists()
+    for path in (f"intakes/{intake.pk}", f"intakes/{intake.pk}/files", f"documents/{pk}"):
+        assert client.get(f"{API}/{path}").status_code == 404
+    for path in ("intakes", "documents", "search?q=heron"):
+        assert client.get(f"{API}/{path}").json()["results"] == []
+
+
+@pytest.mark.parametrize("path", ["documents/{d}", "intakes/{i}"])
+def test_other_users_things_can_not_be_deleted(client, path):
+    document = accept_document(UserFactory())
+    answer = client.delete(f"{API}/{path.format(d=document.pk, i=document.file.intake_id)}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert Document.objects.filter(pk=document.pk).exists()
+
+
 def test_the_limits_are_published_with_their_meaning(client):
     body = client.get(f"{API}/limits").json()
     assert body["max_entries"]["value"] == Limits().max_entries
@@ -195,6 +248,8 @@ def test_the_schema_describes_the_api_with_examples(client):
         "get_document",
         "reprocess_document",
         "cancel_document",
+        "delete_document",
+        "delete_intake",
         "list_intakes",
         "get_intake",
         "list_intake_files",

@@ -43,5 +43,10 @@ def test_every_limit_is_documented_and_has_a_default_that_it_allows() -> None:
     documentation = Limits.documentation()
     defaults = {spec.name.upper(): spec.default for spec in fields(Limits)}
     assert Limits.from_mapping(defaults) == Limits()
-    assert set(defaults) - {name.upper() for name in documentation} == {"FORMATS", "OCR", "OCR_LANGUAGES"}
+    assert set(defaults) - {name.upper() for name in documentation} == {
+        "FORMATS",
+        "OCR",
+        "OCR_LANGUAGES",
+        "SEARCH_CONFIG",
+    }
     assert all(doc.endswith(".") for doc in documentation.values())

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
-from django.contrib.postgres.search import SearchVector
-from django.db import connection
-from django.db.models import Value
-from django.test.utils import CaptureQueriesContext
+import base64
 
-from ingestion.models import Chunk
-from ingestion.search.config import text_search_config
+import pytest
+from django.utils import timezone
+
+from ingestion.models import Chunk, Intake
 from ingestion.search.query import InvalidSearch, search
 from tests.ingestion.factories import UserFactory, accept_document
 
+FORGED = [
+    base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    for text in (
+        "[1,2]",
+        "[NaN,1,1]",
+        "[Infinity,1,1]",
+        "[0.1,-1,1]",
+        f"[0.1,{2**63},1]",
+        f"[0.1,1,{2**63}]",
+        "[1,2,3,4]",
+    )
+]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -77,7 +87,7 @@ def test_a_search_that_makes_no_sense_is_refused(owner, q):
         search(owner.pk, q)
 
 
-@pytest.mark.parametrize("cursor", ["", "!", "bm9wZQ", "WzEsMl0x", "e30", "WyJhIiwxXQ", "W251bGwsbnVsbF0"])
+@pytest.mark.parametrize("cursor", ["", "!", "bm9wZQ", "WzEsMl0x", "e30", "WyJhIiwxXQ", "W251bGwsbnVsbF0", *FORGED])
 def test_a_cursor_that_nobody_gave_out_is_refused(owner, cursor):
     with pytest.raises(InvalidSearch):
         search(owner.pk, "heron", cursor=cursor)
@@ -87,14 +97,6 @@ def test_a_query_of_stop_words_finds_nothing_and_is_no_error(owner, herons):
     assert search(owner.pk, "the of and").hits == []
 
 
-def test_tags_narrow_the_search(owner, worker):
-    accept_document(owner, "a heron in spring", tags=["spring"])
-    accept_document(owner, "a heron in autumn", tags=["autumn", "birds"])
-    worker.run()
-    (hit,) = search(owner.pk, "heron", tag="birds").hits
-    assert "autumn" in hit.snippet
-
-
 def test_the_page_of_the_match_is_told(owner, worker):
     accept_document(owner, "first page\ffinding the heron on the second page")
     worker.run()
@@ -102,22 +104,18 @@ def test_the_page_of_the_match_is_told(owner, worker):
     assert hit.page == Chunk.objects.get(text__contains="heron").page
 
 
-def test_the_index_finds_a_rare_word_among_many_chunks(owner, worker):
-    """EXPLAIN of the very statement that search runs."""
-    document = accept_document(owner, "a heron")
+def test_a_document_of_an_intake_that_is_being_deleted_is_not_found(owner, herons):
+    Intake.objects.filter(files__document=herons[4].pk).update(deleted_at=timezone.now())
+    assert [hit.document_id for hit in search(owner.pk, "heron").hits] == [d.pk for d in reversed(herons[:4])]
+
+
+def test_another_language_finds_its_own_forms_of_a_word(owner, worker, settings):
+    """Indexing and searching take the configuration from one setting."""
+    accept_document(owner, "Die Verträge von gestern.")
     worker.run()
-    Chunk.objects.bulk_create(_chunk(document, n, f"word{n} " + "filler " * 100) for n in range(1, 3000))
-    with connection.cursor() as cursor:
-        cursor.execute("vacuum analyze ingestion_chunk")
-        with CaptureQueriesContext(connection) as captured:
-            search(owner.pk, "word2000")
-        (query,) = captured.captured_queries
-        cursor.execute(f"explain {query['sql']}")
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "ingestion_chunk_search" in plan
-
-
-def _chunk(document, index, text):
-    return Chunk(
-        document=document, index=index, text=text, search_vector=SearchVector(Value(text), config=text_search_config())
-    )
+    assert search(owner.pk, "Vertrag").hits == [], "English knows no such plural"
+    settings.INGESTION = {"SEARCH_CONFIG": "german"}
+    accept_document(owner, "Die Verträge von heute.")
+    worker.run()
+    (hit,) = search(owner.pk, "Vertrag").hits
+    assert "<mark>Verträge</mark> von heute" in hit.snippet

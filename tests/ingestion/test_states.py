@@ -21,7 +21,8 @@ def item(status, **fields) -> QueueItem:
 
 
 def file(stage=Stage.PENDING, outcome="", **fields) -> IngestFile:
-    return IngestFile(stage=stage, outcome=outcome, item_id=fields.pop("item_id", 1), intake=Intake(), **fields)
+    known = {"item_id": 1, "document_id": 5, "intake": Intake()}
+    return IngestFile(stage=stage, outcome=outcome, **known | fields)
 
 
 RETRY = {
@@ -57,6 +58,8 @@ CASES = [
     (file(Stage.COMPLETED, Outcome.COMPLETED), None, "Completed"),
     (file(Stage.COMPLETED, Outcome.COMPLETED_NO_TEXT), None, "Completed: no text found"),
     (file(Stage.COMPLETED, Outcome.DUPLICATE, duplicate_of_id=7), None, "Duplicate of document 7"),
+    (file(Stage.COMPLETED, Outcome.COMPLETED, document_id=None, item_id=None), None, "Deleted"),
+    (file(Stage.COMPLETED, Outcome.DUPLICATE, document_id=None, item_id=None), None, "Deleted"),
     (
         file(Stage.COMPLETED, Outcome.SKIPPED, message="a system file, not a document", item_id=None),
         None,
@@ -115,6 +118,7 @@ INTAKES = [
     ),
     (Intake(unpacked_at=NOW, cancel_requested_at=NOW), Summary(total=4), None, "Cancelling"),
     (Intake(finished_at=NOW, status=IntakeStatus.COMPLETED), Summary(total=4, completed=4), None, "Completed"),
+    (Intake(finished_at=NOW, deleted_at=NOW), Summary(total=4, completed=4), None, "Deleting"),
     (
         Intake(finished_at=NOW, status=IntakeStatus.COMPLETED_WITH_ERRORS),
         Summary(total=4, completed=2, failed=2),

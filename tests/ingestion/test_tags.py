@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ingestion.models import Document, IngestFile, Intake
-from ingestion.services import search
+from ingestion.services import Narrowing, search
 from ingestion.tags import InvalidTags, clean_file_tags, set_intake_tags
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload, zipped
 
@@ -37,7 +37,10 @@ def test_files_get_the_tags_of_the_patterns_that_their_paths_match(owner, worker
         "more.zip/bills/deep.txt": ["2026", "deep"],
     }
     assert Document.objects.get(title="feb.txt").tags == ["2026", "bill", "money"]
-    assert {hit.filename for hit in search(owner.pk, "heron", tag="money").hits} == {"jan.txt", "feb.txt"}
+    assert {hit.filename for hit in search(owner.pk, "heron", narrowing=Narrowing(tags=("money",))).hits} == {
+        "jan.txt",
+        "feb.txt",
+    }
 
 
 def test_an_upload_gives_the_patterns_as_json(client, owner, worker):
@@ -87,8 +90,8 @@ def test_tags_of_a_document_are_replaced_and_search_filters_by_the_new_ones(clie
     answer = put(client, f"documents/{document.pk}", "new", "<b>bold</b>")
     assert (answer.status_code, answer.json()["tags"]) == (200, ["new", "<b>bold</b>"])
     assert IngestFile.objects.get().tags == ["new", "<b>bold</b>"]
-    assert search(owner.pk, "heron", tag="new").hits
-    assert not search(owner.pk, "heron", tag="old").hits
+    assert search(owner.pk, "heron", narrowing=Narrowing(tags=("new",))).hits
+    assert not search(owner.pk, "heron", narrowing=Narrowing(tags=("old",))).hits
 
 
 def test_tags_of_a_file_are_changed_before_it_is_a_document(client, owner, worker):
