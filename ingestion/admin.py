@@ -223,7 +223,7 @@ class DocumentAdmin(FileWork):
     """Documents."""
 
     list_display = ("id", "title", "owner", "state", "content_type", "page_count", "text_length", "created_at")
-    list_filter = ("text_status", "created_at")
+    list_filter = ("text_status", "text_reason", "created_at")
     list_select_related = ("owner", "file__intake")
     search_fields = ("=id", "title", "owner__username")
 

@@ -16,13 +16,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from ingestion import attachments, storage
+from ingestion.archives import is_encrypted_7z
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import known_as, unless_known
-from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
-from ingestion.extract import Extraction, extract
+from ingestion.errors import EmptyFile, EncryptedArchive, NestedArchive, OutOfMemory, UnknownFormat
+from ingestion.extract import Extraction, NoText, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.limits import get_limits
-from ingestion.models import Document, IngestFile, Outcome, Stage, TextStatus
+from ingestion.models import Document, IngestFile, Outcome, Stage, TextReason, TextStatus
 from ingestion.progress import Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
@@ -74,7 +75,7 @@ def process_document_content(
     with storage.local_path(document.blob.storage_key) as path:
         report(Stage.UPLOADING, 10)
         detected = sniff(path, described.filename)
-        _refuse_what_is_no_document(detected)
+        _refuse_what_is_no_document(detected, path)
         reference = store.upload(described, key=f"{document.pk}:{described.sha256}")
         report(Stage.INDEXING, 30)
         extraction = _extract(path, detected, fallback=fallback)
@@ -124,7 +125,7 @@ def describe(document: Document) -> KMDocument:
     )
 
 
-def _refuse_what_is_no_document(detected: Detected) -> None:
+def _refuse_what_is_no_document(detected: Detected, path: Path) -> None:
     """Give what is no document its own name, which says more than "not supported"."""
     if detected.type == "empty":
         raise EmptyFile(stage=Stage.UPLOADING)
@@ -132,6 +133,8 @@ def _refuse_what_is_no_document(detected: Detected) -> None:
         raise UnknownFormat
     if detected.type == "zip":
         raise NestedArchive
+    if is_encrypted_7z(path):
+        raise EncryptedArchive
 
 
 def _end_as_duplicate(document: Document, winner: int) -> dict[str, Any]:
@@ -150,6 +153,7 @@ def _end_as_completed(
         type=detected.type,
         content_type=detected.mime[:127],
         text_status=TextStatus.OK if extraction.has_text else TextStatus.NO_TEXT,
+        text_reason=_reason(extraction),
         text_note=note[:255],
         text_length=extraction.text_length,
         page_count=extraction.page_count,
@@ -163,6 +167,17 @@ def _end_as_completed(
     _end_file(document, outcome, message=note)
     counts = {"pages": extraction.page_count, "chunks": chunks, "characters": extraction.text_length}
     return {"outcome": outcome.value, **counts}
+
+
+def _reason(extraction: Extraction) -> str:
+    """Why there is no text, for programs: whether text recognition would help is what they want to know."""
+    match extraction.no_text_reason:
+        case None:
+            return ""
+        case NoText.EMPTY:
+            return TextReason.EMPTY
+        case NoText.SCAN | NoText.DRAWING:
+            return TextReason.NEEDS_OCR
 
 
 def _mismatch(detected: Detected) -> list[str]:

@@ -168,6 +168,7 @@ def _document(request: AnyRequest, row: Document, file: IngestFile | None, state
         **_progress(file or IngestFile()),
         "searchable": row.searchable,
         "text_status": row.text_status or None,
+        "text_reason": row.text_reason or None,
         "text_note": row.text_note or None,
         "text_length": row.text_length,
         "page_count": row.page_count,
