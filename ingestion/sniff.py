@@ -50,6 +50,8 @@ def sniff(source: Source, name: str | None = None, limits: Limits | None = None)
         head = read_at(file, 0, limits.sniff_bytes)
         complete = len(head) < limits.sniff_bytes
         detected = _binary(file, head, limits)
+        if detected is None and "zip" in claimed_by(name) and containers.is_archive_behind_something(file, limits):
+            detected = "zip"
     if detected is not None:
         return _detected(detected, name)
     return _text(head, complete, name)

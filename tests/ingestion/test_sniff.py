@@ -232,6 +232,12 @@ def test_a_document_that_states_its_type_first_is_known_when_it_was_cut_short(me
         assert of(data[:length]).type == kind
 
 
+def test_an_archive_behind_a_script_is_one_where_its_name_says_so() -> None:
+    assert of(zips.streamed(), "run.zip").type == "zip"
+    assert of(zips.streamed(), "run.bin").type == "unknown"
+    assert of(b"#!/bin/sh\nexit 0\n" * 100, "run.zip").type == "text"
+
+
 def test_a_hostile_office_file_is_told_apart_without_being_unpacked() -> None:
     bomb = zips.archive(
         zips.entry(
