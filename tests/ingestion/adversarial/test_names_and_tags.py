@@ -127,6 +127,16 @@ def test_a_tag_of_ten_thousand_characters_is_refused_wherever_it_is_given(door: 
     assert not IngestFile.objects.exclude(tags=[]).exists()
 
 
+@pytest.mark.parametrize("label", ["half \ud800 a character", "a NUL \0 in it"])
+def test_tags_that_no_database_can_store_are_refused(door: Door, label: str) -> None:
+    assert door.refuses(*siblings(), file_tags=json.dumps({"*": [label]}))["code"] == "invalid_tags"
+    assert door.refuses(*siblings(), file_tags=json.dumps({label: ["tag"]}))["code"] == "invalid_tags"
+    intake = door.finish(door.accepts(*siblings()))
+    body = json.dumps({"tags": [label]})
+    answer = door.api.put(f"/api/v1/intakes/{intake.pk}/tags", body, content_type="application/json")
+    assert (answer.status_code // 100, Intake.objects.get().tags) == (4, [])
+
+
 def test_sql_html_and_formulas_in_names_and_tags_are_only_words(door: Door) -> None:
     tags = [SCRIPT, "'; drop table ingestion_document; --", "=1+1", "{{ 7*7 }}"]
     entries = [zips.entry(name, f"an innocent wombat, number {n}\n".encode()) for n, name in enumerate(HOSTILE_NAMES)]

@@ -124,6 +124,7 @@ ROWS: dict[int, Row] = {
     )),
     47: Row("a tag of 10,000 characters; SQL, HTML and formulas in names", "refused or stored, escaped everywhere", (
         "names_and_tags::a_tag_of_ten_thousand_characters_is_refused_wherever_it_is_given",
+        "names_and_tags::tags_that_no_database_can_store_are_refused",
         "names_and_tags::sql_html_and_formulas_in_names_and_tags_are_only_words",
         "names_and_tags::hostile_names_of_the_upload_itself_and_of_what_fails_are_escaped",
         "names_and_tags::html_in_a_text_or_title_is_escaped_in_snippets_and_pages",
