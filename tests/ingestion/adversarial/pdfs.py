@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
@@ -19,6 +20,15 @@ def one_page(content: bytes) -> bytes:
 def written(text: bytes) -> bytes:
     """Drawing instructions that write these character codes."""
     return b"BT /F 12 Tf 72 700 Td <%s> Tj ET" % text.hex().encode()
+
+
+def bomb(mebibytes: int) -> bytes:
+    """A page whose instructions are blanks, packed twice: a million times larger than the file."""
+    packer = zlib.compressobj(1)
+    blanks = b"".join([*(packer.compress(b" " * 1024 * 1024) for _ in range(mebibytes)), packer.flush()])
+    packed = zlib.compress(blanks, 9)
+    filters = b"<< /Length %d /Filter [/FlateDecode /FlateDecode] >>" % len(packed)
+    return one_page(packed).replace(b"<< /Length %d >>" % len(packed), filters)
 
 
 def scan() -> bytes:

@@ -91,6 +91,18 @@ def test_a_pdf_cut_anywhere_is_corrupt_in_a_real_worker_and_its_neighbours_are_c
     assert not Attempt.objects.filter(outcome__in=["crashed", "timed_out", "lease_lost"]).exists()
 
 
+@pytest.mark.slow
+def test_a_pdf_that_unpacks_to_gigabytes_is_given_up_after_two_tries_and_its_neighbours_are_completed(
+    root: Path, project_env: dict[str, str], sender: User
+) -> None:
+    intake = accept(sender, upload("bomb.pdf", pdfs.bomb(2_000)), *siblings())
+    ended = Counter(_ended(intake, root, project_env))
+    assert ended["completed"] == 3
+    assert ended["out_of_memory"] + ended["parser_crashed"] == 1
+    assert Attempt.objects.count() <= 3
+    assert not Worker.objects.filter(lost_at__isnull=False).exists()
+
+
 def _ended(intake: Intake, root: Path, env: dict[str, str]) -> Iterator[str]:
     """Let a real worker run everything to its end. Yields each file's code or outcome."""
     storage.remove_stale_parts(-60)  # of tests that kill workers and share this folder

@@ -105,6 +105,7 @@ ROWS: dict[int, Row] = {
     )),
     26: Row("damaged PDFs", "text or a code, never a lost worker", (
         "corrupt_pdfs::a_hundred_damaged_pdfs_end_with_text_or_a_code_and_no_worker_is_lost",
+        "corrupt_pdfs::a_pdf_that_unpacks_to_gigabytes_is_given_up_after_two_tries_and_its_neighbours_are_completed",
         "corrupt_pdfs::a_pdf_cut_anywhere_is_corrupt_in_a_real_worker_and_its_neighbours_are_completed",
     )),
     27: Row("a DOCX that is a zip or an XML bomb", "ratio_exceeded; xml_forbidden_entity", (
