@@ -79,7 +79,7 @@ def refuse_ratio(entries: Sequence[PlannedEntry], limits: Limits) -> None:
 
 def refuse_total(entries: Sequence[PlannedEntry], limits: Limits) -> None:
     """Refuse an archive whose files together are larger than what may be stored."""
-    total = sum(entry.size for entry in entries if entry.problem is None)
+    total = sum(entry.expected for entry in entries)
     if total > limits.max_extracted_bytes:
         raise ExtractedTooLarge(
             f"The archive's files together are {total:,} bytes large; at most {limits.max_extracted_bytes:,} "

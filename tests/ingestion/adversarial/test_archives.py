@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -149,6 +150,18 @@ def test_an_entry_of_another_size_than_declared_fails_alone(door: Door, by: int)
     intake = door.finish(door.accepts(upload("papers.zip", among_siblings(lying))))
     assert codes(intake)["lies.txt"] == "size_mismatch"
     assert intake.files.get(source_path="lies.txt").stage == Stage.UNZIP_FAILED
+
+
+@pytest.mark.parametrize("claimed", [10 << 40, 2**64 - 1], ids=["more than any disk has", "more than a column holds"])
+def test_an_entry_that_fails_by_itself_needs_no_room_whatever_size_it_claims(door: Door, claimed: int) -> None:
+    """Nothing waits for a disk that could hold it."""
+    extra = struct.pack("<HHQQ", 1, 16, claimed, 5)
+    unset, wide = (0xFFFFFFFF, 0xFFFFFFFF), zips.entry("huge.txt", b"text\n", method=zips.STORED)
+    huge = replace(wide, local_sizes=unset, central_sizes=unset, local_extra=extra, central_extra=extra)
+    other = replace(huge, central_name=b"nul\0huge.txt", local_name=b"nul\0huge.txt")
+    intake = door.finish(door.accepts(upload("papers.zip", among_siblings(huge, other))))
+    assert (codes(intake)["huge.txt"], codes(intake)["nul\\x00huge.txt"]) == ("size_mismatch", "bad_name")
+    assert not intake.waiting_reason
 
 
 _REFUSE_IN_A_PROCESS_OF_ITS_OWN = """

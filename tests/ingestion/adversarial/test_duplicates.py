@@ -17,7 +17,8 @@ from ingestion.errors import CorruptFile
 from ingestion.models import Blob, Chunk, Document, IngestFile, Outcome
 from tests.ingestion import hostile_zips as zips
 from tests.ingestion.adversarial import pdfs
-from tests.ingestion.adversarial.conftest import DOCUMENTS, Door, among_siblings, codes, siblings
+from tests.ingestion.adversarial.conftest import DOCUMENTS, SIBLINGS, Door, among_siblings, codes, siblings
+from tests.ingestion.adversarial.conftest import WORDS as WORDS_OF
 from tests.ingestion.factories import upload
 from tests.ingestion.running import InlineWorker
 
@@ -79,6 +80,21 @@ def test_the_same_file_in_two_uploads_at_once_is_completed_once(door: Door, monk
     for intake in intakes:
         door.finish(intake, innocents=False)
     door.finish(door.accepts(*siblings()))
+
+
+def test_the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_each_file_is_completed_once(
+    door: Door,
+) -> None:
+    entries = [zips.entry(f"same {n}.txt", WORDS + b"number %d\n" % n) for n in range(8)]
+    content = among_siblings(*entries, *entries)
+    intakes = [door.accepts(upload("papers.zip", content)) for _ in range(2)]
+    at_once(*([lambda: InlineWorker().run()] * 3))
+    for intake in intakes:
+        door.finish(intake, innocents=False)
+    assert outcomes() == {Outcome.COMPLETED: 8, Outcome.DUPLICATE: 24}
+    assert Blob.objects.count() == 1 + 8 + len(SIBLINGS), "the archive, its texts and the innocent ones"
+    assert Chunk.objects.count() == 8 + len(SIBLINGS)
+    assert {hit["filename"] for word in WORDS_OF.values() for hit in door.search(word)} == set(SIBLINGS)
 
 
 def at_once(*works: Callable[[], object]) -> None:

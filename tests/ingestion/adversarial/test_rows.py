@@ -62,6 +62,7 @@ ROWS: dict[int, Row] = {
     )),
     13: Row("an entry larger or smaller than declared", "size_mismatch", (
         "archives::an_entry_of_another_size_than_declared_fails_alone",
+        "archives::an_entry_that_fails_by_itself_needs_no_room_whatever_size_it_claims",
     )),
     14: Row("a zip of 1,000,000 entries", "too_many_files from the end record, in little memory", (
         AT_THE_DOOR, BESIDE, "archives::a_million_entries_are_refused_from_the_end_record_in_little_memory",
@@ -117,6 +118,7 @@ ROWS: dict[int, Row] = {
     35: Row("the same file again: in one zip, at once, after deletion, after a failure", "one document, duplicates", (
         "duplicates::the_same_file_twice_in_one_archive_is_completed_once",
         "duplicates::the_same_file_in_two_uploads_at_once_is_completed_once",
+        "duplicates::the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_each_file_is_completed_once",
         "duplicates::the_same_file_after_the_first_was_deleted_is_taken_anew",
         "duplicates::the_same_file_after_a_failed_first_try_is_completed_and_the_first_becomes_the_duplicate",
     )),
