@@ -82,7 +82,7 @@ def test_the_same_file_in_two_uploads_at_once_is_completed_once(door: Door, monk
     door.finish(door.accepts(*siblings()))
 
 
-def test_the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_each_file_is_completed_once(
+def test_the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_completed_once(
     door: Door,
 ) -> None:
     entries = [zips.entry(f"same {n}.txt", WORDS + b"number %d\n" % n) for n in range(8)]

@@ -33,7 +33,9 @@ ROWS: dict[int, Row] = {
     2: Row("a zip without entries", "completed, 0 files, a message", (
         "archives::an_empty_archive_is_completed_and_says_that_it_is_empty",
     )),
-    3: Row("a zip cut in half", "truncated_archive", (AT_THE_DOOR, BESIDE)),
+    3: Row("a zip cut in half", "truncated_archive", (
+        AT_THE_DOOR, BESIDE, "damaged_archives::damaged_archives_end_each_with_a_code_and_nothing_waits_for_ever",
+    )),
     4: Row("an HTML error page named .zip", "type_mismatch", (
         "archives::an_error_page_named_zip_is_a_type_mismatch",
     )),
@@ -118,7 +120,7 @@ ROWS: dict[int, Row] = {
     35: Row("the same file again: in one zip, at once, after deletion, after a failure", "one document, duplicates", (
         "duplicates::the_same_file_twice_in_one_archive_is_completed_once",
         "duplicates::the_same_file_in_two_uploads_at_once_is_completed_once",
-        "duplicates::the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_each_file_is_completed_once",
+        "duplicates::the_same_archive_twice_at_once_is_worked_off_by_three_workers_and_completed_once",
         "duplicates::the_same_file_after_the_first_was_deleted_is_taken_anew",
         "duplicates::the_same_file_after_a_failed_first_try_is_completed_and_the_first_becomes_the_duplicate",
     )),
