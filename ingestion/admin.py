@@ -280,7 +280,7 @@ class DocumentAdmin(FileWork, Deleting):
 
     selects_by = "documents"
     list_display = ("id", "title", "owner", "state", "content_type", "page_count", "text_length", "created_at")
-    list_filter = ("text_status", OutdatedFilter, "created_at")
+    list_filter = ("text_status", "text_reason", OutdatedFilter, "created_at")
     list_select_related = ("owner", "file__intake")
     search_fields = ("=id", "title", "owner__username")
 

@@ -56,7 +56,7 @@ def store(attachments: Iterable[Attachment], report: Report) -> list[Found]:
     limits = get_limits()
     found = []
     for attachment in attachments:
-        report(Stage.INDEXING, 60, attachment.name)
+        report(Stage.INDEXING, 60, printable(attachment.name))
         if attachment.inline:
             found.append(Found(name=attachment.name, size=0, message=_("a picture in the text")))
             continue

@@ -18,10 +18,11 @@ from docqueue import correlation
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.validation import priority as checked_priority
 from ingestion import mismatch, storage, unsupported
-from ingestion.archives import plan_archive, printable, safe_name
+from ingestion.archives import is_encrypted_7z, plan_archive, printable, safe_name
 from ingestion.errors import (
     BlobMissing,
     EmptyFile,
+    EncryptedArchive,
     TooLarge,
     TooManyFiles,
     UnsupportedArchive,
@@ -150,6 +151,8 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
     if not named_zip and is_text(upload):
         return None  # what kind of text it is, is found out later, by the worker
     detected = sniff(upload, _label(upload))
+    if is_encrypted_7z(upload):
+        raise EncryptedArchive
     if detected.type in ARCHIVES:
         raise UnsupportedArchive(f"Archives of the kind {detected.type} are not supported.")
     if named_zip:

@@ -17,14 +17,15 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from ingestion import attachments, mismatch, storage
+from ingestion.archives import is_encrypted_7z
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import known_as, unless_known
-from ingestion.errors import EmptyFile, NestedArchive, OutOfMemory, UnknownFormat
-from ingestion.extract import Extraction, Interrupted, extract
+from ingestion.errors import EmptyFile, EncryptedArchive, NestedArchive, OutOfMemory, UnknownFormat
+from ingestion.extract import Extraction, Interrupted, NoText, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.km.describing import describe
 from ingestion.limits import get_limits
-from ingestion.models import Document, IngestFile, Outcome, Stage, TextStatus
+from ingestion.models import Document, IngestFile, Outcome, Stage, TextReason, TextStatus
 from ingestion.progress import Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
@@ -83,7 +84,7 @@ def process_document_content(
             report(from_stage, 10)
             detected = sniff(path, described.filename)
             limits = get_limits()
-            _refuse_what_is_no_document(detected)
+            _refuse_what_is_no_document(detected, path)
             mismatch.refuse(detected, described.filename, limits)
             described = replace(described, type=detected.type, content_type=detected.mime)
             kept = document.km_ref if from_stage == Stage.INDEXING else ""
@@ -147,7 +148,7 @@ def _unless_deleted(document: Document, end: Callable[[], dict[str, Any]]) -> di
     return {"outcome": DELETED} if there is None else end()
 
 
-def _refuse_what_is_no_document(detected: Detected) -> None:
+def _refuse_what_is_no_document(detected: Detected, path: Path) -> None:
     """Give what is no document its own name, which says more than "not supported"."""
     if detected.type == "empty":
         raise EmptyFile(stage=Stage.UPLOADING)
@@ -155,6 +156,8 @@ def _refuse_what_is_no_document(detected: Detected) -> None:
         raise UnknownFormat
     if detected.type == "zip":
         raise NestedArchive
+    if is_encrypted_7z(path):
+        raise EncryptedArchive
 
 
 def _end_as_duplicate(document: Document, winner: int) -> dict[str, Any]:
@@ -173,6 +176,7 @@ def _end_as_completed(
         type=detected.type,
         content_type=detected.mime[:127],
         text_status=TextStatus.OK if extraction.has_text else TextStatus.NO_TEXT,
+        text_reason=_reason(extraction),
         text_note=note[:255],
         text_length=extraction.text_length,
         page_count=extraction.page_count,
@@ -186,6 +190,19 @@ def _end_as_completed(
     _end_file(document, outcome, message=note)
     counts = {"pages": extraction.page_count, "chunks": chunks, "characters": extraction.text_length}
     return {"outcome": outcome.value, **counts}
+
+
+def _reason(extraction: Extraction) -> str:
+    """Why there is no text, for programs: whether text recognition would help is what they want to know."""
+    match extraction.no_text_reason:
+        case None:
+            return ""
+        case NoText.EMPTY:
+            return TextReason.EMPTY
+        case NoText.SCAN | NoText.DRAWING:
+            return TextReason.NEEDS_OCR
+        case NoText.NOT_RECOGNISED:
+            return TextReason.NOT_RECOGNISED
 
 
 def _mismatch(detected: Detected) -> list[str]:

@@ -18,7 +18,7 @@ from ingestion.sniffing.kinds import by_added, claimed_by, contradicts, kind_of
 from ingestion.sniffing.markup import by_markup
 from ingestion.sniffing.messages import by_header
 from ingestion.sniffing.prose import is_markdown
-from ingestion.sniffing.signatures import by_signature
+from ingestion.sniffing.signatures import by_signature, has_pdf_objects
 from ingestion.sniffing.structured import is_json, is_json_lines, is_table
 
 __all__ = ["Detected", "is_text", "sniff"]
@@ -49,7 +49,7 @@ def sniff(source: Source, name: str | None = None, limits: Limits | None = None)
     with opened(source) as file:
         head = read_at(file, 0, limits.sniff_bytes)
         complete = len(head) < limits.sniff_bytes
-        detected = _binary(file, head, limits)
+        detected = _binary(file, head, limits) or _beheaded(file, head, claimed_by(name), limits)
     if detected is not None:
         return _detected(detected, name)
     return _text(head, complete, name)
@@ -82,6 +82,15 @@ def _binary(file: SeekableFile, head: bytes, limits: Limits) -> str | None:
     if head.startswith(containers.MAGICS):
         return containers.by_parts(file, head, limits)
     return by_signature(head) or by_added(head, first=False)
+
+
+def _beheaded(file: SeekableFile, head: bytes, claimed: frozenset[str], limits: Limits) -> str | None:
+    """A type that shows elsewhere than in the first bytes. That is believed only where the name says the same."""
+    if "zip" in claimed and containers.is_archive_behind_something(file, limits):
+        return "zip"
+    if "pdf" in claimed and has_pdf_objects(head):
+        return "pdf"
+    return None
 
 
 def _text(data: bytes, complete: bool, name: str) -> Detected:

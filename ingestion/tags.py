@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,6 +17,7 @@ from ingestion.km.describing import describe
 from ingestion.models import Document, IngestFile, Intake
 
 TAGS_MAX, TAG_MAX, PATTERNS_MAX = 50, 64, 1_000
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # NUL, and halves of characters, which JSON can hold
 FILE_TAGS = "file_tags"
 """The key in `Intake.options` that keeps patterns of paths with their tags."""
 
@@ -30,7 +32,7 @@ class InvalidTags(ValidationFailed):
 def clean_tags(tags: Sequence[str]) -> list[str]:
     """Tags as they are kept: split at commas, trimmed, each once. Raises InvalidTags."""
     labels = list(dict.fromkeys(label for tag in tags for label in (part.strip() for part in tag.split(",")) if label))
-    if len(labels) > TAGS_MAX or any(len(label) > TAG_MAX or "\0" in label for label in labels):
+    if len(labels) > TAGS_MAX or any(len(label) > TAG_MAX or _UNSTORABLE.search(label) for label in labels):
         raise InvalidTags(f"At most {TAGS_MAX} tags of at most {TAG_MAX} characters are accepted.")
     return labels
 
@@ -51,7 +53,7 @@ def clean_file_tags(given: str | Mapping[str, Any]) -> dict[str, list[str]]:
     for pattern, labels in given.items():
         listed = [labels] if isinstance(labels, str) else labels
         fine = isinstance(listed, list) and all(isinstance(label, str) for label in listed)
-        if not fine or not pattern or "\0" in pattern:
+        if not fine or not pattern or _UNSTORABLE.search(pattern):
             raise InvalidTags(f"file_tags must give a list of tags for each pattern, as for {pattern[:100]!r}.")
         cleaned[pattern] = clean_tags(listed)
     return cleaned

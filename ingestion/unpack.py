@@ -61,12 +61,12 @@ def unpack(container: Container, *, report: Report, commit: Commit) -> None:
         first = _write_plan(container, plan, _skipped(container, archive, plan, limits))
         todo = container.untouched().order_by("ordinal").values_list("ordinal", flat=True)
         entries = {ordinal: plan.entries[ordinal - first] for ordinal in todo}
-        total = sum(entry.size for entry in entries.values()) or 1
+        total = sum(entry.expected for entry in entries.values()) or 1
         report(Stage.UNZIPPING, 0)
         batch, done = _Batch(), 0
         for ordinal, entry in entries.items():
             stored = _store(container, archive, ordinal, entry)
-            done += entry.size
+            done += entry.expected
             if stored is not None:
                 batch.stored[ordinal] = stored
                 batch.size += stored.size
@@ -114,7 +114,7 @@ def _planned(
         source_path=path,
         safe_name=entry.safe_name,
         tags=tags_for(intake, path),
-        size=entry.size,
+        size=entry.expected,
     )
     if entry.is_junk or unsupported is not None:
         file.message = "a system file, not a document" if entry.is_junk else f"files of type {unsupported} are skipped"
@@ -126,7 +126,7 @@ def _planned(
 def _store(container: Container, archive: Any, ordinal: int, entry: PlannedEntry) -> StoredBlob | None:
     """The entry's bytes in storage; None when they can not be read, and then the entry alone has failed."""
     try:
-        return storage.put_stream(read_entry(archive, entry), expected=entry.size)
+        return storage.put_stream(read_entry(archive, entry), expected=entry.expected)
     except EntryFailed as error:
         file = container.files().get(ordinal=ordinal)
         fail_file(file, code=error.code, message=str(error), hint=error.hint, stage=Stage.UNZIPPING)

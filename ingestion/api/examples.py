@@ -128,6 +128,7 @@ DOCUMENT = OpenApiExample(
         "duplicate_of": None,
         "searchable": False,
         "text_status": None,
+        "text_reason": None,
         "text_note": None,
         "text_length": 0,
         "page_count": None,

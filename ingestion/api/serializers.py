@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ingestion.codes import WaitingReason
-from ingestion.models import IntakeKind, IntakeStatus, Outcome, Stage, TextStatus
+from ingestion.models import IntakeKind, IntakeStatus, Outcome, Stage, TextReason, TextStatus
 
 STATE_HELP = _("One plain line made of the stage and the queue's status.")
 MESSAGE_HELP = _("A sentence for people, where there is more to say than in `state`; otherwise the same.")
@@ -124,7 +124,10 @@ class DocumentShape(ProgressShape):
     tags = serializers.ListField(child=serializers.CharField())
     searchable = serializers.BooleanField(help_text=_("Whether search finds text of it now."))
     text_status = serializers.ChoiceField(choices=TextStatus.choices, allow_null=True)
-    text_note = serializers.CharField(allow_null=True, help_text=_("Why there is no text."))
+    text_reason = serializers.ChoiceField(
+        choices=TextReason.choices, allow_null=True, help_text=_("Why there is no text, as a code.")
+    )
+    text_note = serializers.CharField(allow_null=True, help_text=_("The same for a person."))
     text_length = serializers.IntegerField()
     page_count = serializers.IntegerField(allow_null=True)
     chunk_count = serializers.IntegerField()

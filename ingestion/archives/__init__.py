@@ -12,5 +12,6 @@ from ingestion.archives.entries import ArchivePlan, PlannedEntry
 from ingestion.archives.names import printable, safe_name
 from ingestion.archives.plan import plan_archive
 from ingestion.archives.reader import read_entry
+from ingestion.archives.sevenzip import is_encrypted_7z
 
-__all__ = ["ArchivePlan", "PlannedEntry", "plan_archive", "printable", "read_entry", "safe_name"]
+__all__ = ["ArchivePlan", "PlannedEntry", "is_encrypted_7z", "plan_archive", "printable", "read_entry", "safe_name"]

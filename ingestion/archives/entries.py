@@ -29,6 +29,11 @@ class PlannedEntry:
     problem: EntryFailed | None = None
 
     @property
+    def expected(self) -> int:
+        """Bytes that unpacking it will write at most; none where it is known to fail, whatever size it claims."""
+        return self.size if self.problem is None else 0
+
+    @property
     def data_end(self) -> int:
         return self.data_offset + self.compressed_size
 
@@ -48,5 +53,5 @@ class ArchivePlan:
 
     @property
     def total_size(self) -> int:
-        """Bytes that unpacking will write at most; files that are known to fail write none."""
-        return sum(entry.size for entry in self.entries if not entry.is_junk and entry.problem is None)
+        """Bytes that unpacking will write at most."""
+        return sum(entry.expected for entry in self.files)

@@ -6,7 +6,7 @@ import itertools
 import stat
 from collections.abc import Sequence
 
-from ingestion.archives.directory import CentralEntry
+from ingestion.archives.directory import CentralEntry, extra_fields
 from ingestion.archives.endrecord import TAIL_BYTES, EndRecord, end_records_in
 from ingestion.archives.entries import PlannedEntry
 from ingestion.archives.methods import METHOD_AES
@@ -24,6 +24,7 @@ from ingestion.errors import (
 from ingestion.limits import Limits
 
 ENCRYPTED_FLAGS = 1 << 0 | 1 << 6 | 1 << 13  # encrypted, strongly encrypted, with a masked table of contents
+UNIX_EXTRA, UNIX_EXTRA_BYTES = 0x000D, 12  # times and owner; beyond them stands what a link points to
 _NOT_FILES = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a device",
@@ -37,6 +38,8 @@ def refuse_by_kind(entry: CentralEntry, name: str) -> None:
     if entry.flags & ENCRYPTED_FLAGS or entry.method == METHOD_AES:
         raise EncryptedArchive(f"The archive is encrypted, at least the file {printable(name)[:200]}.")
     kind = _NOT_FILES.get(stat.S_IFMT(entry.external_attributes >> 16))
+    if kind is None and len(extra_fields(entry.extra).get(UNIX_EXTRA, b"")) > UNIX_EXTRA_BYTES:
+        kind = "a link"
     if kind is not None:
         raise LinkEntry(f"The archive holds {kind}: {printable(name)[:200]}")
     if entry.disk:
@@ -76,7 +79,7 @@ def refuse_ratio(entries: Sequence[PlannedEntry], limits: Limits) -> None:
 
 def refuse_total(entries: Sequence[PlannedEntry], limits: Limits) -> None:
     """Refuse an archive whose files together are larger than what may be stored."""
-    total = sum(entry.size for entry in entries if entry.problem is None)
+    total = sum(entry.expected for entry in entries)
     if total > limits.max_extracted_bytes:
         raise ExtractedTooLarge(
             f"The archive's files together are {total:,} bytes large; at most {limits.max_extracted_bytes:,} "

@@ -28,10 +28,15 @@ class IngestionError(Exception):
         stage: str | None = None,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message or (self.__doc__ or self.code).strip().splitlines()[0])
+        super().__init__(_storable(message) or (self.__doc__ or self.code).strip().splitlines()[0])
         given = {"code": code, "retryable": retryable, "stage": stage, "hint": hint}
         # Kept in __dict__, which pickling carries along: errors travel from executors to the supervisor.
         self.__dict__.update({name: value for name, value in given.items() if value is not None})
+
+
+def _storable(message: str) -> str:
+    """The message as a database and JSON take it: parsers quote from files, also a NUL or half a character."""
+    return message.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def error_classes(base: type[IngestionError] = IngestionError) -> Iterator[type[IngestionError]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def read(path: Path, out: PageWriter) -> None:
     """Write the text of every page. A page that can not be read is left out with a warning, unless all are so."""
     document = _opened(path)
     try:
-        out.title(document.get_metadata_value("Title"))
+        out.title(_title(document))
         without_text: list[int] = []
         unreadable: list[int] = []
         reasons: set[NoText] = set()
@@ -90,6 +91,14 @@ def _opened(path: Path) -> Any:
         document.close()
         raise CorruptFile("The file is damaged: it has no pages.")
     return document
+
+
+def _title(document: Any) -> str:
+    """The title that the file states. Half a character in it (a lone surrogate) costs that character, not the file."""
+    length = pdfium.FPDF_GetMetaText(document, b"Title", None, 0)
+    buffer = ctypes.create_string_buffer(length)
+    pdfium.FPDF_GetMetaText(document, b"Title", buffer, length)
+    return buffer.raw.decode("utf-16-le", "ignore").rstrip("\0")
 
 
 def _why_empty(page: Any) -> NoText:

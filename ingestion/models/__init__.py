@@ -1,6 +1,6 @@
 """The tables of ingestion. No foreign key points at the queue: an item's id is a plain bigint."""
 
-from ingestion.models.choices import IntakeKind, IntakeStatus, Outcome, Stage, TextStatus
+from ingestion.models.choices import IntakeKind, IntakeStatus, Outcome, Stage, TextReason, TextStatus
 from ingestion.models.documents import Blob, Chunk, Document
 from ingestion.models.intakes import IngestFile, Intake
 
@@ -14,5 +14,6 @@ __all__ = [
     "IntakeStatus",
     "Outcome",
     "Stage",
+    "TextReason",
     "TextStatus",
 ]

@@ -57,6 +57,14 @@ class TextStatus(TextChoices):
     NO_TEXT = "no_text", _("no text found")
 
 
+class TextReason(TextChoices):
+    """Why no text was found in a document, as far as it matters for what to do next. Empty where there is text."""
+
+    EMPTY = "empty", _("nothing is written in it")
+    NEEDS_OCR = "needs_ocr", _("its pages are pictures or drawings: text recognition (OCR) is needed")
+    NOT_RECOGNISED = "not_recognised", _("text recognition (OCR) saw nothing on its pages")
+
+
 FAILED_STAGE: dict[str, Stage] = {
     Stage.PENDING: Stage.UPLOAD_FAILED,
     Stage.UNZIPPING: Stage.UNZIP_FAILED,

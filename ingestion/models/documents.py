@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.models.choices import TextStatus
+from ingestion.models.choices import TextReason, TextStatus
 
 PENDING_KB = 256
 """What may wait to be sorted into the index of chunks; PostgreSQL's own 4,096 kB would cost each search too much."""
@@ -56,6 +56,7 @@ class Document(models.Model):
     type = models.CharField(_("type"), max_length=32, blank=True, default="")
     content_type = models.CharField(_("content type"), max_length=127, blank=True, default="")
     text_status = models.CharField(_("text"), max_length=16, choices=TextStatus.choices, blank=True, default="")
+    text_reason = models.CharField(_("why no text"), max_length=16, choices=TextReason.choices, blank=True, default="")
     text_note = models.CharField(_("note on the text"), max_length=255, blank=True, default="")
     text_length = models.BigIntegerField(_("characters"), default=0)
     page_count = models.IntegerField(_("pages"), null=True, blank=True)

@@ -66,6 +66,14 @@ def by_parts(file: SeekableFile, head: bytes, limits: Limits) -> str:
     return "zip"
 
 
+def is_archive_behind_something(file: SeekableFile, limits: Limits) -> bool:
+    """Is it a zip with a script or other bytes in front, as zips may have them? Only the end of a file tells."""
+    try:
+        return bool(Peek(file, limits).names)
+    except ArchiveRefused:
+        return False
+
+
 def _by_media_type(stated: bytes) -> str | None:
     text = stated.decode("ascii", "replace").strip("\ufeff\x00 \r\n")
     return _MEDIA_TYPES.get(text.removesuffix("-template"))

@@ -72,6 +72,11 @@ def by_signature(head: bytes) -> str | None:
     return "exe" if _is_dos_program(head) else None
 
 
+def has_pdf_objects(head: bytes) -> bool:
+    """Are there objects as in a PDF, whose first line is damaged then?"""
+    return _PDF_OBJECT.search(head) is not None and b"endobj" in head
+
+
 def _is_dos_program(head: bytes) -> bool:
     """MZ alone is two letters; a program's header is not text and mostly points to another one."""
     if not head.startswith(b"MZ") or len(head) < 64:

@@ -7,6 +7,7 @@ import pytest
 from docqueue import outcomes
 from docqueue.models import HistoryItem
 from ingestion.errors import ExtractFailed, StorageUnavailable
+from ingestion.extract import registry
 from ingestion.models import Chunk, Document, IngestFile, IntakeStatus, Outcome, Stage
 from ingestion.progress import SMALL_BYTES
 from ingestion.services import process_document_content, search
@@ -91,6 +92,20 @@ def test_a_file_of_an_unsupported_type_fails_with_code_and_hint_and_its_item_is_
     assert file.hint
     assert worker.service.get_item(file.item_id).status == "dead"
     assert file.intake.status == IntakeStatus.FAILED
+
+
+@pytest.mark.parametrize("quoted", ["\0", "\ud800", "\x1b[31m", "x" * 5_000])
+def test_a_parser_may_quote_anything_in_its_error_and_the_file_still_ends(owner, worker, monkeypatch, quoted):
+    def read(path, out):
+        raise ValueError(f"not a word: {quoted}")
+
+    usual = registry.extractor_for("text")
+    monkeypatch.setattr("ingestion.extract.text.EXTRACTOR", type(usual)(name="text", version=1, read=read))
+    document = accept_document(owner)
+    worker.run()
+    file = IngestFile.objects.get(document=document)
+    assert (file.outcome, file.error_code) == (Outcome.FAILED, "corrupt_file")
+    assert "not a word" in file.error_message
 
 
 def test_one_bad_file_among_many_fails_alone(owner, worker):

@@ -151,9 +151,9 @@ insert into ingestion_intake (owner_id, kind, status, stage, percent, message, w
     planned_files, tags, priority, options, counts, client_digest, correlation_id, error_code, error_message)
 select %(owner)s, 'files', 'completed', 'completed', 100, '', '', '', 0, 100, '{}', 0, '{}', '{}', '', '', '', ''
 from generate_series(1, 300);
-insert into ingestion_document (owner_id, title, blob_id, tags, type, content_type, text_status, text_note,
+insert into ingestion_document (owner_id, title, blob_id, tags, type, content_type, text_status, text_reason, text_note,
     text_length, chunk_count, extractor, extractor_version, warnings, km_ref)
-select %(owner)s, 'd' || n, (select max(id) from ingestion_blob), '{}', 'pdf', '', 'ok', '', 0, 0,
+select %(owner)s, 'd' || n, (select max(id) from ingestion_blob), '{}', 'pdf', '', 'ok', '', '', 0, 0,
     case when n %% 3 = 0 then 'pdf' else 'docx' end, case when n %% 500 = 0 then 1 else 2 end, '[]', ''
 from generate_series(1, 30000) n;
 insert into ingestion_ingestfile (intake_id, ordinal, depth, source_path, safe_name, tags, size, blob_id, document_id,

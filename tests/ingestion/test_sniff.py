@@ -14,6 +14,7 @@ from ingestion.extract import supported_types
 from ingestion.limits import Limits
 from ingestion.sniff import Detected, sniff
 from ingestion.sniffing.kinds import KINDS, TEXTUAL
+from samples.pdf import Line, pdf
 from tests.ingestion import hostile_zips as zips
 
 
@@ -230,6 +231,19 @@ def test_a_document_that_states_its_type_first_is_known_when_it_was_cut_short(me
     data = odf(media_type)
     for length in (len(data) - 10, 38 + len(media_type)):
         assert of(data[:length]).type == kind
+
+
+def test_a_pdf_whose_first_line_is_damaged_is_one_where_its_name_says_so() -> None:
+    damaged = pdf("", [[Line("words")]]).replace(b"%PDF-1.4", b"%P\0F-1.4")
+    assert of(damaged, "report.pdf").type == "pdf"
+    assert of(damaged, "report.bin").type == "unknown"
+    assert of(b"A letter: 1 0 obj is how an object begins.", "letter.pdf").type == "text"
+
+
+def test_an_archive_behind_a_script_is_one_where_its_name_says_so() -> None:
+    assert of(zips.streamed(), "run.zip").type == "zip"
+    assert of(zips.streamed(), "run.bin").type == "unknown"
+    assert of(b"#!/bin/sh\nexit 0\n" * 100, "run.zip").type == "text"
 
 
 def test_a_hostile_office_file_is_told_apart_without_being_unpacked() -> None:

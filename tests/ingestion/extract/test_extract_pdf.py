@@ -7,6 +7,7 @@ import pytest
 from ingestion.errors import CorruptFile
 from ingestion.extract import NoText
 from samples.pdf import Line, pdf
+from tests.ingestion.adversarial.pdfs import with_characters
 from tests.ingestion.extract.conftest import Extract
 
 
@@ -81,3 +82,9 @@ def test_text_beyond_the_limit_is_cut_and_the_page_count_stays_true(extracted: E
     assert extraction.page_count == 5
     assert extraction.text_length <= 15
     assert extraction.warnings[0].startswith("text_truncated:")
+
+
+def test_half_a_character_in_the_title_costs_that_character_and_not_the_document(extracted: Extract) -> None:
+    document = with_characters(b"words", {}, "D800" + "004F006E00200064006F006D0065" + "FFFE" + "0073DC00")
+    extraction = extracted(document, "pdf")
+    assert (extraction.title, extraction.pages[0].text) == ("On domes", "words")
