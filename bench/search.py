@@ -38,7 +38,8 @@ insert into ingestion_intake (id, owner_id, kind, status, stage, percent, messag
     select n, case when n % 10 = 0 then 2 + n / 10 % 100 else 1 end, 'files', 'completed', 'completed', 100, '', '', '',
         1, 100, '{{}}', 0, '{{}}', '{{}}', '', '', '', '', now(), now(), now()
     from generate_series(0, {documents} / 100) n;
-insert into ingestion_document (id, owner_id, title, blob_id, tags, type, content_type, text_status, text_reason, text_note,
+insert into ingestion_document (id, owner_id, title, blob_id, tags, type, content_type, text_status, text_reason,
+        text_note,
         text_length, chunk_count, extractor, warnings, km_ref, created_at, indexed_at)
     select d.n, i.owner_id, 'Document ' || d.n, d.n,
         array['tag' || d.n % 20] || case when d.n % 1000 = 7 then array['special'] else '{{}}' end,

@@ -20,7 +20,8 @@ DOCUMENTS, EACH = 6_000, 10
 COPY_DOCUMENTS = """
 insert into ingestion_document (owner_id, title, blob_id, tags, type, content_type, text_status, text_reason, text_note,
         text_length, chunk_count, extractor, warnings, km_ref, created_at)
-    select owner_id, title, blob_id, tags, type, content_type, text_status, text_reason, text_note, text_length, chunk_count,
+    select owner_id, title, blob_id, tags, type, content_type, text_status, text_reason, text_note, text_length,
+        chunk_count,
         extractor, warnings, km_ref, created_at
     from ingestion_document d, generate_series(1, %(documents)s) where d.id = %(first)s
 """
