@@ -2,46 +2,58 @@
 
 A receipt is written in the transaction that completes a document. A failed, cancelled or unfinished document has
 none, so it never makes a later upload look like a duplicate. Of two that complete at once the unique constraint
-lets one through; the other waits for that commit and then points to the winner.
+lets one through; the other one's transaction is undone, and then it points to the winner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
+from django.db.models import Exists, Q, QuerySet
 
+from ingestion.errors import IndexFailed
 from ingestion.models import Document
 
-T = TypeVar("T")
 RECEIPT = "ingestion_document_receipt"
 """The unique constraint over owner and receipt."""
 
 
+class KnownByNow(Exception):
+    """Somebody completed a document with the same bytes meanwhile, or this one was deleted."""
+
+
+class WinnerGone(IndexFailed):
+    """The document with the same content was deleted at the same moment."""
+
+    hint = "It is tried again by itself."
+
+
 def known_as(document: Document) -> int | None:
     """The id of another document of this owner that was completed with the same bytes."""
-    same = Document.objects.filter(owner=document.owner_id, receipt_sha256=document.blob.sha256)
-    return same.exclude(pk=document.pk).values_list("pk", flat=True).first()
+    return _same(document).values_list("pk", flat=True).first()
 
 
-def unless_known(document: Document, complete: Callable[[], T]) -> T | int:
-    """Run `complete`, which writes the receipt, inside the completing transaction; undone when somebody else has one.
+def unknown(document: Document) -> Q:
+    """That there is none: a condition for the statement that writes the receipt."""
+    return Q(~Exists(_same(document)))
 
-    Returns its answer (which is no int), or the id of the document that was completed with the same bytes.
+
+@contextmanager
+def receipt_is_free() -> Iterator[None]:
+    """Raises KnownByNow where the block writes a receipt that somebody else has written at the same moment.
+
+    The transaction around it is lost then, and must end with that exception.
     """
-    while True:
-        try:
-            with transaction.atomic():
-                return complete()
-        except IntegrityError as error:
-            if _constraint(error) != RECEIPT:
-                raise
-            winner = known_as(document)
-            if winner is not None:
-                return winner
-            # The winner was deleted between the two statements: its receipt is free.
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) != RECEIPT:
+            raise
+        raise KnownByNow from error
 
 
-def _constraint(error: IntegrityError) -> str | None:
-    return getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+def _same(document: Document) -> QuerySet[Document]:
+    same = Document.objects.filter(owner=document.owner_id, receipt_sha256=document.blob.sha256)
+    return same.exclude(pk=document.pk)

@@ -22,11 +22,14 @@ from ingestion.models.choices import FAILED_STAGE
 from ingestion.progress import unawaited
 from ingestion.summary import Summary, summarize
 
+_BEGUN: dict[str, Any] = {"stage": Stage.UPLOADING, "percent": 5, "waiting_reason": "", "started_at": Now()}
+
 
 def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
     """Begin (or begin again) the processing of `file`. False: it is not this claim's to process any more."""
     mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id)
-    begun = {**blank_run(), "started_at": Coalesce("started_at", Now())}
+    fresh = file.started_at is None and not file.outcome  # everything else of a run is blank then
+    begun = _BEGUN if fresh else {**blank_run(), "started_at": Coalesce("started_at", Now())}
     if not file.outcome and file.intake.status != IntakeStatus.PENDING:
         changed = mine.filter(unawaited()).update(**begun)
     else:  # the first of its intake, or a person put a dead item back and the intake has work to do again

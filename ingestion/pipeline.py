@@ -19,14 +19,14 @@ from django.utils.translation import gettext as _
 from ingestion import attachments, mismatch, storage
 from ingestion.archives import is_encrypted_7z
 from ingestion.attachments import Found, not_taken
-from ingestion.dedupe import known_as, unless_known
-from ingestion.errors import EmptyFile, EncryptedArchive, NestedArchive, OutOfMemory, UnknownFormat
+from ingestion.dedupe import KnownByNow, WinnerGone, known_as, receipt_is_free, unknown
+from ingestion.errors import EmptyFile, EncryptedArchive, IngestionError, NestedArchive, OutOfMemory, UnknownFormat
 from ingestion.extract import Extraction, Interrupted, NoText, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.km.describing import describe
 from ingestion.limits import get_limits
 from ingestion.models import Document, IngestFile, Outcome, Stage, TextReason, TextStatus
-from ingestion.progress import Report, silent
+from ingestion.progress import SMALL_BYTES, Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
 
@@ -71,14 +71,32 @@ def process_document_content(
     document has changed then. When the document was deleted meanwhile nothing is written. Calls parsers: run it where a
     crash, a leak or an endless loop hurts nobody else.
     """
-    said: dict[str, Any] = {}
-    winner = known_as(document)
-    if winner is not None:
-        with commit(said):
-            said |= _unless_deleted(document, lambda: _end_as_duplicate(document, winner))
-        return ContentResult(**said)
     store = store or get_store()
+    # To read a small file is less work than to ask beforehand; then the completing transaction finds it out.
+    if (store.keeps_copies or document.blob.size >= SMALL_BYTES) and known_as(document) is not None:
+        return _end_otherwise(document, commit)
     described = describe(document)
+    try:
+        return _read_and_index(document, described, store, report, commit, fallback=fallback, from_stage=from_stage)
+    except KnownByNow:
+        return _end_otherwise(document, commit)
+    except IngestionError:
+        if known_as(document) is None:
+            raise
+        return _end_otherwise(document, commit)
+
+
+def _read_and_index(
+    document: Document,
+    described: KMDocument,
+    store: KnowledgeStore,
+    report: Report,
+    commit: Commit,
+    *,
+    fallback: bool,
+    from_stage: str,
+) -> ContentResult:
+    said: dict[str, Any] = {}
     with _not_left_behind(store, described):
         with storage.local_path(document.blob.storage_key) as path:
             report(from_stage, 10)
@@ -93,20 +111,33 @@ def process_document_content(
             extraction = _extract(path, detected, report, fallback=fallback)
         extraction, found = _attachments(document, extraction, report)
         report(Stage.INDEXING, 70)
-
-        def index() -> dict[str, Any]:
-            if found:  # first, as it locks the intake before anything of a file
+        with commit(said), receipt_is_free():
+            if found:  # documents are locked before intakes, and these before files, by everybody
+                _is_there(document)
                 attachments.enqueue(document.file, found)
             chunks = store.index(described, chunk_pages(extraction.pages))
-            return _end_as_completed(document, detected, extraction, reference, chunks)
-
-        def end() -> dict[str, Any]:
-            ended = unless_known(document, index)
-            return _end_as_duplicate(document, ended) if isinstance(ended, int) else ended
-
-        with commit(said):
-            said |= _unless_deleted(document, end)
+            said |= _end_as_completed(document, detected, extraction, reference, chunks)
     return ContentResult(**said)
+
+
+def _end_otherwise(document: Document, commit: Commit) -> ContentResult:
+    """End as the duplicate of a document that was completed with the same bytes; or write nothing: it was deleted."""
+    said: dict[str, Any] = {}
+    with commit(said):
+        if not _is_there(document):
+            said["outcome"] = DELETED
+        elif (winner := known_as(document)) is not None:
+            _end_file(document, Outcome.DUPLICATE, duplicate_of=winner)
+            said |= {"outcome": Outcome.DUPLICATE.value, "duplicate_of": winner}
+        else:
+            raise WinnerGone
+    return ContentResult(**said)
+
+
+def _is_there(document: Document) -> bool:
+    """Whether the document was not deleted; it can not be any more until the transaction ends."""
+    rows = Document.objects.select_for_update(no_key=True).filter(pk=document.pk)
+    return rows.values_list("pk", flat=True).first() is not None
 
 
 def _extract(path: Path, detected: Detected, report: Report, *, fallback: bool) -> Extraction:
@@ -142,12 +173,6 @@ def _not_left_behind(store: KnowledgeStore, described: KMDocument) -> Iterator[N
             store.delete(described)
 
 
-def _unless_deleted(document: Document, end: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run `end` while nobody can delete the document; nothing is written when somebody has."""
-    there = Document.objects.select_for_update(no_key=True).filter(pk=document.pk).values_list("pk", flat=True).first()
-    return {"outcome": DELETED} if there is None else end()
-
-
 def _refuse_what_is_no_document(detected: Detected, path: Path) -> None:
     """Give what is no document its own name, which says more than "not supported"."""
     if detected.type == "empty":
@@ -160,17 +185,12 @@ def _refuse_what_is_no_document(detected: Detected, path: Path) -> None:
         raise EncryptedArchive
 
 
-def _end_as_duplicate(document: Document, winner: int) -> dict[str, Any]:
-    _end_file(document, Outcome.DUPLICATE, duplicate_of=winner)
-    return {"outcome": Outcome.DUPLICATE.value, "duplicate_of": winner}
-
-
 def _end_as_completed(
     document: Document, detected: Detected, extraction: Extraction, reference: str, chunks: int
 ) -> dict[str, Any]:
     outcome = Outcome.COMPLETED if extraction.has_text else Outcome.COMPLETED_NO_TEXT
     note = extraction.no_text_reason.sentence if extraction.no_text_reason else ""
-    Document.objects.filter(pk=document.pk).update(
+    changed = Document.objects.filter(unknown(document), pk=document.pk).update(
         receipt_sha256=document.blob.sha256,
         title=(extraction.title or document.title)[:255],
         type=detected.type,
@@ -187,6 +207,8 @@ def _end_as_completed(
         km_ref=reference[:255],
         indexed_at=Now(),
     )
+    if not changed:
+        raise KnownByNow
     _end_file(document, outcome, message=note)
     counts = {"pages": extraction.page_count, "chunks": chunks, "characters": extraction.text_length}
     return {"outcome": outcome.value, **counts}

@@ -31,6 +31,15 @@ ROOM_SECONDS = 30.0
 """How long what found too little disk waits before it looks again. No attempt is spent on that."""
 
 
+NEEDED = (
+    *("ordinal", "depth", "source_path", "safe_name", "size", "stage", "outcome", "item_id", "started_at", "blob_id"),
+    *(f"intake__{name}" for name in ("owner_id", "status", "cancel_requested_at", "priority", "tags", "options")),
+    *(f"document__{name}" for name in ("owner_id", "title", "tags", "content_type", "type", "chunk_count", "km_ref")),
+    *("document__created_at", "document__blob__sha256", "document__blob__size", "document__blob__storage_key"),
+)
+"""What processing reads of a file and its intake and document. The rest would cost as much as the reading of a text."""
+
+
 @handler(INGEST, queue=QUEUE, max_attempts=5, timeout_seconds=300, memory_mb=1024)
 def ingest(ctx: Context) -> dict[str, Any] | None:
     """Process one document. The item ends completed together with its file, or the file says what went wrong."""
@@ -91,7 +100,7 @@ def _unpack_instead(ctx: Context, file: IngestFile) -> None:
 def _file(ctx: Context) -> IngestFile | None:
     """The file of the item's document; None when the document was deleted."""
     document_id = ctx.document_id or ""
-    files = IngestFile.objects.select_related("intake", "document__blob")
+    files = IngestFile.objects.select_related("intake", "document__blob").only(*NEEDED)
     return files.filter(document=int(document_id)).first() if document_id.isdecimal() else None
 
 

@@ -147,7 +147,7 @@ def test_an_item_that_the_cancel_did_not_reach_ends_quietly_when_it_starts(owner
     assert not Document.objects.exists()
 
 
-@pytest.mark.parametrize("step", ["sniff", "extract", "_unless_deleted"])
+@pytest.mark.parametrize("step", ["sniff", "extract", "chunk_pages"])
 def test_a_running_handler_brings_nothing_back(owner, worker, monkeypatch, step, documents_dir):
     """Deleted before each of its steps, the last of which opens the completing transaction's writes."""
     document = accept_document(owner, "one heron")
@@ -168,17 +168,14 @@ def test_a_running_handler_brings_nothing_back(owner, worker, monkeypatch, step,
 
 def test_a_deletion_waits_for_a_handler_that_commits_and_takes_what_it_wrote(owner, worker, monkeypatch, documents_dir):
     accept_document(owner, "one heron")
-    real, deletion = pipeline._unless_deleted, []
+    real, deletion = pipeline._end_file, []
 
-    def under_the_lock(document, end):
-        def ending():
-            deletion.append(ThreadPoolExecutor(1).submit(closing, delete_document, document))
-            until_somebody_waits_for_us()
-            return end()
+    def under_the_lock(document, *args, **kwargs):
+        deletion.append(ThreadPoolExecutor(1).submit(closing, delete_document, document))
+        until_somebody_waits_for_us()
+        real(document, *args, **kwargs)
 
-        return real(document, ending)
-
-    monkeypatch.setattr(pipeline, "_unless_deleted", under_the_lock)
+    monkeypatch.setattr(pipeline, "_end_file", under_the_lock)
     worker.run_claimed(worker.claim())
     deletion[0].result(30)
     assert left(Document, Chunk, Blob, QueueItem) == set()

@@ -30,7 +30,7 @@ BOUNDARIES = (
     "ingestion.pipeline.sniff",
     "ingestion.pipeline._extract",
     "ingestion.pipeline._end_as_completed",
-    "ingestion.pipeline._end_as_duplicate",
+    "ingestion.pipeline._end_otherwise",
     "ingestion.attachments.store",
     "ingestion.attachments.enqueue",
     "docqueue.settling.complete",
