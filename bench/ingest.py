@@ -236,13 +236,19 @@ def until(condition: Any, seconds: float = SECONDS) -> None:
 
 @contextmanager
 def workers(*options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One worker, stopped at the end."""
+    """One worker, ready when the block begins and stopped at its end."""
+    from docqueue.models import Worker
+
+    def ready() -> bool:
+        return Worker.objects.filter(stopped_at=None, lost_at=None).exists()
+
     command = [sys.executable, str(BASE / "manage.py"), "run_queue_worker", *options]
     log_file = bench_dir() / "logs" / "ingest.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
         process = subprocess.Popen(command, cwd=BASE, stdout=log, stderr=log, start_new_session=True)
     try:
+        until(ready, 30)
         yield process
     finally:
         end(process)

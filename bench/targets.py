@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench import ingest
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -220,6 +221,38 @@ TARGETS = (
         at_most=5.0,
         unit="s",
         measure=_value("soak", EXECUTORS, "largest_wait_s"),
+    ),
+    Target(
+        text="ingestion: resident set of the largest process with a zip of 2 GiB",
+        workload="ingest",
+        at_most=300,
+        unit="MiB",
+        measure=_value("ingest", ingest.BIG, "rss_mib"),
+    ),
+    Target(
+        text="ingestion: unzip and hash ÷ unzip -p | sha256sum",
+        workload="ingest",
+        at_least=0.6,
+        measure=_value("ingest", ingest.UNZIP, "ratio"),
+    ),
+    Target(
+        text="ingestion: 10,000 small files",
+        workload="ingest",
+        at_least=150,
+        unit="/s",
+        measure=_value("ingest", ingest.SMALL, "rate"),
+    ),
+    Target(
+        text="ingestion: PDF text ÷ bare pypdfium2",
+        workload="ingest",
+        at_least=0.8,
+        measure=_value("ingest", ingest.PDFS, "ratio"),
+    ),
+    Target(
+        text="ingestion: time per file, the 100,000th ÷ the 1,000th",
+        workload="ingest",
+        at_most=1.1,
+        measure=_value("ingest", ingest.HISTORY, "time_ratio"),
     ),
     Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",
