@@ -47,7 +47,7 @@ class Settings:
     RELOAD: bool = False
     HEARTBEAT_FILE: str = ""
     WORKER_NAME: str = ""
-    CANCEL_GRACE_SECONDS: float = 10.0
+    CANCEL_GRACE_SECONDS: float = 3.0
     BATCH_SIZE: int = 1000
     PREFETCH: int = 2000
     CHILD_MAX_ITEMS: int = 10_000

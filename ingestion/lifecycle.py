@@ -17,29 +17,35 @@ from django.utils.translation import gettext as _
 from docqueue.models import QueueItem
 from docqueue.service import ClaimedItem
 from docqueue.states import Status
+from ingestion import hot
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome, Stage
 from ingestion.models.choices import FAILED_STAGE
 from ingestion.progress import unawaited
 from ingestion.summary import Summary, summarize
 
-_BEGUN: dict[str, Any] = {"stage": Stage.UPLOADING, "percent": 5, "waiting_reason": "", "started_at": Now()}
-
 
 def start_file(file: IngestFile, claim: ClaimedItem) -> bool:
     """Begin (or begin again) the processing of `file`. False: it is not this claim's to process any more."""
-    mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id)
-    fresh = file.started_at is None and not file.outcome  # everything else of a run is blank then
-    begun = _BEGUN if fresh else {**blank_run(), "started_at": Coalesce("started_at", Now())}
-    if not file.outcome and file.intake.status != IntakeStatus.PENDING:
-        changed = mine.filter(unawaited()).update(**begun)
-    else:  # the first of its intake, or a person put a dead item back and the intake has work to do again
-        with transaction.atomic():
-            reopen_intakes([file.intake_id])
-            changed = mine.update(**begun)
-            if not changed:
-                transaction.set_rollback(True)
+    if file.started_at is None and not file.outcome and file.intake.status != IntakeStatus.PENDING:
+        changed = hot.start(file.pk, claim)  # everything else of a run is blank
+    else:
+        changed = _start_anew(file, claim)
     file.stage = Stage.UPLOADING
-    return bool(changed)
+    return changed
+
+
+def _start_anew(file: IngestFile, claim: ClaimedItem) -> bool:
+    mine = IngestFile.objects.filter(newest(claim), pk=file.pk, item_id=claim.id)
+    begun = {**blank_run(), "started_at": Coalesce("started_at", Now())}
+    if not file.outcome and file.intake.status != IntakeStatus.PENDING:
+        return mine.filter(unawaited()).update(**begun) > 0
+    # The first of its intake, or a person put a dead item back and the intake has work to do again.
+    with transaction.atomic():
+        reopen_intakes([file.intake_id])
+        changed = mine.update(**begun)
+        if not changed:
+            transaction.set_rollback(True)
+    return changed > 0
 
 
 def newest(claim: ClaimedItem) -> Exists:
@@ -119,11 +125,11 @@ def reopen_intakes(intake_ids: Collection[int]) -> None:
 
 def finish_intake(intake_id: int) -> bool:
     """End the intake if nothing of it is unfinished. Cheap while something is; safe for any number at once."""
-    if _unfinished(intake_id):
+    if hot.unfinished(intake_id):
         return False
     with transaction.atomic():
         intake = Intake.objects.select_for_update(no_key=True).filter(pk=intake_id, unpacked_at__isnull=False).first()
-        if intake is None or _unfinished(intake_id):  # asked again: under the lock nothing reopens it
+        if intake is None or hot.unfinished(intake_id):  # asked again: under the lock nothing reopens it
             return False
         summary = summarize(intake)
         status = intake_status(intake, summary)
@@ -157,9 +163,3 @@ def _final_stage(intake: Intake, status: IntakeStatus) -> Stage:
     if status == IntakeStatus.FAILED:
         return Stage.UNZIP_FAILED if intake.error_code else Stage.INDEX_FAILED
     return Stage.COMPLETED
-
-
-def _unfinished(intake_id: int) -> bool:
-    """Whether a file has not ended, asked from the highest number down: the last one to be worked on."""
-    last = IngestFile.objects.filter(intake=intake_id, outcome="").order_by("-ordinal")
-    return last.values_list("pk", flat=True).first() is not None

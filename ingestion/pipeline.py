@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from ingestion import attachments, mismatch, storage
+from ingestion import attachments, hot, mismatch, storage
 from ingestion.archives import is_encrypted_7z
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import KnownByNow, WinnerGone, known_as, receipt_is_free, unknown
@@ -25,7 +25,7 @@ from ingestion.extract import Extraction, Interrupted, NoText, extract
 from ingestion.km import KMDocument, KnowledgeStore, get_store
 from ingestion.km.describing import describe
 from ingestion.limits import get_limits
-from ingestion.models import Document, IngestFile, Outcome, Stage, TextReason, TextStatus
+from ingestion.models import Document, Outcome, Stage, TextReason, TextStatus
 from ingestion.progress import SMALL_BYTES, Report, silent
 from ingestion.search.chunking import chunk_pages
 from ingestion.sniff import Detected, sniff
@@ -127,7 +127,7 @@ def _end_otherwise(document: Document, commit: Commit) -> ContentResult:
         if not _is_there(document):
             said["outcome"] = DELETED
         elif (winner := known_as(document)) is not None:
-            _end_file(document, Outcome.DUPLICATE, duplicate_of=winner)
+            hot.end(document.pk, Outcome.DUPLICATE, duplicate_of=winner)
             said |= {"outcome": Outcome.DUPLICATE.value, "duplicate_of": winner}
         else:
             raise WinnerGone
@@ -209,7 +209,7 @@ def _end_as_completed(
     )
     if not changed:
         raise KnownByNow
-    _end_file(document, outcome, message=note)
+    hot.end(document.pk, outcome, message=note)
     counts = {"pages": extraction.page_count, "chunks": chunks, "characters": extraction.text_length}
     return {"outcome": outcome.value, **counts}
 
@@ -230,17 +230,3 @@ def _reason(extraction: Extraction) -> str:
 def _mismatch(detected: Detected) -> list[str]:
     said = f"type_mismatch: the name promises another type than the content, which is {detected.type}"
     return [said] if detected.mismatch else []
-
-
-def _end_file(document: Document, outcome: str, *, message: str = "", duplicate_of: int | None = None) -> None:
-    IngestFile.objects.filter(document=document.pk).update(
-        stage=Stage.COMPLETED,
-        outcome=outcome,
-        percent=100,
-        message=message[:500],
-        error_code="",
-        error_message="",
-        hint="",
-        duplicate_of=duplicate_of,
-        finished_at=Now(),
-    )

@@ -7,7 +7,7 @@ item are made, so an entry gets one item whatever crashed or runs twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,8 @@ from ingestion.storage import StoredBlob
 from ingestion.tags import tags_for
 
 BATCH_FILES, BATCH_BYTES, BATCH_SECONDS = 64, 8 * 1024 * 1024, 1.0
+TELL_BYTES = 32 * 1024 * 1024
+"""How often it is told of within one large entry."""
 UNPACKED_PERCENT = 10
 """What having its bytes counts for in a file's percent."""
 
@@ -65,7 +67,11 @@ def unpack(container: Container, *, report: Report, commit: Commit) -> None:
         report(Stage.UNZIPPING, 0)
         batch, done = _Batch(), 0
         for ordinal, entry in entries.items():
-            stored = _store(container, archive, ordinal, entry)
+
+            def tell(read: int, entry: PlannedEntry = entry, before: int = done) -> None:
+                report(Stage.UNZIPPING, min(99, (before + read) * 100 // total), entry.safe_name)
+
+            stored = _store(container, archive, ordinal, entry, tell)
             done += entry.expected
             if stored is not None:
                 batch.stored[ordinal] = stored
@@ -123,14 +129,27 @@ def _planned(
     return file
 
 
-def _store(container: Container, archive: Any, ordinal: int, entry: PlannedEntry) -> StoredBlob | None:
+def _store(
+    container: Container, archive: Any, ordinal: int, entry: PlannedEntry, tell: Callable[[int], None]
+) -> StoredBlob | None:
     """The entry's bytes in storage; None when they can not be read, and then the entry alone has failed."""
     try:
-        return storage.put_stream(read_entry(archive, entry), expected=entry.expected)
+        return storage.put_stream(_told(read_entry(archive, entry), tell), expected=entry.expected)
     except EntryFailed as error:
         file = container.files().get(ordinal=ordinal)
         fail_file(file, code=error.code, message=str(error), hint=error.hint, stage=Stage.UNZIPPING)
         return None
+
+
+def _told(chunks: Iterator[bytes], tell: Callable[[int], None]) -> Iterator[bytes]:
+    """The same chunks; `tell` hears now and then how many bytes went by, and may raise to stop."""
+    read = said = 0
+    for chunk in chunks:
+        yield chunk
+        read += len(chunk)
+        if read - said >= TELL_BYTES:
+            said = read
+            tell(read)
 
 
 def _flush(container: Container, batch: _Batch) -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 
 from docqueue.models import HistoryItem, QueueItem
 from docqueue.states import Status
-from ingestion import pipeline
+from ingestion import hot, pipeline
 from ingestion.errors import CorruptFile, StorageUnavailable
 from ingestion.km.local import LocalKM
 from ingestion.models import Blob, Chunk, Document, IngestFile, Intake, IntakeStatus, Outcome
@@ -168,14 +168,15 @@ def test_a_running_handler_brings_nothing_back(owner, worker, monkeypatch, step,
 
 def test_a_deletion_waits_for_a_handler_that_commits_and_takes_what_it_wrote(owner, worker, monkeypatch, documents_dir):
     accept_document(owner, "one heron")
-    real, deletion = pipeline._end_file, []
+    real, deletion = hot.end, []
 
-    def under_the_lock(document, *args, **kwargs):
+    def under_the_lock(document_id, *args, **kwargs):
+        document = Document.objects.get(pk=document_id)
         deletion.append(ThreadPoolExecutor(1).submit(closing, delete_document, document))
         until_somebody_waits_for_us()
-        real(document, *args, **kwargs)
+        real(document_id, *args, **kwargs)
 
-    monkeypatch.setattr(pipeline, "_end_file", under_the_lock)
+    monkeypatch.setattr(hot, "end", under_the_lock)
     worker.run_claimed(worker.claim())
     deletion[0].result(30)
     assert left(Document, Chunk, Blob, QueueItem) == set()

@@ -1,0 +1,7 @@
+"""The tests' settings with a store that gets stuck, and formats that do, or worse."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INGESTION
+
+INGESTION = {**INGESTION, "FORMATS": ["tests.ingestion.stuck.STUCK", "tests.ingestion.stuck.POISON"]}
+INGESTION_KM = "tests.ingestion.stuck.StuckKM"
