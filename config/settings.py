@@ -130,6 +130,11 @@ STORAGES = {
     },
 }
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
+# Uploads on their way lie where documents are written: on the disk whose room is looked at, and where the sweep
+# finds what killed web processes left.
+FILE_UPLOAD_TEMP_DIR = VAR_DIR / "documents" / "parts"
+for _folder in (FILE_UPLOAD_TEMP_DIR.parent, FILE_UPLOAD_TEMP_DIR):
+    _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 # Who may come in
 AUTH_PASSWORD_VALIDATORS = [

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import OperationalError
+
 from docqueue.context import Context
 from docqueue.duties import duty
 from docqueue.exceptions import Cancelled, Snooze
@@ -23,6 +25,7 @@ from ingestion.models import Document, IngestFile, Intake, Stage
 from ingestion.pipeline import DELETED, process_document_content
 from ingestion.progress import RowProgress
 from ingestion.reprocess_many import REPROCESS_MANY, Order, run_order
+from ingestion.storage import is_disk_full
 from ingestion.unpack import unpack as unpack_archive
 
 QUEUE = "documents"
@@ -58,6 +61,11 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
         raise
     except DiskFull as error:
         put_off(file, ctx.item, DiskLow.code, str(error))
+        raise Snooze(ROOM_SECONDS) from error
+    except OperationalError as error:
+        if not is_disk_full(error):
+            raise
+        put_off(file, ctx.item, DiskLow.code, "The database has no room on its disk.")
         raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):
@@ -137,6 +145,11 @@ def unpack(ctx: Context) -> dict[str, Any] | None:
         raise
     except DiskFull as error:
         container.waits_for(DiskLow.code, str(error))
+        raise Snooze(ROOM_SECONDS) from error
+    except OperationalError as error:
+        if not is_disk_full(error):
+            raise
+        container.waits_for(DiskLow.code, "The database has no room on its disk.")
         raise Snooze(ROOM_SECONDS) from error
     except IngestionError as error:
         if _final(error, ctx):

@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.db import DatabaseError
 
 from ingestion.errors import BlobMissing, DiskFull, DiskLow, StorageUnavailable, TooLarge
 from ingestion.limits import get_limits
@@ -36,6 +37,8 @@ PARTS = "parts"  # where unfinished files lie: on the same file system, so that 
 CHUNK_BYTES = 1024 * 1024
 ROOM_EVERY_BYTES = 64 * 1024 * 1024
 """How often free disk is looked at while bytes are stored."""
+
+DISK_FULL_SQLSTATE = "53100"
 
 log = logging.getLogger(__name__)
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
@@ -70,6 +73,11 @@ def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None, expecte
             file.flush()
             created = _publish(storage, part, file, key, size)
     return StoredBlob(sha256=sha256, size=size, key=key, created=created)
+
+
+def is_disk_full(error: DatabaseError) -> bool:
+    """Whether it is the database's disk that has no room left."""
+    return getattr(error.__cause__, "sqlstate", None) == DISK_FULL_SQLSTATE
 
 
 def ensure_room(needed: int = 0) -> None:
@@ -147,12 +155,16 @@ def local_path(key: str) -> Iterator[Path]:
 
 
 def remove_stale_parts(older_than_seconds: float, *, now: float | None = None) -> int:
-    """Remove what killed processes left unfinished; returns how many. A part being written is never that old."""
+    """Remove what killed processes left unfinished; returns how many. What is being written is never that old.
+
+    Also uploads that Django was taking in, where FILE_UPLOAD_TEMP_DIR is the folder of parts.
+    """
     before = (time.time() if now is None else now) - older_than_seconds
     removed = 0
     with _storage_errors():
         folder = _parts_folder(_storage())
-        for part in folder.glob("*.part") if folder.is_dir() else ():
+        unfinished = [*folder.glob("*.part"), *folder.glob("*.upload*")] if folder.is_dir() else []
+        for part in unfinished:
             with contextlib.suppress(FileNotFoundError):
                 if part.stat().st_mtime < before:
                     part.unlink()

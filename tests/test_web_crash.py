@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.files.storage import storages
 from rest_framework.authtoken.models import Token
 
 from config.api_client import answers
 from config.processes import web_command
 from ingestion.models import Chunk, Document, IngestFile, Intake
+from ingestion.storage import remove_stale_parts
 
 UPLOADS = 60
 BOUNDARY = "crash-boundary"
@@ -134,3 +137,38 @@ def _own_files(project_env: dict[str, str], tmp_path: Path) -> None:
     """Blobs of this test's processes go to a folder of their own."""
     project_env["EMBEDDED_POSTGRES_DIR"] = os.environ["EMBEDDED_POSTGRES_DIR"]
     project_env["VAR_DIR"] = str(tmp_path / "var")
+
+
+def test_a_client_that_vanishes_in_the_middle_of_an_upload_leaves_nothing(
+    project_env: dict[str, str], root: Path
+) -> None:
+    user = get_user_model().objects.create_user("leaver", password="a long pass phrase")
+    token = Token.objects.create(user=user).key
+    port = free_port()
+    before = {path for path in Path(storages["documents"].location).rglob("*") if path.is_file()}
+    spool = Path(settings.FILE_UPLOAD_TEMP_DIR)
+    with web(port, project_env, root):
+        head = (
+            f"POST /api/v1/documents HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Token {token}\r\n"
+            f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: 100000000\r\n\r\n"
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        )
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(head.encode() + b"words " * 2_000_000)
+            deadline = time.monotonic() + 30
+            while not any(path.stat().st_size > 1_000_000 for path in spool.glob("*.upload*")):
+                assert time.monotonic() < deadline, "the upload did not come to the disk"
+                time.sleep(0.02)
+        while any(spool.glob("*.upload*")):
+            assert time.monotonic() < deadline, "the upload's file stays"
+            time.sleep(0.02)
+    assert not Intake.objects.exists()
+    assert {path for path in Path(storages["documents"].location).rglob("*") if path.is_file()} == before
+
+
+def test_what_a_killed_web_process_was_taking_in_is_swept_by_the_worker(transactional_db: None) -> None:
+    left = Path(settings.FILE_UPLOAD_TEMP_DIR) / "tmpabc123.upload.zip"
+    left.write_bytes(b"half of an upload")
+    assert remove_stale_parts(3600) == 0
+    assert remove_stale_parts(3600, now=time.time() + 3601) == 1
+    assert not left.exists()
