@@ -69,11 +69,14 @@ def maybe_die(where: str) -> None:
     if len(list(folder.iterdir())) >= int(os.environ["DYING_TIMES"]):
         return
     whole = random.random() < WHOLE
+    draft = folder.with_name(f"note-{os.getpid()}")
+    draft.write_text(f"{where}, {'with its worker' if whole else 'alone'}")
     try:
-        with (folder / str(item)).open("x") as note:
-            note.write(f"{where}, {'with its worker' if whole else 'alone'}")
+        os.link(draft, folder / str(item))  # whole or not at all: the other executor may be killing us meanwhile
     except FileExistsError:
         return
+    finally:
+        draft.unlink()
     if whole:
         os.kill(supervisor, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
