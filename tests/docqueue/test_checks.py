@@ -107,6 +107,7 @@ def test_an_unknown_key_in_an_entry_of_a_table_is_named_with_the_one_that_was_me
         conf.get_settings()
 
 
+@pytest.mark.django_db
 def test_a_wrong_setting_is_a_check_error_also_where_the_queue_has_a_database_of_its_own(settings):
     settings.DATABASE_ROUTERS = ["docqueue.routers.DocqueueRouter"]
     settings.DOCQUEUE = {"LIMITS": {"x": {"rat": 3}}}
