@@ -228,7 +228,10 @@ LIMITS_SCHEMA = {
     "description": "Every limit by its name.",
     "additionalProperties": {
         "type": "object",
-        "properties": {"value": {"type": ["integer", "string"]}, "description": {"type": "string"}},
+        "properties": {
+            "value": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+            "description": {"type": "string"},
+        },
         "required": ["value", "description"],
     },
 }
