@@ -1,6 +1,7 @@
 """An app for worker processes that are to be killed: at the boundaries of every stage, by chance, with kill -9.
 
-Whether the executor alone dies or its whole worker is chance, too. One item is hit once at most: the second death that
+Whether the executor alone dies or its whole worker is chance, too; with DYING_POSTMASTER, the file in which PostgreSQL
+notes its process, PostgreSQL dies in their stead. One item is hit once at most: the second death that
 is charged to an item ends its file, as it must, and here every file is to be completed.
 """
 
@@ -68,15 +69,20 @@ def maybe_die(where: str) -> None:
         return
     if len(list(folder.iterdir())) >= int(os.environ["DYING_TIMES"]):
         return
+    postmaster = os.environ.get("DYING_POSTMASTER")
     whole = random.random() < WHOLE
+    kind = "PostgreSQL" if postmaster else "with its worker" if whole else "alone"
     draft = folder.with_name(f"note-{os.getpid()}")
-    draft.write_text(f"{where}, {'with its worker' if whole else 'alone'}")
+    draft.write_text(f"{where}, {kind}")
     try:
         os.link(draft, folder / str(item))  # whole or not at all: the other executor may be killing us meanwhile
     except FileExistsError:
         return
     finally:
         draft.unlink()
+    if postmaster:  # the database alone; this process goes on without it
+        os.kill(int(Path(postmaster).read_text().split()[0]), signal.SIGKILL)
+        return
     if whole:
         os.kill(supervisor, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
