@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pypdf import PdfReader
-from pypdf.errors import DependencyError
+from pypdf.errors import DependencyError, LimitReachedError
 
-from ingestion.errors import PasswordRequired
+from ingestion.errors import ContentRatioExceeded, PasswordRequired
 from ingestion.extract.contract import NoText, PageWriter
 
 
@@ -21,6 +21,8 @@ def read(path: Path, out: PageWriter) -> None:
             _write(document, out)
         except DependencyError as error:  # ciphers that only another package has
             raise PasswordRequired("The file is protected in a way that can not be opened here.") from error
+        except LimitReachedError as error:
+            raise ContentRatioExceeded from error
 
 
 def _write(document: PdfReader, out: PageWriter) -> None:
@@ -32,7 +34,7 @@ def _write(document: PdfReader, out: PageWriter) -> None:
             page = document.pages[index]
             out.line(page.extract_text())
             pictures = pictures or "/XObject" in page.get("/Resources", {})
-        except (DependencyError, MemoryError, OSError):
+        except (DependencyError, LimitReachedError, MemoryError, OSError):
             raise
         except Exception:
             unreadable += 1

@@ -98,7 +98,8 @@ def test_a_pdf_that_unpacks_to_gigabytes_is_given_up_after_two_tries_and_its_nei
     intake = accept(sender, upload("bomb.pdf", pdfs.bomb(2_000)), *siblings())
     ended = Counter(_ended(intake, root, project_env))
     assert ended["completed"] == 3
-    assert ended["out_of_memory"] + ended["parser_crashed"] == 1
+    # PDFium takes all memory and ends the process, or is ended; the second reader sees how far it would grow.
+    assert ended["out_of_memory"] + ended["parser_crashed"] + ended["ratio_exceeded"] == 1, ended
     assert Attempt.objects.count() <= 3
     assert not Worker.objects.filter(lost_at__isnull=False).exists()
 
