@@ -19,6 +19,8 @@ from ingestion.sniff import is_text, sniff
 from ingestion.unsupported import unsupported
 from tests.ingestion.factories import zipped
 
+pytestmark = pytest.mark.django_db  # Django 6.1 runs the checks with all databases
+
 
 def read(path: Path, out: PageWriter) -> None:
     out.line(path.read_bytes()[4:].decode())
