@@ -23,7 +23,8 @@ def registry() -> Iterator[dict[str, Handler]]:
     """The registry of handlers, put back as it was at the end."""
     known, hooks, ruled = dict(handlers._registry), dict(handlers._dead_hooks), set(handlers.ruled)
     yield handlers._registry
-    handlers.ruled.intersection_update(ruled)
+    handlers.ruled.clear()
+    handlers.ruled.update(ruled)
     for mapping, before in ((handlers._registry, known), (handlers._dead_hooks, hooks)):
         mapping.clear()
         mapping.update(before)
