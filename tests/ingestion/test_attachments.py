@@ -5,6 +5,7 @@ from __future__ import annotations
 from email.message import EmailMessage
 
 import pytest
+from django.db import transaction
 
 from docqueue.models import QueueItem
 from ingestion import storage
@@ -108,14 +109,10 @@ def test_a_mail_that_fails_to_commit_leaves_no_attachment_behind(owner, worker, 
 
     class Failing:
         def __enter__(self):
-            from django.db import transaction
-
             self.block = transaction.atomic()
             self.block.__enter__()
 
         def __exit__(self, *exception):
-            from django.db import transaction
-
             transaction.set_rollback(True)
             self.block.__exit__(None, None, None)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from docqueue import outcomes, settling
+from docqueue.maintenance import promote
 from docqueue.models import Attempt, QueueItem
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
@@ -28,12 +32,6 @@ def ends(worker, *ways: outcomes.Outcome) -> None:
 
 
 def claim(worker):
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    from docqueue.maintenance import promote
-
     promote.run(worker.service.using, timezone.now() + timedelta(days=1))
     return worker.claim()
 
