@@ -21,6 +21,9 @@ COUNTED = 100_000
 LOOKED_AT = 200_000
 """So many matches are counted at the start, among so many items; where there may be more it says "at least"."""
 
+MOST_CANARIES = 100
+"""So many items may be asked to go first."""
+
 KEYS = ("status", "queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before")
 """What a filter may ask for."""
 
@@ -69,6 +72,7 @@ class BulkOperations:
         *,
         everything: bool = False,
         priority: int | str | None = None,
+        canary: int | None = None,
         by: str = "",
         reason: str = "",
         now: datetime | None = None,
@@ -81,6 +85,9 @@ class BulkOperations:
         (waiting and pending get `priority`). The filter: `status` (one or several), `queue`, `operation`,
         `document_id`, `error_code`, `fingerprint`, `enqueued_before`. Without any it needs `everything`.
 
+        `canary`, for a requeue: so many items first, and the rest once these are completed; it ends aborted when one of
+        them fails.
+
         What comes into the queue later, or dies later, is left alone; what has moved on when it is reached is counted
         as skipped. Raises `InvalidBulk`; nothing was started then.
         """
@@ -90,9 +97,11 @@ class BulkOperations:
             raise InvalidBulk("The action priority, and no other, needs a priority.")
         if priority is not None:
             number = validation.priority(priority)
+        if canary is not None and (action != "requeue" or not is_count(canary)):
+            raise InvalidBulk(f"canary is a number of items from 1 to {MOST_CANARIES}, and only a requeue has one.")
         there = matching(self.using, action, found, number, now)
         with store.atomic(self.using):
-            options = {"priority": number, "at_least": there.at_least or None}
+            options = {"priority": number, "at_least": there.at_least or None, "canary": canary}
             said = {
                 "action": action,
                 "filter": json.dumps(found),
@@ -123,6 +132,11 @@ class BulkOperations:
         if found is None:
             raise BulkNotFound(f"There is no bulk operation {bulk_id}.")
         return found
+
+
+def is_count(canary: Any) -> bool:
+    """Whether it is a number of items that may go first."""
+    return isinstance(canary, int) and not isinstance(canary, bool) and 1 <= canary <= MOST_CANARIES
 
 
 def checked(action: str, asked: Mapping[str, Any], *, everything: bool) -> dict[str, Any]:

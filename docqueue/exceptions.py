@@ -104,6 +104,14 @@ class BulkNotFound(DocqueueError):
     status = 404
 
 
+class FailureNotFound(DocqueueError):
+    """No dead item has failed in this way of late."""
+
+    code = "failure_not_found"
+    status = 404
+    hint = "List what there is: GET dead-letters/groups. A cause that is new is there after some seconds."
+
+
 class BatchNotFound(DocqueueError):
     """No batch has this id; finished ones are removed after the retention period."""
 

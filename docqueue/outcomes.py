@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import sysconfig
 import traceback as tb
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from docqueue.exceptions import (
@@ -153,11 +155,23 @@ def clean(text: str) -> str:
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"", re.IGNORECASE)
 
 
+_NOT_OURS = tuple({*(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib")), f"{Path(__file__).parent}/"})
+
+
 def fingerprint(error: BaseException) -> str:
-    """A short hash of class, message without its variable parts, and the innermost frame: equal for equal causes."""
+    """A short hash of class, message without its variable parts, and place: equal for equal causes.
+
+    The place is the innermost frame of the project's own code: a library's may change with its version.
+    """
     frames = tb.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].name}" if frames else ""
+    own = [frame for frame in frames if _is_own(frame.filename)] or frames
+    place = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].name}" if own else ""
     return text_fingerprint(type(error).__qualname__, str(error), place)
+
+
+def _is_own(filename: str) -> bool:
+    installed = "/site-packages/" in filename or "/dist-packages/" in filename
+    return not installed and not filename.startswith((*_NOT_OURS, "<frozen "))
 
 
 def text_fingerprint(kind: str, message: str, place: str = "") -> str:

@@ -12,6 +12,7 @@ from docqueue.bulk import BulkOperations
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
+from docqueue.failures import Failures
 from docqueue.flows import Flows
 from docqueue.items import ClaimedItem, in_claim_order
 from docqueue.jsontext import result_text
@@ -27,7 +28,7 @@ from docqueue.validation import NewItem
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations, Pausing):
+class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations, Failures, Pausing):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

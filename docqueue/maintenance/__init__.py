@@ -19,6 +19,7 @@ from docqueue.maintenance import (
     depths,
     discard,
     due,
+    failures,
     partitions,
     promote,
     prune,
@@ -30,7 +31,7 @@ from docqueue.maintenance import (
 REAP = "reap"
 STEADY = tuple(
     Duty(name=module.__name__.rpartition(".")[2], run=module.run, every_seconds=module.EVERY_SECONDS)
-    for module in (promote, partitions, prune, batches, discard, ageing, depths, totals)
+    for module in (promote, partitions, prune, batches, discard, ageing, depths, failures, totals)
 )
 
 

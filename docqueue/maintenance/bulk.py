@@ -31,7 +31,7 @@ FINER = 10  # a slice that was refused is tried in parts so much smaller
 
 
 class Slice(NamedTuple):
-    """What one slice did. `over`: the operation has ended with it."""
+    """What one slice did. `over`: there is nothing more to do for the operation now."""
 
     done: int
     over: bool
@@ -83,24 +83,44 @@ def one_slice(using: str, bulk_id: int, size: int, now: datetime | None = None, 
 
 
 def _write(using: str, bulk_id: int, row: store.Row, size: int, now: datetime | None, *, skip: bool) -> Slice:
-    action, found, options, created_at, last_id, reached_id = row
-    params = parameters(action, json.loads(found), json.loads(options).get("priority")) | {
+    action, found, said, created_at, last_id, reached_id = row
+    options = json.loads(said)
+    if (sent := options.get("canaries")) is not None:
+        return _await_canaries(using, bulk_id, sent, now)
+    canary = options.get("canary")
+    params = parameters(action, json.loads(found), options.get("priority")) | {
         "created_at": created_at,
         "now": now,
     }
-    stretch = {"reached": reached_id, "last_id": last_id, "limit": size, "stretch": STRETCH}
+    stretch = {"reached": reached_id, "last_id": last_id, "limit": min(size, canary or size), "stretch": STRETCH}
     look = "bulk_slice_finished" if KINDS[action].finished else "bulk_slice"
     [(ids, reached)] = store.run(using, look, {**params, **stretch})
     done = 0
     if ids and not skip:
         store.run(using, "limit_locks", {"milliseconds": LOCK_MILLISECONDS})
         done = ACTIONS[action](using, {**params, "ids": ids, "fair": gates.fair(), "bulk_id": bulk_id})
+        if canary:
+            store.count(using, "bulk_canaries", {"id": bulk_id, "ids": ids})
+            reached = ids[-1]  # they have all been looked at, and there may be more
     over = reached is None
     noted = {"reached": last_id if over else reached, "done": done, "skipped": len(ids) - done}
     store.count(using, "bulk_advance", {"id": bulk_id, **noted})
     if over:
         finish(using, bulk_id, BulkOperation.State.DONE, now=now)
     return Slice(done, over)
+
+
+def _await_canaries(using: str, bulk_id: int, ids: list[int], now: datetime | None) -> Slice:
+    """Look how the items that went first are: the rest follows once all are completed, and not when one fails."""
+    [(gone, failed, code)] = store.run(using, "canary", {"ids": ids})
+    if failed is not None:
+        why = f"canary: item {failed} {'was cancelled' if code == 'cancelled' else f'failed again ({code})'}"
+        store.count(using, "bulk_stopped", {"id": bulk_id, "why": why})
+        finish(using, bulk_id, BulkOperation.State.ABORTED, why=why, now=now)
+    elif gone == len(ids):
+        store.count(using, "bulk_canaries", {"id": bulk_id, "ids": None})
+        return Slice(0, over=False)
+    return Slice(0, over=True)
 
 
 def _move(using: str, params: dict[str, Any], *, statement: str) -> int:

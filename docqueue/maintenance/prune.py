@@ -25,6 +25,8 @@ def run(using: str, now: datetime | None = None) -> int:
         ("prune_ticks", retention),
         ("prune_dependencies", {}),
         ("prune_batches", retention),
+        ("prune_failures", retention),
+        ("prune_resolutions", retention),
     ):
         while True:
             removed = store.count(using, name, {"limit": SLICE, "now": now, **params})

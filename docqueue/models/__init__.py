@@ -2,6 +2,7 @@
 
 from docqueue.models.control import BulkOperation, Depth, FinishedTotal, Limit
 from docqueue.models.dead import DeadItem
+from docqueue.models.failures import FailureGroup, Resolution
 from docqueue.models.groups import Batch, Checkpoint, Dependency, Key, Progress, Schedule, ScheduleTick
 from docqueue.models.history import AnyItem, HistoryItem
 from docqueue.models.item import QueueItem
@@ -18,6 +19,7 @@ __all__ = [
     "DeadItem",
     "Dependency",
     "Depth",
+    "FailureGroup",
     "FinishedTotal",
     "HistoryItem",
     "Key",
@@ -25,6 +27,7 @@ __all__ = [
     "Progress",
     "Queue",
     "QueueItem",
+    "Resolution",
     "Schedule",
     "ScheduleTick",
     "Worker",

@@ -167,6 +167,14 @@ class QueueItem(models.Model):
             ),
             # the dead-letter queue, newest first
             models.Index("died_at", "id", condition=Q(status=Status.DEAD), name="docqueue_item_dead"),
+            # count_failures.sql, and the dead letters of one cause, newest first
+            models.Index(
+                "fingerprint",
+                "died_at",
+                "id",
+                condition=Q(status=Status.DEAD) & Q(id__gt=0),
+                name="docqueue_item_failure",
+            ),
             # stats_live.sql, count_depth.sql: depths of what no claim looks at, and so at no claim's cost. Only they
             # say "id > 0": with old statistics the planner would use it for the front of any line, and read it all.
             models.Index(

@@ -19,6 +19,12 @@ with clock as materialized (
 ), freed as (
     delete from docqueue_key k using gone g
     where g.unique_key is not null and k.key = g.unique_key and k.item_id = g.id and k.lifetime = 'finished'
+), resolved as (
+    -- dead ones that had been so for about as long in one row
+    insert into docqueue_resolution (at, seconds, number)
+    select max(now), max(seconds), count(*)
+    from (select now, greatest(0, extract(epoch from now - died_at)) as seconds from gone cross join clock where status = 'dead') d
+    group by floor(4 * ln(greatest(1, seconds)))
 ), kept as (
     insert into docqueue_history (
         id, queue, priority, status, operation, document_id, ordering_key, unique_key, payload, metadata, attempt,

@@ -1,7 +1,7 @@
 -- Put a dead item back, or let one that waits for its time run now. An item with an ordering key takes its turn again.
 with decided as materialized (
     -- the statement that locks also reads: a second look would see the snapshot's version of the row
-    select id, status = 'dead' as was_dead, coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
+    select id, status = 'dead' as was_dead, died_at, coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
         case
             when %(delay_seconds)s > 0 then 'delayed'
             else docqueue_gate(ordering_key, holds_key, slot_key, slot, limit_key, %(fair)s and tenant is not null)
@@ -10,6 +10,9 @@ with decided as materialized (
     where id = %(item_id)s
         and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell', 'dependency'))
     for update
+), resolved as (
+    insert into docqueue_resolution (at, seconds, number)
+    select now, greatest(0, extract(epoch from now - died_at)), 1 from decided where was_dead
 )
 update docqueue_item i set
     status = case when d.reason is null then 'pending' else 'waiting' end,
