@@ -6,11 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from docqueue import outcomes, store
+from docqueue import outcomes, stats, store
 from docqueue.exceptions import FailureNotFound
 from docqueue.models import FailureGroup
 
-RESOLUTION_DAYS = 7
 TARGET_SECONDS = 300.0
 """What 95 of 100 dead items should be seen to in, as the admin's page says."""
 
@@ -54,7 +53,7 @@ class Failures:
         """Take that back, and the note with it. Raises `FailureNotFound`."""
         return self._acknowledge(fingerprint, "", by, now, clear=True)
 
-    def resolutions(self, days: int = RESOLUTION_DAYS, *, now: datetime | None = None) -> Resolutions:
+    def resolutions(self, days: int = stats.RESOLUTION_DAYS, *, now: datetime | None = None) -> Resolutions:
         """How quickly people have seen to dead items of late. `DEAD_RETENTION_DAYS` is nobody's doing and not in it."""
         [(number, total, half, most)] = store.run(self.using, "resolutions", {"days": days, "now": now})
         return Resolutions(days=days, number=number, total_seconds=total, p50_seconds=half, p95_seconds=most)

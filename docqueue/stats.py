@@ -26,6 +26,8 @@ KINDS = {
 
 OTHER_REASONS = [reason.value for reason in WaitReason if reason is not WaitReason.RETRY]
 FINISHED_EXACTLY = 100_000
+RESOLUTION_DAYS = 7
+"""How far back it is looked how quickly people see to dead items."""
 
 
 @dataclass(kw_only=True)

@@ -35,7 +35,18 @@ BANDS = [
         "steps",
         "templates",
     }
-    | {"batching", "explaining", "failures", "family", "flows", "jsontext", "looking", "producing", "rules", "schedules"}
+    | {
+        "batching",
+        "explaining",
+        "failures",
+        "family",
+        "flows",
+        "jsontext",
+        "looking",
+        "producing",
+        "rules",
+        "schedules",
+    }
     | {"scheduling", "stats", "stops", "validation", "waits", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}

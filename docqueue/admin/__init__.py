@@ -1,5 +1,17 @@
 """The operator's pages in the Django admin. Nothing here changes an item but through `DocumentQueueService`."""
 
-from docqueue.admin import attempts, audit, batches, bulk, history, items, limits, queues, schedules, workers
+from docqueue.admin import attempts, audit, batches, bulk, failures, history, items, limits, queues, schedules, workers
 
-__all__ = ["attempts", "audit", "batches", "bulk", "history", "items", "limits", "queues", "schedules", "workers"]
+__all__ = [
+    "attempts",
+    "audit",
+    "batches",
+    "bulk",
+    "failures",
+    "history",
+    "items",
+    "limits",
+    "queues",
+    "schedules",
+    "workers",
+]

@@ -37,7 +37,8 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     heading = _("Bulk operations")
     list_display = ("id", "what", "about", "progress", "skipped", "shown", "who", "why", "started")
     list_display_links = ("id", "what")
-    fields = ("what", "about", "shown", "progress", "skipped", "who", "why", "created", "finished", "filter_shown")
+    fields = ("what", "about", "shown", "progress", "skipped", "who", "why", "created", "finished", "stopped",
+              "filter_shown")  # fmt: skip
     readonly_fields = fields
     actions = ("abort",)
     change_form_template = "admin/docqueue/bulk.html"
@@ -143,6 +144,10 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("finished"))
     def finished(self, found: BulkOperation) -> Display:
         return columns.exact(found.finished_at)
+
+    @admin.display(description=_("stopped by"))
+    def stopped(self, found: BulkOperation) -> Display:
+        return columns.text(found.options.get("stopped"))
 
     @admin.display(description=_("filter"))
     def filter_shown(self, found: BulkOperation) -> Display:

@@ -20,7 +20,7 @@ from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.service import DocumentQueueService
 
-NARROWS = ("status", "queue", "operation")
+NARROWS = ("status", "queue", "operation", "fingerprint")
 """Filters of the lists that a bulk operation can have, too."""
 HARMLESS = ("p", "e", "all")
 

@@ -123,6 +123,23 @@ class OperationFilter(ColumnFilter):
         return self.with_chosen(handlers.operations())
 
 
+class FingerprintFilter(ColumnFilter):
+    """Dead items of one cause, which the list of causes links to."""
+
+    title = _("cause")
+    parameter_name = "fingerprint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return self.with_chosen(())
+
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()  # "id > 0" asks for the index over causes
+        return queryset.filter(fingerprint=value.replace("\0", ""), id__gt=0) if value else queryset
+
+
 class BreakerFilter(admin.SimpleListFilter):
     """Limits whose circuit breaker is open."""
 

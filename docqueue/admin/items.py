@@ -204,7 +204,7 @@ class DeadItemAdmin(ActingAdmin):
     heading = _("Dead letters")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

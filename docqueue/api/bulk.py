@@ -20,7 +20,7 @@ from docqueue.api.fields import ObjectField, PriorityField
 from docqueue.api.permissions import MaySeeQueue, has_queue_permission
 from docqueue.api.serializers import EARLIEST, LATEST, ReasonRequest
 from docqueue.api.views import QueueView
-from docqueue.bulk import KINDS, PERMISSIONS
+from docqueue.bulk import KINDS, MOST_CANARIES, PERMISSIONS
 from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidBulk
 from docqueue.models import BulkOperation
@@ -41,6 +41,7 @@ BULK = {
     "done": 400,
     "skipped": 3,
     "percent": 33,
+    "stopped": "",
     "url": "/api/v1/queue/bulk/7",
 }
 LISTED = {"results": [BULK], "next": "http://localhost:8000/api/v1/queue/bulk?cursor=7"}
@@ -52,30 +53,44 @@ RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": "
 ERRORS = ("malformed_json", "invalid_request", "not_authenticated", "permission_denied")
 
 
+FILTER_HELP = "status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before."
+
+
+class CanaryField(serializers.IntegerField):
+    """How many items go first."""
+
+    def __init__(self) -> None:
+        text = "So many items first, and the rest once these are completed; it ends aborted when one of them fails."
+        super().__init__(required=False, allow_null=True, min_value=1, max_value=MOST_CANARIES, help_text=text)
+
+
 class BulkRequest(ReasonRequest):
     """What to do, to which items."""
 
     action = serializers.ChoiceField(choices=list(KINDS))
-    filter = ObjectField(
-        help_text="status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before."
-    )
+    filter = ObjectField(help_text=FILTER_HELP)
     everything = serializers.BooleanField(required=False, default=False, help_text="Needed where there is no filter.")
     priority = PriorityField(help_text="The new one, for the action priority.")
+    canary = CanaryField()
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of `DocumentQueueService.bulk`. Raises `InvalidBulk`."""
         given = self.validated_data
-        asked = given.get("filter") or {}
-        if not isinstance(asked, Mapping):
-            raise InvalidBulk("filter must be a JSON object.")
-        reserved = {"action", "everything", "priority", "by", "reason", "now"}
-        if wrong := [key for key in asked if key in reserved]:
-            raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
-        asked = dict(asked)
-        if asked.get("enqueued_before") is not None:
-            asked["enqueued_before"] = _moment(asked["enqueued_before"])
-        more = {key: given.get(key) for key in ("action", "everything", "priority", "reason")}
-        return {**asked, **more}
+        more = {key: given.get(key) for key in ("action", "everything", "priority", "canary", "reason")}
+        return {**checked_filter(given.get("filter") or {}), **more}
+
+
+def checked_filter(asked: Any) -> dict[str, Any]:
+    """A filter as `DocumentQueueService.bulk` takes it. Raises `InvalidBulk`."""
+    if not isinstance(asked, Mapping):
+        raise InvalidBulk("filter must be a JSON object.")
+    reserved = {"action", "everything", "priority", "canary", "by", "reason", "now"}
+    if wrong := [key for key in asked if key in reserved]:
+        raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
+    found = dict(asked)
+    if found.get("enqueued_before") is not None:
+        found["enqueued_before"] = _moment(found["enqueued_before"])
+    return found
 
 
 def _moment(value: Any) -> datetime:
@@ -94,12 +109,13 @@ class BulkAnswer(serializers.ModelSerializer[BulkOperation]):
     priority = serializers.SerializerMethodField(help_text="The new one, of the action priority.")
     at_least = serializers.BooleanField(read_only=True, help_text="There were more than were counted at the start.")
     percent = serializers.IntegerField(read_only=True)
+    stopped = serializers.SerializerMethodField(help_text="What ended it before its time: an item that went first.")
     url = serializers.SerializerMethodField()
 
     class Meta:
         model = BulkOperation
         fields = ("id", "action", "filter", "priority", "state", "actor", "reason", "created_at", "finished_at",
-                  "total", "at_least", "done", "skipped", "percent", "url")  # fmt: skip
+                  "total", "at_least", "done", "skipped", "percent", "stopped", "url")  # fmt: skip
         extra_kwargs = {
             "total": {"help_text": "Items that matched when it was asked for."},
             "done": {"help_text": "Items changed so far."},
@@ -110,6 +126,11 @@ class BulkAnswer(serializers.ModelSerializer[BulkOperation]):
         """None for all other actions."""
         priority: int | None = found.options.get("priority")
         return priority
+
+    def get_stopped(self, found: BulkOperation) -> str:
+        """Empty for all others."""
+        said: str = found.options.get("stopped", "")
+        return said
 
     def get_url(self, found: BulkOperation) -> str:
         """Where to ask again."""

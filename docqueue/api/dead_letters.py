@@ -12,15 +12,18 @@ from docqueue.models import QueueItem
 from docqueue.states import Status
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FILTERS = ("queue", "operation", "error_code", "fingerprint")
 
 
 def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
     """The items of the page that these query parameters ask for, and the cursor of the next one."""
     limit = paging.limit(params.get("limit"))
     found = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).defer("payload", "metadata")
-    for name in ("queue", "operation"):
+    for name in FILTERS:
         if params.get(name):
-            found = found.filter(**{name: _text(name, params[name])})
+            found = found.filter(**{name: text(name, params[name])})
+    if params.get("fingerprint"):  # the index over causes
+        found = found.filter(id__gt=0)
     if params.get("cursor"):
         died_at, item_id = _read(params["cursor"])
         found = found.filter(died_at__lte=died_at).exclude(died_at=died_at, id__gte=item_id)
@@ -30,11 +33,12 @@ def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
 
 def query(params: Mapping[str, str], cursor: str) -> str:
     """The same query parameters with another cursor."""
-    kept = {k: params[k] for k in ("queue", "operation", "limit") if params.get(k)}
+    kept = {k: params[k] for k in (*FILTERS, "limit") if params.get(k)}
     return urlencode(kept | {"cursor": cursor})
 
 
-def _text(name: str, value: str) -> str:
+def text(name: str, value: str) -> str:
+    """A name to filter by. Raises `ValidationError` when no name is like that."""
     if "\0" in value or not value.isprintable():
         raise paging.invalid(name, "There is no such name.")
     return value

@@ -210,6 +210,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Nothing was started. Correct the action or the filter that the message names and ask again.",
     ),
     "bulk_not_found": (404, "There is no bulk operation 7.", ""),
+    "failure_not_found": (
+        404,
+        "There is no failure '9f86d081884c7d65'.",
+        "List what there is: GET dead-letters/groups. A cause that is new is there after some seconds.",
+    ),
     "illegal_transition": (
         409,
         "Item 42 is completed: requeue is not possible.",

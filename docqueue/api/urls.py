@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from docqueue.api import bulk, views
+from docqueue.api import bulk, failures, views
 from docqueue.api.selftest import SelftestView
 
 app_name = "docqueue"
@@ -24,4 +24,16 @@ urlpatterns = [
     path("items/<int:item_id>/cancel", views.CancelView.as_view(), name="item-cancel"),
     path("items/<int:item_id>/requeue", views.RequeueView.as_view(), name="item-requeue"),
     path("dead-letters", views.DeadLettersView.as_view(), name="dead-letters"),
+    path("dead-letters/requeue", failures.RequeueDeadLettersView.as_view(), name="dead-letters-requeue"),
+    path("dead-letters/<int:item_id>/requeue", failures.RequeueDeadLetterView.as_view(), name="dead-letter-requeue"),
+    path("dead-letters/<int:item_id>/discard", failures.DiscardView.as_view(), name="dead-letter-discard"),
+    path("dead-letters/groups", failures.GroupsView.as_view(), name="failures"),
+    path("dead-letters/groups/<str:fingerprint>", failures.GroupView.as_view(), name="failure"),
+    path(
+        "dead-letters/groups/<str:fingerprint>/acknowledge",
+        failures.AcknowledgeView.as_view(),
+        name="failure-acknowledge",
+    ),
+    path("dead-letters/groups/<str:fingerprint>/requeue", failures.RequeueGroupView.as_view(), name="failure-requeue"),
+    path("dead-letters/groups/<str:fingerprint>/discard", failures.DiscardGroupView.as_view(), name="failure-discard"),
 ]

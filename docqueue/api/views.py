@@ -299,6 +299,8 @@ class DeadLettersView(QueueView):
         parameters=[
             OpenApiParameter("queue", str, description="Only this queue."),
             OpenApiParameter("operation", str, description="Only this operation."),
+            OpenApiParameter("error_code", str, description="Only with this code."),
+            OpenApiParameter("fingerprint", str, description="Only of this cause."),
             OpenApiParameter("limit", int, description="Items a page, 1 to 500; 50 when left out."),
             OpenApiParameter("cursor", str, description="Where the page starts; from `next`."),
         ],

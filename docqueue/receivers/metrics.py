@@ -150,7 +150,19 @@ class DatabaseCollector(Collector):
             oldest.add_metric((queue,), counts.oldest_due_seconds or 0.0)
             serving.add_metric((queue,), sum(1 for queues in served if not queues or queue in queues))
         workers = GaugeMetricFamily("docqueue_workers", "Live workers.", value=len(served))
-        return [GaugeMetricFamily("docqueue_up", UP, value=1), items, oldest, serving, workers]
+        return [GaugeMetricFamily("docqueue_up", UP, value=1), items, oldest, serving, workers, *self._resolutions()]
+
+    def _resolutions(self) -> list[Any]:
+        """How quickly people see to dead items: percentiles from the database, whichever process they were told."""
+        days = stats.RESOLUTION_DAYS
+        [(number, _, half, most)] = store.run(self.using, "resolutions", {"days": days})
+        text = f"How long dead items had been dead when people saw to them, in the last {days} days, at most."
+        seconds = GaugeMetricFamily("docqueue_dlq_resolution_seconds", text, labels=("quantile",))
+        for quantile, value in (("0.5", half), ("0.95", most)):
+            if value is not None:
+                seconds.add_metric((quantile,), value)
+        counted = f"Dead items that people saw to in the last {days} days."
+        return [seconds, GaugeMetricFamily("docqueue_dlq_resolved_items", counted, value=number)]
 
 
 UP = "Whether the queue's database could be read."

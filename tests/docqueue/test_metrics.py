@@ -6,12 +6,13 @@ import textwrap
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from docqueue import claiming, events
 from docqueue.events import Event, EventName
-from docqueue.models import Worker
+from docqueue.models import Resolution, Worker
 from docqueue.receivers import metrics
 
 
@@ -105,9 +106,19 @@ def test_the_gauges_tell_depths_ages_and_workers(service, register):
 
 
 @pytest.mark.django_db
+def test_the_gauges_tell_how_quickly_people_see_to_dead_items():
+    at = timezone.now()
+    for seconds, number in ((10, 90), (100, 9), (1000, 1)):
+        Resolution.objects.create(at=at, seconds=seconds, number=number)
+    found = gauges(metrics.DatabaseCollector())
+    name = "docqueue_dlq_resolution_seconds"
+    assert (found[name, "0.5"], found[name, "0.95"], found["docqueue_dlq_resolved_items",]) == (10, 100, 100)
+
+
+@pytest.mark.django_db
 def test_several_scrapes_within_a_second_read_the_database_once(django_assert_num_queries):
     collector = metrics.DatabaseCollector()
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         list(collector.collect())
         list(collector.collect())
 

@@ -42,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--enqueued-before", type=datetime.fromisoformat, help="ISO 8601, with a time zone")
         parser.add_argument("--everything", action="store_true", help="needed where there is no filter")
         parser.add_argument("--priority", type=int, help="the new one, for the action priority")
+        parser.add_argument("--canary", type=int, help="requeue so many first, and the rest once these are completed")
         parser.add_argument("--reason", default="", help="kept in the audit")
         parser.add_argument("--by", default="", help="who asks, for the audit; default: the user of this shell")
         parser.add_argument("--wait", action="store_true", help="help the workers, and end when it is done")
@@ -75,7 +76,7 @@ class Command(BaseCommand):
         if options["id"] is not None:
             raise CommandError(f"{action} takes a filter, no id.")
         asked = {key: options[key] for key in ("status", *FILTER) if options[key] is not None}
-        more = {key: options[key] for key in ("everything", "priority", "reason")}
+        more = {key: options[key] for key in ("everything", "priority", "canary", "reason")}
         return service.bulk(action, by=by, **more, **asked)
 
 
@@ -83,8 +84,9 @@ def said(found: BulkOperation) -> str:
     """How far it is, in one line."""
     least = "at least " if found.at_least else ""
     skipped = f", {found.skipped:,} skipped" if found.skipped else ""
+    stopped = f"; stopped by its {why}" if (why := found.options.get("stopped")) else ""
     share = "" if found.at_least else f" ({found.percent} %)"
     return (
         f"bulk operation {found.pk} ({found.action}) is {found.state}: "
-        f"{found.done:,} of {least}{found.total:,} done{skipped}{share}"
+        f"{found.done:,} of {least}{found.total:,} done{skipped}{share}{stopped}"
     )

@@ -22,6 +22,15 @@ OPERATIONS = {
     ("/items/{item_id}/cancel", "post"): "cancel_item",
     ("/items/{item_id}/requeue", "post"): "requeue_item",
     ("/dead-letters", "get"): "list_dead_letters",
+    ("/dead-letters/requeue", "post"): "requeue_dead_letters",
+    ("/dead-letters/{item_id}/requeue", "post"): "requeue_dead_letter",
+    ("/dead-letters/{item_id}/discard", "post"): "discard_dead_letter",
+    ("/dead-letters/groups", "get"): "list_failures",
+    ("/dead-letters/groups/{fingerprint}", "get"): "get_failure",
+    ("/dead-letters/groups/{fingerprint}/acknowledge", "post"): "acknowledge_failure",
+    ("/dead-letters/groups/{fingerprint}/acknowledge", "delete"): "unacknowledge_failure",
+    ("/dead-letters/groups/{fingerprint}/requeue", "post"): "requeue_failure",
+    ("/dead-letters/groups/{fingerprint}/discard", "post"): "discard_failure",
 }
 
 

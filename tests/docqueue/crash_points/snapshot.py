@@ -22,6 +22,8 @@ TABLES = (
     "bulk",
     "finished_total",
     "depth",
+    "failure",
+    "resolution",
 )
 QUERIES = {
     "item": """
@@ -42,12 +44,19 @@ QUERIES = {
     "queue": "select name, paused_at, paused_reason, paused_by from docqueue_queue order by name",
     "bulk": """
         select action, filter, state, total, done, skipped, finished_at is not null,
+            options ? 'canary', options ? 'canaries', options ? 'stopped',
             (select count(*) from docqueue_item i where i.id <= b.reached_id)
         from docqueue_bulk b order by id""",
+    "failure": """
+        select fingerprint = 'gone', number, acknowledged_by, note from docqueue_failure
+        order by fingerprint = 'gone'""",
+    "resolution": "select seconds, number from docqueue_resolution order by id",
     "batch": """
         select name, sealed_at is not null, finished_at is not null, outcome, callback_id is not null
         from docqueue_batch order by id""",
-    "audit": "select item_id, action, actor, reason from docqueue_audit order by item_id, action, actor",
+    "audit": """
+        select item_id, action, actor, regexp_replace(reason, '[0-9]+', '#') from docqueue_audit
+        order by item_id, action, actor""",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')

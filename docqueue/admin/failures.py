@@ -1,0 +1,266 @@
+"""Dead letters by their cause: what failed, how often and since when, who sees to it, and verbs about all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from docqueue import stats
+from docqueue.admin import charts, columns, filters
+from docqueue.admin.actions import REASON_MAX
+from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
+from docqueue.admin.bulk_start import ask
+from docqueue.conf import get_settings
+from docqueue.exceptions import DocqueueError
+from docqueue.failures import TARGET_SECONDS
+from docqueue.models import Attempt, AuditEntry, FailureGroup, QueueItem
+from docqueue.service import DocumentQueueService
+
+if TYPE_CHECKING:
+    Display = str | SafeString
+
+CANARIES = 10
+LISTED = 10
+SHIFT = 2**64
+VERBS = {
+    "requeue": ("docqueue.requeue_item", _("Requeue all"), _("They run again from their first attempt.")),
+    "canary": (
+        "docqueue.requeue_item",
+        _("Requeue 10 first"),
+        _("The rest follows by itself once these are completed; when one of them fails, the rest stays dead."),
+    ),
+    "acknowledge": (
+        "docqueue.acknowledge_failure",
+        _("Acknowledge"),
+        _("Others see that you are at it, and your note. It counts until another item dies of the same cause."),
+    ),
+    "unacknowledge": (
+        "docqueue.acknowledge_failure",
+        _("Take the acknowledgement back"),
+        _("The note goes with it."),
+    ),
+    "discard": (
+        "docqueue.cancel_item",
+        _("Discard all"),
+        _("They are given up for good and move to the history. This can not be undone."),
+    ),
+}
+
+
+class FailureChangeList(KeysetChangeList):
+    """Pages by the moment of the last death, and the fingerprint as a number below it."""
+
+    def _from_key(self) -> QuerySet[Any]:
+        if self.page_num == 1:
+            return self.queryset
+        micros, mark = divmod(max(0, self.page_num), SHIFT)
+        try:
+            at = EPOCH + micros * MICROSECOND
+        except OverflowError as error:
+            raise IncorrectLookupParameters from error
+        return self.queryset.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=f"{mark:016x}")
+
+    def _key_of(self, row: Any) -> int:
+        moment: int = (row.last_at - EPOCH) // MICROSECOND
+        return moment * SHIFT + int(row.pk, 16)
+
+
+@admin.register(FailureGroup)
+class FailureGroupAdmin(ReadOnlyAdmin):
+    """Causes that still have dead items, that of the latest death first."""
+
+    heading = _("Dead letters by cause")
+    keyset = ("last_at", "fingerprint")
+    list_display = ("cause", "of", "how_many", "last_day", "first", "last", "seen_to")
+    list_filter = (filters.QueueFilter, filters.OperationFilter)
+    change_form_template = "admin/docqueue/failure.html"
+    fields = ("said", "code", "of", "how_many", "last_day", "first_exact", "last_exact", "counted", "seen_to", "mark")
+    readonly_fields = fields
+    actions = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may see queue items may see why they are dead."""
+        return request.user.has_perm("docqueue.view_queueitem")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return FailureChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found = super().get_queryset(request)
+        return found.filter(number__gt=0) if request.resolver_match and _is_list(request) else found
+
+    def get_urls(self) -> list[URLPattern]:
+        act = path("<str:fingerprint>/do/<str:verb>/", self.admin_site.admin_view(self.act_view), name=ACT)
+        return [act, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {
+            "docqueue_empty": gettext("No item is dead. What fails for good is grouped here by its cause."),
+            "docqueue_note": resolution_in_words(),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if found is not None:
+            using = get_settings().DATABASE
+            dead = QueueItem.objects.using(using).filter(status="dead", id__gt=0, fingerprint=found.pk)
+            attempts = Attempt.objects.using(using).filter(item_id=found.sample_id, fingerprint=found.pk)
+            context["verbs"] = [
+                (name, label, name == "discard")
+                for name, (permission, label, _question) in VERBS.items()
+                if request.user.has_perm(permission) and self._makes_sense(found, name)
+            ]
+            context["items"] = dead.order_by("-died_at", "-id").defer("payload", "metadata")[:LISTED]
+            context["more"] = max(0, found.number - LISTED)
+            context["sample"] = attempts.order_by("-id").first()
+            if request.user.has_perm("docqueue.view_auditentry"):
+                entries = AuditEntry.objects.using(using).filter(item_id=None, filter__fingerprint=found.pk)
+                context["audit"] = entries.order_by("-id")[:LISTED]
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def act_view(self, request: HttpRequest, fingerprint: str, verb: str) -> HttpResponse:
+        """Say what it is about and ask for a reason; then do it, or have the workers do it."""
+        known = VERBS.get(verb)
+        if known is None or not self.has_view_permission(request) or not request.user.has_perm(known[0]):
+            raise PermissionDenied
+        back = reverse("admin:docqueue_failuregroup_change", args=[fingerprint])
+        found = self.get_object(request, fingerprint)
+        if found is None:
+            return HttpResponseRedirect(back)  # which says that there is none
+        if request.method != "POST" or "confirmed" not in request.POST:
+            lines = [
+                (gettext("cause"), found.error_message or found.error_code),
+                (gettext("operation"), found.operation),
+                (gettext("dead items"), f"{found.number:,}"),
+            ]
+            return ask(self, request, known[1], known[2], lines, back)
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
+        try:
+            return self._do(request, found, verb, reason, back)
+        except DocqueueError as error:
+            messages.error(request, f"{error} {error.hint}".strip())
+            return HttpResponseRedirect(back)
+
+    def _do(self, request: HttpRequest, found: FailureGroup, verb: str, reason: str, back: str) -> HttpResponse:
+        service, by = DocumentQueueService(get_settings().DATABASE), request.user.get_username()
+        if verb == "acknowledge":
+            service.acknowledge_failure(found.pk, note=reason, by=by)
+            messages.success(request, gettext("Acknowledged."))
+            return HttpResponseRedirect(back)
+        if verb == "unacknowledge":
+            service.unacknowledge_failure(found.pk, by=by)
+            messages.success(request, gettext("The acknowledgement is taken back."))
+            return HttpResponseRedirect(back)
+        action, canary = ("discard", None) if verb == "discard" else ("requeue", CANARIES if verb == "canary" else None)
+        started = service.bulk(action, fingerprint=found.pk, canary=canary, by=by, reason=reason)
+        text = ngettext(
+            "Bulk operation %(id)d was started: the workers do it, %(n)s item in all.",
+            "Bulk operation %(id)d was started: the workers do it, %(n)s items in all.",
+            started.total,
+        )
+        messages.success(request, text % {"id": started.pk, "n": f"{started.total:,}{'+' if started.at_least else ''}"})
+        if request.user.has_perm("docqueue.view_bulkoperation"):
+            back = reverse("admin:docqueue_bulkoperation_change", args=[started.pk])
+        return HttpResponseRedirect(back)
+
+    def _makes_sense(self, found: FailureGroup, verb: str) -> bool:
+        if verb in ("acknowledge", "unacknowledge"):
+            return found.acknowledged == (verb == "unacknowledge")
+        return found.number > 0 and (verb != "canary" or found.number > CANARIES)
+
+    @admin.display(description=_("cause"))
+    def cause(self, found: FailureGroup) -> Display:
+        return columns.two_lines(found.error_message or found.error_code, found.error_code)
+
+    @admin.display(description=_("message"))
+    def said(self, found: FailureGroup) -> Display:
+        return columns.text(found.error_message)
+
+    @admin.display(description=_("code"))
+    def code(self, found: FailureGroup) -> Display:
+        return columns.text(found.error_code)
+
+    @admin.display(description=_("operation"))
+    def of(self, found: FailureGroup) -> Display:
+        return columns.two_lines(found.operation, found.queue)
+
+    @admin.display(description=_("dead items"))
+    def how_many(self, found: FailureGroup) -> Display:
+        address = reverse("admin:docqueue_deaditem_changelist")
+        return format_html('<a href="{}?fingerprint={}">{}</a>', address, found.pk, f"{found.number:,}")
+
+    @admin.display(description=_("last 24 hours"))
+    def last_day(self, found: FailureGroup) -> Display:
+        return charts.sparkline(found.hours, _("died in each of the last 24 hours, the earliest first"))
+
+    @admin.display(description=_("first died"))
+    def first(self, found: FailureGroup) -> Display:
+        return columns.ago(found.first_at)
+
+    @admin.display(description=_("last died"))
+    def last(self, found: FailureGroup) -> Display:
+        return columns.ago(found.last_at)
+
+    @admin.display(description=_("first died"))
+    def first_exact(self, found: FailureGroup) -> Display:
+        return columns.exact(found.first_at)
+
+    @admin.display(description=_("last died"))
+    def last_exact(self, found: FailureGroup) -> Display:
+        return columns.exact(found.last_at)
+
+    @admin.display(description=_("counted"))
+    def counted(self, found: FailureGroup) -> Display:
+        return columns.ago(found.counted_at)
+
+    @admin.display(description=_("fingerprint"))
+    def mark(self, found: FailureGroup) -> Display:
+        return columns.text(found.pk)
+
+    @admin.display(description=_("seen to by"))
+    def seen_to(self, found: FailureGroup) -> Display:
+        if found.acknowledged:
+            return columns.two_lines(found.acknowledged_by or columns.NOTHING, found.note)
+        if found.acknowledged_at is not None:
+            return columns.two_lines(gettext("nobody: more have died since"), found.note)
+        return columns.NOTHING
+
+
+ACT = "docqueue_failuregroup_do"
+
+
+def _is_list(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and request.resolver_match.url_name == "docqueue_failuregroup_changelist"
+
+
+def resolution_in_words() -> str:
+    """How quickly dead items have been seen to of late, beside what is aimed at."""
+    found = DocumentQueueService(get_settings().DATABASE).resolutions()
+    if found.p50_seconds is None or found.p95_seconds is None:
+        return ""
+    text = gettext(
+        "In the last %(days)d days people saw to %(n)s dead items: to half of them within %(half)s, to 95 of 100 "
+        "within %(most)s (the aim: %(aim)s)."
+    )
+    said = {"half": found.p50_seconds, "most": found.p95_seconds, "aim": TARGET_SECONDS}
+    words = {name: stats.in_words(seconds) for name, seconds in said.items()}
+    return text % {"days": found.days, "n": f"{found.number:,}", **words}
