@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -194,10 +195,65 @@ class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations
         behind it are skipped, unless `clear_steps` has it begin at the first. An item with an ordering key takes its
         turn again. Raises `ItemNotFound`, `IllegalTransition`.
         """
-        item_id = id_of(item)
+        return self._put_back(
+            "requeue",
+            id_of(item),
+            [Status.DEAD, Status.WAITING],
+            delay_seconds=validation.seconds("delay_seconds", delay_seconds),
+            reset_attempts=reset_attempts,
+            clear_steps=clear_steps,
+            by=by,
+            reason=reason,
+            now=now,
+        )
+
+    def run_now(self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> Enqueued:
+        """Let an item go on at once that waits for its time, or for an item that it comes after.
+
+        The rules of admission still hold: its turn, its slot, its rate limit. Raises `ItemNotFound`, or
+        `IllegalTransition` when it does not wait, or waits for one of those.
+        """
+        return self._put_back("run_now", id_of(item), [Status.WAITING], by=by, reason=reason, now=now)
+
+    def change_priority(
+        self, item: HasId | int, priority: int | str, *, by: str = "", reason: str = "", now: datetime | None = None
+    ) -> bool:
+        """Give a waiting or pending item another priority (-100 … 100, or a word); audited.
+
+        A pending one goes to the end of its new lane. False: it has that priority already, and nothing was changed.
+        Raises `InvalidPriority`, `ItemNotFound`, or `IllegalTransition` when it neither waits nor is pending.
+        """
+        item_id, number = id_of(item), validation.priority(priority)
+        params = {"ids": [item_id], "statuses": [Status.WAITING.value, Status.PENDING.value], "priority": number}
+        with store.atomic(self.using):
+            rows = store.run(self.using, "bulk_priority", params)
+            if rows:
+                self._audit("priority", item_id, by, reason, now, priority=number)
+        if not rows:
+            found = self.get_item(item_id)
+            if found.priority == number and allowed("change_priority", Status(found.status)):
+                return False
+            raise self._refusal("change_priority", item_id)
+        gates.after_commit(self.using, rows)
+        return True
+
+    def _put_back(
+        self,
+        verb: str,
+        item_id: int,
+        sources: list[Status],
+        *,
+        delay_seconds: float = 0,
+        reset_attempts: bool = True,
+        clear_steps: bool = False,
+        by: str,
+        reason: str,
+        now: datetime | None,
+    ) -> Enqueued:
         params = {
             "item_id": item_id,
-            "delay_seconds": validation.seconds("delay_seconds", delay_seconds),
+            "statuses": [s.value for s in sources],
+            "delay_seconds": delay_seconds,
             "reset_attempts": reset_attempts,
             "fair": gates.fair(),
             "now": now,
@@ -205,18 +261,19 @@ class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations
         with store.atomic(self.using):
             rows = store.run(self.using, "requeue", params)
             if rows:
-                self._audit("requeue", item_id, by, reason, now)
+                self._audit(verb, item_id, by, reason, now)
                 if clear_steps:
                     store.count(self.using, "clear_checkpoints", {"item_id": item_id})
         if not rows:
-            raise self._refusal("requeue", item_id)
+            raise self._refusal(verb, item_id)
         gates.after_commit(self.using, rows)
         _, status, wait_reason, *_ = rows[0]
         return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
 
-    def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None) -> None:
+    def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None, **more: Any) -> None:
         said = {"actor": outcomes.clean(by)[:255], "reason": outcomes.clean(reason)[:1000], "action": action}
-        store.run(self.using, "audit", {**said, "item_id": item_id, "filter": "{}", "count": 1, "now": now})
+        said |= {"filter": json.dumps(more)}
+        store.run(self.using, "audit", {**said, "item_id": item_id, "count": 1, "now": now})
 
     def _refusal(self, verb: str, item_id: int) -> IllegalTransition:
         status = self.get_status(item_id)

@@ -1,4 +1,4 @@
--- Put a dead item back, or let one that waits for its time run now. An item with an ordering key takes its turn again.
+-- Put a dead item back, or let one that waits for its time run now: whichever of these states is asked for. An item with an ordering key takes its turn again.
 with decided as materialized (
     -- the statement that locks also reads: a second look would see the snapshot's version of the row
     select id, status = 'dead' as was_dead, died_at, coalesce(%(now)s::timestamptz, clock_timestamp()) as now,
@@ -7,7 +7,7 @@ with decided as materialized (
             else docqueue_gate(ordering_key, holds_key, slot_key, slot, limit_key, %(fair)s and tenant is not null)
         end as reason
     from docqueue_item
-    where id = %(item_id)s
+    where id = %(item_id)s and status = any(%(statuses)s::text[])
         and (status = 'dead' or status = 'waiting' and wait_reason in ('delayed', 'retry', 'snoozed', 'no_handler', 'unwell', 'dependency'))
     for update
 ), resolved as (

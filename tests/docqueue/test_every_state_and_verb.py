@@ -33,6 +33,8 @@ FENCED: dict[str, Call] = {
 }
 BY_PEOPLE: dict[str, Call] = {
     "requeue": lambda s, i, c: s.requeue(i, now=SOON),
+    "run_now": lambda s, i, c: s.run_now(i, now=SOON),
+    "change_priority": lambda s, i, c: s.change_priority(i, 7, now=SOON),
     "cancel": lambda s, i, c: s.cancel(i, now=SOON),
     "discard": lambda s, i, c: s.discard(i, now=SOON),
 }
@@ -93,7 +95,7 @@ def test_a_fenced_verb_with_a_wrong_token_changes_nothing(service, verb):
 def test_a_persons_verb_follows_the_table(service, verb, status, reason):
     item_id, claim = in_state(service, status, reason)
     before = everything(item_id)
-    if allowed(verb, status) and not (verb == "requeue" and reason in NOT_FOR_TIME):
+    if allowed(verb, status) and not (verb in ("requeue", "run_now") and reason in NOT_FOR_TIME):
         BY_PEOPLE[verb](service, item_id, claim)
         assert service.get_status(item_id) in targets(verb, status)
         assert everything(item_id)["audit"], "what a person did is written down"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docqueue.exceptions import IllegalTransition, InvalidOption, ItemNotFound
+from docqueue.exceptions import IllegalTransition, InvalidOption, InvalidPriority, ItemNotFound
 from docqueue.maintenance import promote
 from docqueue.models import AuditEntry
 from docqueue.states import Status, WaitReason
@@ -182,3 +182,54 @@ def test_an_item_is_found_by_its_number_or_by_anything_that_has_one(service):
     found = service.get_item(new)
     assert (found.id, found.document_id, found.payload, found.status) == (new.id, "d", {"a": 1}, "pending")
     assert service.get_status(found) is service.get_status(new.id) is Status.PENDING
+
+
+# -- run now, and at another priority ----------------------------------------------------------------------------
+
+
+def test_what_waits_for_its_time_runs_now_and_keeps_its_attempts(service):
+    item_id, _ = in_state(service, Status.WAITING, WaitReason.RETRY)
+    spent = row(item_id)["attempt"]
+    answer = service.run_now(item_id, by="ada", reason="it is back", now=later(5))
+    assert (answer.id, answer.status, answer.created) == (item_id, Status.PENDING, False)
+    assert (row(item_id)["attempt"], row(item_id)["next_retry_at"]) == (spent, None)
+    [entry] = AuditEntry.objects.all()
+    assert (entry.action, entry.actor, entry.reason, entry.item_id) == ("run_now", "ada", "it is back", item_id)
+
+
+def test_run_now_leaves_the_dead_to_requeue(service):
+    item_id = dead(service)
+    with pytest.raises(IllegalTransition, match="is dead: run_now is not possible"):
+        service.run_now(item_id)
+    assert row(item_id)["status"] == "dead"
+
+
+def test_what_runs_now_still_takes_its_turn(service):
+    first = service.enqueue(None, OPERATION, ordering_key="a", now=T0).id
+    second = service.enqueue(None, OPERATION, ordering_key="a", delay_seconds=60, now=T0).id
+    answer = service.run_now(second, now=later(1))
+    assert (answer.status, answer.wait_reason) == (Status.WAITING, "ordering")
+    assert row(first)["holds_key"]
+
+
+def test_a_pending_item_with_another_priority_goes_to_the_end_of_its_new_lane(service):
+    first, second, third = (service.enqueue(None, OPERATION, priority=p, now=T0).id for p in (0, 0, 5))
+    assert service.change_priority(first, 5, by="ada", reason="urgent", now=later(1))
+    assert [item.id for item in service.get_pending_items()] == [third, first, second]
+    [entry] = AuditEntry.objects.all()
+    assert (entry.action, entry.actor, entry.reason, entry.item_id) == ("priority", "ada", "urgent", first)
+    assert entry.filter == {"priority": 5}
+
+
+def test_the_priority_that_it_has_changes_nothing(service):
+    first, second = (service.enqueue(None, OPERATION, now=T0).id for _ in range(2))
+    assert not service.change_priority(first, "normal")
+    assert [item.id for item in service.get_pending_items()] == [first, second]
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_priority_out_of_range_is_refused_and_changes_nothing(service):
+    item_id = service.enqueue(None, OPERATION, now=T0).id
+    with pytest.raises(InvalidPriority):
+        service.change_priority(item_id, 101)
+    assert row(item_id)["priority"] == 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from docqueue import handlers, history
 from docqueue.conf import overridden
 from docqueue.maintenance import ageing, discard, promote
+from docqueue.models import QueueItem
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
 from tests.docqueue.crash_points.stages import as_caller, dead, line, waiting
@@ -46,3 +47,14 @@ def promote_within_a_budget(service: DocumentQueueService, given: None) -> None:
 def rise_with_age(service: DocumentQueueService, given: list[int]) -> None:
     with overridden(AGEING_SECONDS=10):
         ageing.run("default", later(60))
+
+
+@scene(waiting, "commit promote_keys")
+def run_now(service: DocumentQueueService, given: None) -> None:
+    """The first of those that wait for their time."""
+    service.run_now(QueueItem.objects.filter(wait_reason="delayed").first(), by="me", now=T0)
+
+
+@scene(line, "commit")
+def change_priority(service: DocumentQueueService, given: list[int]) -> None:
+    service.change_priority(given[0], 7, by="me", now=T0)
