@@ -18,7 +18,7 @@ from docqueue.flows import Flows
 from docqueue.items import ClaimedItem, in_claim_order
 from docqueue.jsontext import result_text
 from docqueue.looking import HasId, Looking, id_of
-from docqueue.models import QueueItem
+from docqueue.models import QueueItem, Schedule
 from docqueue.pausing import Pausing
 from docqueue.rules import Rules
 from docqueue.scheduling import Scheduling
@@ -207,12 +207,17 @@ class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations
             now=now,
         )
 
-    def run_now(self, item: HasId | int, *, by: str = "", reason: str = "", now: datetime | None = None) -> Enqueued:
+    def run_now(
+        self, item: HasId | int | Schedule | str, *, by: str = "", reason: str = "", now: datetime | None = None
+    ) -> Enqueued:
         """Let an item go on at once that waits for its time, or for an item that it comes after.
 
         The rules of admission still hold: its turn, its slot, its rate limit. Raises `ItemNotFound`, or
-        `IllegalTransition` when it does not wait, or waits for one of those.
+        `IllegalTransition` when it does not wait, or waits for one of those. A schedule, or the name of one, is run
+        beside its ticks: see `Scheduling.run_now`.
         """
+        if isinstance(item, Schedule | str):
+            return super().run_now(item, by=by, reason=reason, now=now)
         return self._put_back("run_now", id_of(item), [Status.WAITING], by=by, reason=reason, now=now)
 
     def change_priority(
