@@ -166,6 +166,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ItemStatus": "docqueue.states.Status",
         "WaitReason": "docqueue.states.WaitReason",
+        "WorkerKind": "docqueue.models.worker.Worker.Kind",
         "AttemptOutcome": "docqueue.models.worker.Attempt.Outcome",
         "IntakeStatus": "ingestion.models.choices.IntakeStatus",
         "FileOutcome": "ingestion.models.choices.Outcome",

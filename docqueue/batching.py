@@ -83,12 +83,14 @@ def seal(using: str, batch_id: int, now: datetime | None = None) -> bool:
     return sealed
 
 
-def status(using: str, ids: Sequence[int]) -> list[BatchStatus]:
-    """How far these batches are, the newest first. Raises `BatchNotFound` when there is none of them."""
+def status(using: str, ids: Sequence[int], most: int | None = None) -> list[BatchStatus]:
+    """How far these batches are, the newest first. Raises `BatchNotFound` when there is none of them.
+
+    Counts the live, the dead and the finished items of each up to `most`.
+    """
     names = BatchStatus.__dataclass_fields__
-    found = [
-        BatchStatus(**dict(zip(names, row, strict=True))) for row in store.run(using, "batch_status", {"ids": [*ids]})
-    ]
+    rows = store.run(using, "batch_status", {"ids": [one for one in ids if one < 2**63], "most": most})
+    found = [BatchStatus(**dict(zip(names, row, strict=True))) for row in rows]
     if not found:
         raise BatchNotFound(f"There is no batch {ids[0]}.")
     return found

@@ -112,6 +112,28 @@ class FailureNotFound(DocqueueError):
     hint = "List what there is: GET dead-letters/groups. A cause that is new is there after some seconds."
 
 
+class InvalidWait(DocqueueError):
+    """wait must be a whole number of seconds from 0 to 30."""
+
+    code = "invalid_wait"
+    hint = "Leave it out to be answered at once."
+
+
+class QueueNotFound(DocqueueError):
+    """Nothing is in a queue of this name, and neither a handler nor a setting nor a person names it."""
+
+    code = "queue_not_found"
+    status = 404
+    hint = "List what there is: GET queues."
+
+
+class WorkerNotFound(DocqueueError):
+    """No worker has this id; those that are gone are removed after the retention period."""
+
+    code = "worker_not_found"
+    status = 404
+
+
 class BatchNotFound(DocqueueError):
     """No batch has this id; finished ones are removed after the retention period."""
 

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import F, Q, Sum
 
 from docqueue import handlers, store, waits
+from docqueue.listing import ListedItem
 from docqueue.models import AnyItem, FinishedTotal, Queue, QueueItem
 from docqueue.states import Status, WaitReason, attempt
 from docqueue.stats import in_words, no_worker
 from docqueue.waits import FAR, Explanation, place, rounded
 
+Listed = QueueItem | AnyItem | ListedItem
 RATE_MINUTES = 10
 PARENT_FAILED = "parent_failed"
 """The code of what ended with an item that it comes after (promote_children.sql); its message says with which."""
@@ -53,7 +55,7 @@ def detail(using: str, item: AnyItem, now: datetime | None = None) -> Explanatio
     return Explanation(reason=status.value, text=text)
 
 
-def reasons(using: str, items: Iterable[QueueItem | AnyItem], now: datetime | None = None) -> dict[int, str]:
+def reasons(using: str, items: Iterable[Listed], now: datetime | None = None) -> dict[int, str]:
     """The `reason` that `detail` gives for each of these, by id: two reads at most, however many they are."""
     found = list(items)
     paused: Collection[str] = ()
@@ -64,7 +66,7 @@ def reasons(using: str, items: Iterable[QueueItem | AnyItem], now: datetime | No
     return {item.pk: _reason(item, paused, served) for item in found}
 
 
-def _reason(item: QueueItem | AnyItem, paused: Collection[str], served: Sequence[Collection[str]]) -> str:
+def _reason(item: Listed, paused: Collection[str], served: Sequence[Collection[str]]) -> str:
     match Status(item.status):
         case Status.WAITING:
             return item.wait_reason or WaitReason.DELAYED.value
@@ -74,7 +76,9 @@ def _reason(item: QueueItem | AnyItem, paused: Collection[str], served: Sequence
             return status.value
 
 
-def _lane_stop(item: QueueItem | AnyItem, paused: Collection[str], served: Sequence[Collection[str]]) -> str:
+def _lane_stop(
+    item: QueueItem | AnyItem | ListedItem, paused: Collection[str], served: Sequence[Collection[str]]
+) -> str:
     """What stops the item's lane now; empty where nothing does."""
     if item.queue in paused:
         return "paused"

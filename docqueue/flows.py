@@ -132,9 +132,12 @@ class Flows:
                 store.run(self.using, "audit", {**said, "now": now})
         return sealed
 
-    def batch_status(self, batch: HasId | int) -> BatchStatus:
-        """How far a batch is. Raises `BatchNotFound`."""
-        return batching.status(self.using, [id_of(batch)])[0]
+    def batch_status(self, batch: HasId | int, *, most: int | None = None) -> BatchStatus:
+        """How far a batch is. Items of each kind (live, dead, finished) are counted up to `most`; None: all of them.
+
+        Raises `BatchNotFound`.
+        """
+        return batching.status(self.using, [id_of(batch)], most)[0]
 
 
 def _links(items: Iterable[NewItem], if_parent_fails: str) -> Mapping[NewItem, Rules | None]:

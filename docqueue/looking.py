@@ -9,6 +9,7 @@ from typing import Protocol
 
 from docqueue import explaining, stats, stops, store
 from docqueue.exceptions import ItemNotFound
+from docqueue.listing import ListedItem
 from docqueue.models import AnyItem, QueueItem
 from docqueue.states import Status
 from docqueue.waits import Explanation
@@ -63,6 +64,6 @@ class Looking:
         """The same with its figures: reason, place in line, estimate, who is before it. Raises `ItemNotFound`."""
         return explaining.detail(self.using, self.get_item(item), now)
 
-    def reasons(self, items: Iterable[QueueItem], *, now: datetime | None = None) -> dict[int, str]:
-        """The reason that `explain_detail` gives, for many live items at once: by id, in two reads at most."""
+    def reasons(self, items: Iterable[QueueItem | ListedItem], *, now: datetime | None = None) -> dict[int, str]:
+        """The reason that `explain_detail` gives, for many items at once: by id, in two reads at most."""
         return explaining.reasons(self.using, items, now)

@@ -17,6 +17,7 @@ from docqueue.failures import Failures
 from docqueue.flows import Flows
 from docqueue.items import ClaimedItem, in_claim_order
 from docqueue.jsontext import result_text
+from docqueue.listing import Listing
 from docqueue.looking import HasId, Looking, id_of
 from docqueue.models import QueueItem, Schedule
 from docqueue.pausing import Pausing
@@ -29,7 +30,7 @@ from docqueue.validation import NewItem
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Templates, Flows, Looking, Scheduling, BulkOperations, Failures, Pausing):
+class DocumentQueueService(Templates, Flows, Looking, Listing, Scheduling, BulkOperations, Failures, Pausing):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from docqueue import store
+from docqueue import handlers, store
+from docqueue.conf import get_settings
+from docqueue.models import Queue
 from docqueue.states import WaitReason
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ KINDS = {
 
 OTHER_REASONS = [reason.value for reason in WaitReason if reason is not WaitReason.RETRY]
 FINISHED_EXACTLY = 100_000
+NAMED = 200
+"""So many queues that people have set something about are named."""
+
 RESOLUTION_DAYS = 7
 """How far back it is looked how quickly people see to dead items."""
 
@@ -155,6 +160,16 @@ def _counted(using: str, now: datetime | None) -> dict[str, QueueCounts]:
 def queues(using: str) -> set[str]:
     """The queues that live items are in."""
     return {queue for (queue,) in store.run(using, "item_queues", {"limit": DEEP})}
+
+
+def known_queues(using: str) -> set[str]:
+    """The queues that handlers, the settings or people name, or that live items are in."""
+    settings = get_settings()
+    names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
+    names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
+    names |= {route["queue"] for route in settings.ROUTES.values() if route.get("queue")}
+    names |= set(Queue.objects.using(using).values_list("name", flat=True)[:NAMED])
+    return names | queues(using)
 
 
 def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:

@@ -12,6 +12,8 @@ class IngestionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from ingestion import checks, formats  # noqa: F401 - registers the checks; models are there only now
+        from docqueue import codes
+        from ingestion import checks, errors, formats  # noqa: F401 - registers the checks; models are there only now
 
+        codes.register("ingestion", errors.error_classes)
         formats.install()

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers, stats
 from docqueue.conf import get_settings
-from docqueue.models import Attempt, Queue, Worker
+from docqueue.models import Attempt, Worker
 from docqueue.states import FINISHED, LIVE, Status, WaitReason
 
 Choices = list[tuple[str, Any]]  # value and label, which is translated when it is shown
@@ -73,13 +73,7 @@ class QueueFilter(ColumnFilter):
     parameter_name = "queue"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        settings = get_settings()
-        names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
-        names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
-        names |= set(Queue.objects.using(settings.DATABASE).values_list("name", flat=True)[:200])
-        names |= {route["queue"] for route in settings.ROUTES.values() if route.get("queue")}
-        names |= stats.queues(settings.DATABASE)
-        return self.with_chosen(names)
+        return self.with_chosen(stats.known_queues(get_settings().DATABASE))
 
 
 class BatchFilter(ColumnFilter):

@@ -1,14 +1,11 @@
-"""Bulk operations and pauses over HTTP: asked for here, done by the workers."""
+"""Bulk operations over HTTP: asked for here, done by the workers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -17,8 +14,8 @@ from rest_framework.response import Response
 
 from docqueue.api import paging, schema
 from docqueue.api.fields import ObjectField, PriorityField
-from docqueue.api.permissions import MaySeeQueue, has_queue_permission
-from docqueue.api.serializers import EARLIEST, LATEST, ReasonRequest
+from docqueue.api.permissions import MaySeeQueue
+from docqueue.api.serializers import ReasonRequest, moment
 from docqueue.api.views import QueueView
 from docqueue.bulk import KINDS, MOST_CANARIES, PERMISSIONS
 from docqueue.conf import get_settings
@@ -48,8 +45,6 @@ LISTED = {"results": [BULK], "next": "http://localhost:8000/api/v1/queue/bulk?cu
 NARROWS = {"state": BulkOperation.State, "action": BulkOperation.Action}
 """By what the list can be narrowed, and what each may be."""
 DONE = BULK | {"state": "aborted", "finished_at": "2030-01-31T12:00:02Z"}
-PAUSED = {"queue": "documents", "paused": True, "paused_at": "2030-01-31T12:00:00Z", "reason": "the archive moves"}
-RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": ""}
 ERRORS = ("malformed_json", "invalid_request", "not_authenticated", "permission_denied")
 
 
@@ -89,17 +84,9 @@ def checked_filter(asked: Any) -> dict[str, Any]:
         raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
     found = dict(asked)
     if found.get("enqueued_before") is not None:
-        found["enqueued_before"] = _moment(found["enqueued_before"])
-    return found
-
-
-def _moment(value: Any) -> datetime:
-    try:
-        found = parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        found = None  # well formed, but no date there is
-    if found is None or found.tzinfo is None or not EARLIEST <= found <= LATEST:
-        raise InvalidBulk("enqueued_before must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+        found["enqueued_before"] = moment(found["enqueued_before"])
+        if found["enqueued_before"] is None:
+            raise InvalidBulk("enqueued_before must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
     return found
 
 
@@ -144,34 +131,22 @@ class BulkListAnswer(serializers.Serializer[Any]):
     next = serializers.URLField(allow_null=True, help_text="Where the next page is.")
 
 
-def page(params: Mapping[str, str]) -> tuple[list[BulkOperation], str | None]:
-    """The operations of the page that these query parameters ask for, and the parameters of the next one.
+def page(params: Mapping[str, str]) -> tuple[list[BulkOperation], int | None]:
+    """The operations of the page that these query parameters ask for, and the cursor of the next one.
 
     A page is a walk down the ids. Raises `ValidationError`.
     """
-    limit, cursor = paging.limit(params.get("limit")), params.get("cursor", "")
-    kept = {name: params[name] for name in (*NARROWS, "limit") if params.get(name)}
+    limit, before = paging.limit(params.get("limit")), paging.before(params.get("cursor"))
     found = BulkOperation.objects.using(get_settings().DATABASE).order_by("-id")
     for name, known in NARROWS.items():
-        if name in kept:
-            if kept[name] not in known.values:
+        if params.get(name):
+            if params[name] not in known.values:
                 raise paging.invalid(name, f"Give one of {', '.join(known.values)}.")
-            found = found.filter(**{name: kept[name]})
-    if cursor:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-            raise paging.wrong_cursor()
-        found = found.filter(id__lt=int(cursor))
+            found = found.filter(**{name: params[name]})
+    if before is not None:
+        found = found.filter(id__lt=before)
     rows = list(found[: limit + 1])
-    return rows[:limit], urlencode({**kept, "cursor": rows[limit - 1].pk}) if len(rows) > limit else None
-
-
-class PauseAnswer(serializers.Serializer[Any]):
-    """Whether a queue is paused."""
-
-    queue = serializers.CharField()
-    paused = serializers.BooleanField()
-    paused_at = serializers.DateTimeField(allow_null=True)
-    reason = serializers.CharField(allow_blank=True)
+    return rows[:limit], rows[limit - 1].pk if len(rows) > limit else None
 
 
 class ByAction(QueueView):
@@ -196,18 +171,15 @@ class BulkView(ByAction):
         tags=[schema.TAG],
         parameters=[
             *(OpenApiParameter(name, str, enum=known.values) for name, known in NARROWS.items()),
-            OpenApiParameter("limit", int, description="Operations a page, 1 to 500; 50 when left out."),
-            OpenApiParameter("cursor", str, description="Where the page starts; from `next`."),
+            *schema.PAGE,
         ],
         responses=schema.answer(200, BulkListAnswer, LISTED)
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
         """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem."""
-        found, following = page(request.query_params)
-        here = request.build_absolute_uri(request.path)
-        link = None if following is None else f"{here}?{following}"
-        return Response({"results": BulkAnswer(found, many=True).data, "next": link})
+        found, cursor = page(request.query_params)
+        return Response({"results": BulkAnswer(found, many=True).data, "next": paging.link(request, cursor)})
 
     @extend_schema(
         operation_id="start_bulk_operation",
@@ -269,41 +241,3 @@ class BulkAbortView(ByAction):
         self.check_action(service.bulk_status(bulk_id).action)
         reason = self.checked(ReasonRequest).validated_data["reason"]
         return Response(BulkAnswer(service.bulk_abort(bulk_id, by=self.actor, reason=reason)).data)
-
-
-class PauseView(QueueView):
-    """Pause a queue."""
-
-    permission_classes = (has_queue_permission("change_queue"),)
-
-    @extend_schema(
-        operation_id="pause_queue",
-        tags=[schema.TAG],
-        request=ReasonRequest,
-        responses=schema.answer(200, PauseAnswer, PAUSED, "Paused.") | schema.refusals(*ERRORS, "invalid_key"),
-        examples=[OpenApiExample("with a reason", value={"reason": "the archive moves"}, request_only=True)],
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Let nothing of a queue start any more; what runs may finish. Needs docqueue.change_queue."""
-        reason = self.checked(ReasonRequest).validated_data["reason"]
-        since = DocumentQueueService().pause_queue(name, reason, self.actor)
-        return Response(PauseAnswer({"queue": name, "paused": True, "paused_at": since, "reason": reason[:500]}).data)
-
-
-class ResumeView(QueueView):
-    """Resume a queue."""
-
-    permission_classes = (has_queue_permission("change_queue"),)
-
-    @extend_schema(
-        operation_id="resume_queue",
-        tags=[schema.TAG],
-        request=ReasonRequest,
-        responses=schema.answer(200, PauseAnswer, RESUMED, "It goes on.") | schema.refusals(*ERRORS, "invalid_key"),
-        examples=[OpenApiExample("with a reason", value={"reason": "it has moved"}, request_only=True)],
-    )
-    def post(self, request: Request, name: str) -> Response:
-        """Let a paused queue go on; nothing is changed where it is not paused. Needs docqueue.change_queue."""
-        reason = self.checked(ReasonRequest).validated_data["reason"]
-        DocumentQueueService().resume_queue(name, self.actor, reason)
-        return Response(PauseAnswer({"queue": name, "paused": False, "paused_at": None, "reason": ""}).data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 
 from docqueue.api import paging
 from docqueue.conf import get_settings
@@ -21,7 +20,7 @@ def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
     found = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).defer("payload", "metadata")
     for name in FILTERS:
         if params.get(name):
-            found = found.filter(**{name: text(name, params[name])})
+            found = found.filter(**{name: paging.text(name, params[name])})
     if params.get("fingerprint"):  # the index over causes
         found = found.filter(id__gt=0)
     if params.get("cursor"):
@@ -29,19 +28,6 @@ def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
         found = found.filter(died_at__lte=died_at).exclude(died_at=died_at, id__gte=item_id)
     items = list(found.order_by("-died_at", "-id")[: limit + 1])
     return items[:limit], _write(items[limit - 1]) if len(items) > limit else None
-
-
-def query(params: Mapping[str, str], cursor: str) -> str:
-    """The same query parameters with another cursor."""
-    kept = {k: params[k] for k in (*FILTERS, "limit") if params.get(k)}
-    return urlencode(kept | {"cursor": cursor})
-
-
-def text(name: str, value: str) -> str:
-    """A name to filter by. Raises `ValidationError` when no name is like that."""
-    if "\0" in value or not value.isprintable():
-        raise paging.invalid(name, "There is no such name.")
-    return value
 
 
 def _write(item: QueueItem) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -16,9 +15,10 @@ from docqueue.api import dead_letters, paging, schema
 from docqueue.api import serializers as serializers_of_items
 from docqueue.api.bulk import BULK, ERRORS, FILTER_HELP, BulkAnswer, CanaryField, checked_filter
 from docqueue.api.fields import ObjectField, StrictSerializer
+from docqueue.api.item_verbs import CancelView, RequeueView
 from docqueue.api.permissions import MaySeeQueue, has_queue_permission
 from docqueue.api.serializers import ReasonRequest
-from docqueue.api.views import CancelView, QueueView, RequeueView
+from docqueue.api.views import QueueView
 from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidBulk
 from docqueue.models import FailureGroup
@@ -101,14 +101,14 @@ def page(params: Mapping[str, str]) -> tuple[list[FailureGroup], str | None]:
     found = FailureGroup.objects.using(get_settings().DATABASE).filter(number__gt=0)
     for name in ("queue", "operation", "error_code"):
         if params.get(name):
-            found = found.filter(**{name: dead_letters.text(name, params[name])})
+            found = found.filter(**{name: paging.text(name, params[name])})
     if params.get("cursor"):
         micros, _, fingerprint = params["cursor"].partition("-")
         try:
             at = dead_letters.EPOCH + timedelta(microseconds=int(micros))
         except (ValueError, OverflowError) as error:
             raise paging.wrong_cursor() from error
-        fingerprint = dead_letters.text("cursor", fingerprint)
+        fingerprint = paging.text("cursor", fingerprint)
         found = found.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=fingerprint)
     rows = list(found.order_by("-last_at", "-fingerprint")[: limit + 1])
     if len(rows) <= limit:
@@ -130,8 +130,7 @@ class GroupsView(QueueView):
             OpenApiParameter("queue", str, description="Only of this queue."),
             OpenApiParameter("operation", str, description="Only of this operation."),
             OpenApiParameter("error_code", str, description="Only with this code."),
-            OpenApiParameter("limit", int, description="Causes a page, 1 to 500; 50 when left out."),
-            OpenApiParameter("cursor", str, description="Where the page starts; from `next`."),
+            *schema.PAGE,
         ],
         responses=schema.answer(200, GroupsAnswer, LISTED)
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
@@ -139,10 +138,7 @@ class GroupsView(QueueView):
     def get(self, request: Request) -> Response:
         """Why items are dead: one row a cause, that of the latest death first. Staff or docqueue.view_queueitem."""
         rows, cursor = page(request.query_params)
-        kept = {k: v for k in ("queue", "operation", "error_code", "limit") if (v := request.query_params.get(k))}
-        here = request.build_absolute_uri(request.path)
-        following = None if cursor is None else f"{here}?{urlencode(kept | {'cursor': cursor})}"
-        return Response({"results": GroupAnswer(rows, many=True).data, "next": following})
+        return Response({"results": GroupAnswer(rows, many=True).data, "next": paging.link(request, cursor)})
 
 
 class GroupView(QueueView):

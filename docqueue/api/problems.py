@@ -41,6 +41,24 @@ HINTS = {
     "database_unavailable": "Nothing was changed. Try again in a moment.",
     "internal_error": "Try again; when it keeps failing, tell the operator the request_id.",
 }
+MEANINGS: dict[str, tuple[int, str]] = {
+    "malformed_json": (400, "The body is no JSON."),
+    "malformed_request": (400, "The request can not be read."),
+    "invalid_request": (400, "A field or parameter is wrong; `errors` says which."),
+    "not_authenticated": (401, "Neither logged in nor a token."),
+    "authentication_failed": (401, "The token or password is wrong."),
+    "permission_denied": (403, "The caller may not do this."),
+    "csrf_failed": (403, "A request of a session without its CSRF token."),
+    "not_found": (404, "There is nothing at this address."),
+    "method_not_allowed": (405, "The address does not take this method."),
+    "not_acceptable": (406, "The caller takes no JSON."),
+    "request_too_large": (413, "The request is too large."),
+    "unsupported_media_type": (415, "The body is of a kind that the address does not take."),
+    "throttled": (429, "Too many requests of this caller of late."),
+    "internal_error": (500, "The server failed to answer."),
+    "database_unavailable": (503, "The database can not be reached at the moment."),
+}
+"""What the codes mean that no exception class stands for, and the status of each."""
 RETRYABLE = frozenset({"throttled", "database_unavailable", "internal_error"})
 
 

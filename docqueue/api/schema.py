@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from docqueue.api import waiting
 from docqueue.api.problems import CONTENT_TYPE
@@ -13,6 +14,13 @@ from docqueue.api.problems import problem as problem_body
 from docqueue.api.serializers import Problem
 
 TAG = "queue"
+PAGE = (
+    OpenApiParameter("limit", int, description="Rows a page, 1 to 500; 50 when left out."),
+    OpenApiParameter("cursor", str, description="Where the page starts; from `next`."),
+)
+"""The parameters of every list."""
+
+NOT_MODIFIED = {(304, "application/json"): OpenApiResponse(description="As with that ETag; without a body.")}
 
 
 class ProcessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
@@ -215,12 +223,31 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "There is no failure '9f86d081884c7d65'.",
         "List what there is: GET dead-letters/groups. A cause that is new is there after some seconds.",
     ),
+    "invalid_wait": (
+        400,
+        "wait must be a whole number of seconds from 0 to 30.",
+        "Leave it out to be answered at once.",
+    ),
+    "queue_not_found": (
+        404,
+        "There is no queue 'documants'. Did you mean 'documents'?",
+        "List what there is: GET queues.",
+    ),
+    "worker_not_found": (404, "There is no worker 3.", ""),
+    "schedule_not_found": (404, "There is no schedule 7.", ""),
+    "invalid_schedule": (400, "There is no time zone 'Europe/Berlln'.", ""),
+    "batch_not_found": (404, "There is no batch 7.", ""),
     "illegal_transition": (
         409,
         "Item 42 is completed: requeue is not possible.",
         "Look at the item's present state; somebody else may have acted on it first.",
     ),
 }
+
+
+def url(name: str, pk: int) -> str:
+    """Where an item, a schedule, a batch … is."""
+    return reverse(f"docqueue:{name}", args=[pk])
 
 
 def refusals(*codes: str) -> dict[Any, OpenApiResponse]:

@@ -13,7 +13,7 @@ from docqueue import selftest
 from docqueue.api import schema
 from docqueue.api.fields import QueueField, StrictSerializer
 from docqueue.api.permissions import MayProcessQueue
-from docqueue.api.views import OutsideTransactionsView
+from docqueue.api.views import ProcessTokenView
 
 
 class SelftestRequest(StrictSerializer):
@@ -39,7 +39,7 @@ class SelftestAnswer(serializers.Serializer[Any]):
     why = serializers.CharField(allow_blank=True, help_text="What held it, if it did not come back.")
 
 
-class SelftestView(OutsideTransactionsView):
+class SelftestView(ProcessTokenView):
     """Send a probe through the real path."""
 
     permission_classes = (MayProcessQueue,)

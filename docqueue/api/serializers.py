@@ -66,37 +66,44 @@ class EnqueueRequest(StrictSerializer):
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments of `DocumentQueueService.enqueue`. Raises an `InvalidItem`."""
-        given = {k: v for k, v in self.validated_data.items() if v is not None or k == "ordering_key"}
-        document_id = given.get("document_id")
-        if document_id is not None and (isinstance(document_id, bool) or not isinstance(document_id, str | int)):
-            raise InvalidKey("document_id must be a string or a whole number.")
-        if "queue" in given:
-            validation.key("queue", given["queue"], validation.QUEUE_MAX_LENGTH)
-        if "tenant" in given:
-            validation.key("tenant", given["tenant"])
-        for name in ("payload", "metadata"):
-            if not isinstance(given.get(name, {}), Mapping):
-                raise PayloadNotJson(f"{name} must be a JSON object.")
-        after = given.get("after", [])
-        if not isinstance(after, list) or not all(type(parent) is int for parent in after):
-            raise InvalidOption("after must be a list of items' ids.")
-        if "run_after" in given:
-            given["run_after"] = _moment(given["run_after"])
-        return {
-            "document_id": document_id,
-            **given,
-            "metadata": {**given.get("metadata", {}), **correlation.current()},
-        }
+        return arguments_of(self.validated_data)
 
 
-def _moment(value: Any) -> datetime:
+def arguments_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of one request's data, checked. Raises an `InvalidItem`."""
+    given = {k: v for k, v in data.items() if v is not None or k == "ordering_key"}
+    document_id = given.get("document_id")
+    if document_id is not None and (isinstance(document_id, bool) or not isinstance(document_id, str | int)):
+        raise InvalidKey("document_id must be a string or a whole number.")
+    if "queue" in given:
+        validation.key("queue", given["queue"], validation.QUEUE_MAX_LENGTH)
+    if "tenant" in given:
+        validation.key("tenant", given["tenant"])
+    for name in ("payload", "metadata"):
+        if not isinstance(given.get(name, {}), Mapping):
+            raise PayloadNotJson(f"{name} must be a JSON object.")
+    after = given.get("after", [])
+    if not isinstance(after, list) or not all(type(parent) is int for parent in after):
+        raise InvalidOption("after must be a list of items' ids.")
+    if "run_after" in given:
+        found = moment(given["run_after"])
+        if found is None:
+            raise InvalidOption("run_after must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+        given["run_after"] = found
+    return {
+        "document_id": document_id,
+        **given,
+        "metadata": {**given.get("metadata", {}), **correlation.current()},
+    }
+
+
+def moment(value: Any) -> datetime | None:
+    """The time that a caller names, with its zone; None: it is none, or none that can be."""
     try:
         found = parse_datetime(value) if isinstance(value, str) else None
-        if found is not None and found.tzinfo is not None and EARLIEST <= found <= LATEST:
-            return found
     except ValueError:
-        pass  # well formed, but no date there is, such as 30 February: refused like the rest
-    raise InvalidOption("run_after must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+        return None  # well formed, but no date there is, such as 30 February
+    return found if found is not None and found.tzinfo is not None and EARLIEST <= found <= LATEST else None
 
 
 class EnqueuedAnswer(serializers.Serializer[Any]):

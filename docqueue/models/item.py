@@ -165,6 +165,18 @@ class QueueItem(models.Model):
                 condition=Q(batch_id__isnull=False) & ~Q(status=Status.DEAD),
                 name="docqueue_item_batch",
             ),
+            # batch_status.sql, find_items.sql
+            models.Index(
+                "batch_id",
+                condition=Q(batch_id__isnull=False) & Q(status=Status.DEAD),
+                name="docqueue_item_batch_dead",
+            ),
+            # find_items.sql: what no claim looks at, and so at no claim's cost
+            models.Index(
+                "document_id",
+                condition=(Q(wait_reason__isnull=False) | Q(status=Status.DEAD)) & Q(document_id__isnull=False),
+                name="docqueue_item_document",
+            ),
             # the dead-letter queue, newest first
             models.Index("died_at", "id", condition=Q(status=Status.DEAD), name="docqueue_item_dead"),
             # count_failures.sql, and the dead letters of one cause, newest first

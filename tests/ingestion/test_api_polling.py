@@ -12,9 +12,9 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from docqueue import claiming
+from docqueue.api import polling
 from docqueue.models import Progress, QueueItem, Worker
 from docqueue.states import Status, WaitReason
-from ingestion.api import polling
 from ingestion.models import IngestFile, Intake
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
 

@@ -24,7 +24,7 @@ def test_an_intake_tells_what_is_worked_on_and_how_long_it_still_takes(client, o
     claim = worker.claim()
     QueueItem.objects.filter(pk=claim.id).update(worker_id=serving)
     now = timezone.now() + timedelta(seconds=20)
-    monkeypatch.setattr("ingestion.api.polling.timezone.now", lambda: now)
+    monkeypatch.setattr("docqueue.api.polling.timezone.now", lambda: now)
     body = get(client, f"intakes/{intake.pk}").json()
     assert (body["current_file"], body["waiting_reason"]) == ("1.txt", None)
     assert 20 < body["eta_seconds"] < 65
@@ -42,7 +42,7 @@ def test_stalled_work_is_shown_as_such_everywhere(client, owner, worker, serving
     claim = worker.claim()
     QueueItem.objects.filter(pk=claim.id).update(worker_id=serving)
     now = timezone.now() + timedelta(minutes=2)
-    monkeypatch.setattr("ingestion.api.polling.timezone.now", lambda: now)
+    monkeypatch.setattr("docqueue.api.polling.timezone.now", lambda: now)
     for path in PATHS:
         body = get(client, path.format(**ids)).json()
         assert body.get("results", [body])[0]["stalled"] is True, path
