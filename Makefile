@@ -72,6 +72,7 @@ format: setup  ## put the code into its standard form
 docs: setup  ## write .env.example and the pages in docs/ that are tables of the code anew
 	@$(PY) -m config.settings_docs
 	@$(PY) -m scripts.reference_docs
+	@$(PY) -m scripts.openapi_docs
 
 lock:  ## renew the lock files (needs uv on the PATH or in UV; ARGS=… goes to it)
 	@scripts/lock.sh $(ARGS)

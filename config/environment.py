@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,29 @@ PROJECT_FIELDS: tuple[SettingField, ...] = (
         "",
         "Unprivileged account it runs as when root starts it. Empty: postgres, else nobody.",
     ),
+    *(
+        SettingField(f"THROTTLE_{scope.upper()}", str, rate, f"Most requests of one {who}, or off: {what}.")
+        for scope, rate, who, what in (
+            ("read", "3000/minute", "user", "those that change nothing"),
+            ("write", "1200/minute", "user", "those that change something"),
+            ("upload", "600/minute", "user", "uploads"),
+            ("bulk", "60/minute", "user", "those about many items at once"),
+            ("anonymous", "300/minute", "address", "those of nobody who is logged in, refused ones as well"),
+        )
+    ),
+    SettingField(
+        "CACHE_URL",
+        str,
+        "locmemcache://?max_entries=50000",
+        "Where throttles count. By default in each web process for itself: n processes let up to n times as much "
+        "through. dbcache://docqueue_cache?max_entries=50000 counts for all (once: manage.py createcachetable).",
+    ),
     SettingField("STATIC_ROOT", str, "", "Where collectstatic puts files. Empty: VAR_DIR/static."),
     SettingField("LOG_LEVEL", str, "INFO", "DEBUG, INFO, WARNING or ERROR."),
     SettingField("LOG_FORMAT", str, "auto", "json, console, or auto: console on a terminal, json elsewhere."),
 )
+SCOPES = ("read", "write", "upload", "bulk", "anonymous")
+RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 BOOLEANS = {"true", "on", "ok", "y", "yes", "1", "false", "off", "n", "no", "0"}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", dict: "a JSON object"}
 
@@ -127,6 +147,19 @@ def groups() -> list[Group]:
         fields = import_module("ingestion.conf").FIELDS
         found.append(Group("Ingestion", "INGESTION_", fields, about.format("INGESTION")))
     return found
+
+
+def throttle_rate(values: Mapping[str, Any], scope: str) -> str | None:
+    """The rate of a scope as Django REST framework takes it; None: off. Raises `ImproperlyConfigured`."""
+    name = f"THROTTLE_{scope.upper()}"
+    text = str(values[name]).strip().lower()
+    if text == "off":
+        return None
+    if not RATE.fullmatch(text):
+        raise ImproperlyConfigured(
+            f"{name} must be a rate such as 600/minute (second, hour, day) or off, not {text!r}."
+        )
+    return text
 
 
 def kept_secret(path: Path) -> str:

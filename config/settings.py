@@ -11,7 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import logging as log_setup
-from config.environment import groups, kept_secret
+from config.environment import SCOPES, groups, kept_secret, throttle_rate
 from config.paths import BASE_DIR, postgres_dir, var_dir
 from config.postgres_place import PORT, ROLE, locate
 
@@ -136,6 +136,9 @@ FILE_UPLOAD_TEMP_DIR = VAR_DIR / "documents" / "parts"
 for _folder in (FILE_UPLOAD_TEMP_DIR.parent, FILE_UPLOAD_TEMP_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+# What processes keep for a while: today, how often each caller has asked
+CACHES = {"default": environ.Env.cache_url_config(_env["CACHE_URL"])}
+
 # Who may come in
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -153,6 +156,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "docqueue.api.problems.exception_handler",
+    "DEFAULT_THROTTLE_CLASSES": ["docqueue.api.throttles.RequestThrottle"],
+    "DEFAULT_THROTTLE_RATES": {scope: throttle_rate(_env, scope) for scope in SCOPES},
+    # whose word is taken for where a request comes from: the proxy's, or nobody's
+    "NUM_PROXIES": 1 if _env["TRUSTED_PROXY"] else 0,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -162,6 +169,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'IsAuthenticated' if PRODUCTION else 'AllowAny'}"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "docqueue.api.openapi.common_answers",
+    ],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ItemStatus": "docqueue.states.Status",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.api import paging, schema
+from docqueue.api import paging, schema, throttles
 from docqueue.api.fields import ObjectField, PriorityField
 from docqueue.api.permissions import MaySeeQueue
 from docqueue.api.serializers import ReasonRequest, moment
@@ -162,6 +162,8 @@ class ByAction(QueueView):
 
 class BulkView(ByAction):
     """List bulk operations; start one."""
+
+    throttle_scopes: ClassVar = {"POST": throttles.BULK}
 
     def get_permissions(self) -> list[BasePermission]:
         return [MaySeeQueue() if self.request.method == "GET" else IsAuthenticated()]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.api import dead_letters, paging, schema
+from docqueue.api import dead_letters, paging, schema, throttles
 from docqueue.api import serializers as serializers_of_items
 from docqueue.api.bulk import BULK, ERRORS, FILTER_HELP, BulkAnswer, CanaryField, checked_filter
 from docqueue.api.fields import ObjectField, StrictSerializer
@@ -187,7 +187,13 @@ class AcknowledgeView(QueueView):
         return Response(GroupAnswer(DocumentQueueService().unacknowledge_failure(fingerprint, by=self.actor)).data)
 
 
-class OfGroupView(QueueView):
+class OfManyView(QueueView):
+    """One verb on many dead items."""
+
+    throttle_scopes: ClassVar = {"POST": throttles.BULK}
+
+
+class OfGroupView(OfManyView):
     """One verb on all dead items of a cause."""
 
     def start(self, action: str, fingerprint: str, **options: Any) -> Response:
@@ -240,7 +246,7 @@ class DiscardGroupView(OfGroupView):
         return self.start("discard", fingerprint, reason=self.checked(ReasonRequest).validated_data["reason"])
 
 
-class RequeueDeadLettersView(QueueView):
+class RequeueDeadLettersView(OfManyView):
     """Requeue dead items, all or those that match."""
 
     permission_classes = (has_queue_permission("requeue_item"),)

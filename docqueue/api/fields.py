@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 from docqueue import validation
 from docqueue.rules import MOST_PARENTS, MOST_SLOTS
 
-KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": validation.KEY_MAX_LENGTH, "nullable": True}
+KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": validation.KEY_MAX_LENGTH}
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -45,13 +45,18 @@ class RawField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field({"oneOf": [{"type": "string", "maxLength": 255}, {"type": "integer"}], "nullable": True})
+@extend_schema_field({"type": ["string", "integer"], "maxLength": 255})
 class DocumentIdField(RawField):
     """A string or a whole number."""
 
 
 @extend_schema_field(
-    {"oneOf": [{"type": "integer", "minimum": -100, "maximum": 100}, {"enum": list(validation.PRIORITIES)}]}
+    {
+        "type": ["integer", "string"],
+        "minimum": -100,
+        "maximum": 100,
+        "pattern": f"^({'|'.join(validation.PRIORITIES)})$",
+    }
 )
 class PriorityField(RawField):
     """-100 … 100, or a word."""
@@ -62,7 +67,7 @@ class KeyField(RawField):
     """A non-empty string of at most 255 characters."""
 
 
-@extend_schema_field({"type": "string", "minLength": 1, "maxLength": validation.QUEUE_MAX_LENGTH, "nullable": True})
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": validation.QUEUE_MAX_LENGTH})
 class QueueField(RawField):
     """The name of a queue."""
 
@@ -72,31 +77,31 @@ class ObjectField(RawField):
     """A JSON object."""
 
 
-@extend_schema_field({"type": "string", "format": "date-time", "nullable": True})
+@extend_schema_field({"type": "string", "format": "date-time"})
 class MomentField(RawField):
     """A time with its zone, as ISO 8601."""
 
 
-@extend_schema_field({"type": "number", "minimum": 0, "nullable": True})
+@extend_schema_field({"type": "number", "minimum": 0})
 class SecondsField(RawField):
     """A duration."""
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "nullable": True})
+@extend_schema_field({"type": "integer", "minimum": 1})
 class WholeField(RawField):
     """A whole number from 1."""
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SLOTS, "nullable": True})
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SLOTS})
 class SlotsField(RawField):
     """How many run at once."""
 
 
-@extend_schema_field({"type": "array", "items": {"type": "integer"}, "maxItems": MOST_PARENTS, "nullable": True})
+@extend_schema_field({"type": "array", "items": {"type": "integer"}, "maxItems": MOST_PARENTS})
 class ParentsField(RawField):
     """Ids of items."""
 
 
-@extend_schema_field({"oneOf": [{"type": "number", "minimum": 0}, {"enum": list(validation.LIFETIMES)}]})
+@extend_schema_field({"type": ["number", "string"], "minimum": 0, "pattern": f"^({'|'.join(validation.LIFETIMES)})$"})
 class LifetimeField(RawField):
     """A duration, or until when."""

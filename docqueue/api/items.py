@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -17,6 +17,7 @@ from docqueue import correlation
 from docqueue.api import paging, schema, serializers
 from docqueue.api.fields import StrictSerializer
 from docqueue.api.permissions import MaySeeQueue, has_queue_permission
+from docqueue.api.throttles import BULK
 from docqueue.api.views import QueueView
 from docqueue.exceptions import DocqueueError
 from docqueue.listing import ItemFilter
@@ -277,7 +278,7 @@ class EnqueueManyView(QueueView):
     """Enqueue many."""
 
     permission_classes = (has_queue_permission("add_queueitem"),)
-    throttle_scope = "bulk"
+    throttle_scopes: ClassVar = {"POST": BULK}
 
     @extend_schema(
         operation_id="enqueue_items",

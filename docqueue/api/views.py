@@ -12,7 +12,6 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from docqueue import health
 from docqueue.api import dead_letters, fields, overview, paging, schema, serializers, waiting
@@ -25,11 +24,12 @@ from docqueue.api.permissions import (
     given_token,
 )
 from docqueue.api.problems import exception_handler
+from docqueue.api.throttled import ThrottledView
 from docqueue.conf import get_settings
 from docqueue.service import DocumentQueueService
 
 
-class QueueView(APIView):
+class QueueView(ThrottledView):
     """What all views share. Problems are ours also in a project that set no EXCEPTION_HANDLER."""
 
     parser_classes = (BoundedJSONParser,)

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.serializers import Problem
+from docqueue.api.throttled import ThrottledView
 from ingestion.api.examples import UNSAFE_PATH
 from ingestion.models import Document, IngestFile, Intake
 
@@ -45,7 +46,7 @@ def refused(*statuses: int) -> dict[Any, OpenApiResponse]:
     }
 
 
-class OwnedView(APIView):
+class OwnedView(ThrottledView):
     """A view on what belongs to the caller. Other users' rows do not exist here."""
 
     permission_classes = [IsAuthenticated]

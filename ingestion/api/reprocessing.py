@@ -6,7 +6,7 @@ Every selection is among the caller's own files: ids of other users' select noth
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from docqueue.api.fields import StrictSerializer
 from docqueue.api.parsers import BoundedJSONParser
+from docqueue.api.throttles import BULK
 from ingestion.api import presenting
 from ingestion.api.base import BIGGEST_ID, OwnedView, not_found, refused, who
 from ingestion.api.examples import ORDER, ORDER_STARTED, PREVIEW, REPROCESSING
@@ -87,6 +88,8 @@ class ReprocessingView(OwnedView):
 
 class ReprocessView(ReprocessingView):
     """Processing a selection anew."""
+
+    throttle_scopes: ClassVar = {"POST": BULK}
 
     @extend_schema(
         operation_id="reprocess",

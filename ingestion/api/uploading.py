@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
@@ -11,6 +11,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from docqueue.api.throttles import UPLOAD
 from ingestion.api import presenting
 from ingestion.api.base import NewestFirst, OwnedView, documents_of, page_of, refused
 from ingestion.api.examples import INTAKE_PENDING
@@ -50,6 +51,7 @@ class DocumentsView(OwnedView):
     """The caller's documents, and the door for new ones."""
 
     parser_classes = [MultiPartParser]
+    throttle_scopes: ClassVar = {"POST": UPLOAD}
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         # Before anybody reads the body: authentication by session does, for its CSRF check.
