@@ -112,7 +112,7 @@ def _held() -> Any:
 
 def _context(rows: Sequence[Worker]) -> dict[str, Any]:
     ids = [worker.pk for worker in rows]
-    counted = _held().filter(worker_id__in=ids).values_list("worker_id").annotate(Count("*")).order_by()
+    counted = _held().filter(worker_id__in=ids).values_list("worker_id").annotate(held=Count("*")).order_by()
     return {"held": Counter(dict(counted))}
 
 

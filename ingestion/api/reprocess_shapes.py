@@ -20,7 +20,7 @@ STAGE_HELP = (
 class StageBody(StrictSerializer):
     """From which stage on."""
 
-    from_stage = serializers.CharField(required=False, default="", help_text=STAGE_HELP)
+    from_stage = serializers.CharField(required=False, allow_blank=True, default="", help_text=STAGE_HELP)
 
 
 class OrderBody(StageBody):
