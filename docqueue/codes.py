@@ -51,9 +51,10 @@ def of(source: str, classes: Iterable[type[Exception]]) -> list[Code]:
     return [found[code] for code in sorted(found)]
 
 
-def _own() -> list[type[Exception]]:
+def own() -> list[type[Exception]]:
+    """The queue's own error classes, by name."""
     members = [kind for _, kind in inspect.getmembers(exceptions, inspect.isclass)]
     return [kind for kind in members if issubclass(kind, exceptions.DocqueueError)]
 
 
-register(QUEUE, _own)
+register(QUEUE, own)

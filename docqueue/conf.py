@@ -65,7 +65,6 @@ class Settings:
     FAIR_SHARE: int = 0
     FAIR_WEIGHTS: dict[str, int] = field(default_factory=dict)
     AGEING_SECONDS: float = 0.0
-    HOLD_SECONDS: int = 30
     HOLD_ANSWERS: int = 4
 
     @property
@@ -129,8 +128,7 @@ HELP: dict[str, str] = {
     "FAIR_SHARE": "Most items of one tenant in a lane while others wait; 0: tenants are not told apart.",
     "FAIR_WEIGHTS": "By tenant: how many times FAIR_SHARE it may have there.",
     "AGEING_SECONDS": "An item that has been pending for so long rises by ten in priority, again and again; 0: never.",
-    "HOLD_SECONDS": "How long the API holds an answer about an item at most (`?wait=`); 0: it never does.",
-    "HOLD_ANSWERS": "Answers that one web process holds at a time; keep it below its number of threads.",
+    "HOLD_ANSWERS": "Answers about items that one web process holds at a time (`?wait=`); below its number of threads.",
 }
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
+import os
 import sys
 from pathlib import Path
 
-from django.conf import settings
+import django
 
-from docqueue import exceptions
+from docqueue import codes
 from docqueue.states import FINISHED, LIVE, TRANSITIONS, Status, WaitReason
 from ingestion.codes import MessageCode, WaitingReason
+from ingestion.errors import error_classes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,13 +73,32 @@ def states() -> str:
 
 def errors() -> str:
     """docs/reference/errors.md."""
-    lines = ["# Errors of the queue", "", "Made from `docqueue/exceptions.py` by `make docs`; a test compares.", ""]
-    lines += ["| code | HTTP | class | meaning | next step |", "|---|---|---|---|---|"]
-    for name, kind in inspect.getmembers(exceptions, inspect.isclass):
-        if issubclass(kind, exceptions.DocqueueError):
-            meaning = (kind.__doc__ or "").strip().splitlines()[0]
-            lines.append(f"| `{kind.code}` | {kind.status} | {name} | {meaning} | {kind.hint or '–'} |")
-    return "\n".join(lines) + "\n"
+    from docqueue.api import problems  # Django REST framework asks for settings
+
+    lines = ["# Error codes", "", "Made from the classes of the errors by `make docs`; a test compares."]
+    lines += ["`GET /api/v1/errors` answers with the same. A code never changes its meaning."]
+    lines += ["", "## Of the queue", "", *_table(codes.of(codes.QUEUE, codes.own()))]
+    lines += ["", "## Of documents and uploads", "", *_table(codes.of("ingestion", _shipped()))]
+    about = [
+        codes.Code(code, "http", "–", status, code in problems.RETRYABLE, meaning, problems.HINTS[code])
+        for code, (status, meaning) in sorted(problems.MEANINGS.items())
+    ]
+    return "\n".join([*lines, "", "## Of any request", "", *_table(about)]) + "\n"
+
+
+def _shipped() -> list[type[Exception]]:
+    """Wherever they stand, without what a test has made."""
+    import ingestion.api.urls  # noqa: F401 - leads to all of them
+
+    return [kind for kind in error_classes() if kind.__module__.startswith("ingestion.")]
+
+
+def _table(rows: list[codes.Code]) -> list[str]:
+    head = ["| code | HTTP | class | may succeed later | meaning | next step |", "|---|---|---|---|---|---|"]
+    return head + [
+        f"| `{c.code}` | {c.status} | {c.name} | {'yes' if c.retryable else 'no'} | {c.meaning} | {c.hint or '–'} |"
+        for c in rows
+    ]
 
 
 def progress() -> str:
@@ -110,5 +130,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    settings.configure(USE_I18N=False)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
     sys.exit(main())

@@ -73,9 +73,8 @@ def ask_again(body: dict[str, Any]) -> int:
 
 
 def bounds() -> Bounds:
-    """How long answers about items are held."""
-    settings = get_settings()
-    return Bounds(seconds=settings.HOLD_SECONDS, answers=settings.HOLD_ANSWERS, ask_again=ask_again)
+    """How many answers about items are held at a time."""
+    return Bounds(answers=get_settings().HOLD_ANSWERS, ask_again=ask_again)
 
 
 class OneItemView(QueueView):

@@ -23,7 +23,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidWait
 
 CLOCK_STEP_SECONDS = 10
@@ -67,21 +66,18 @@ class Bounds:
     `refused` is raised for a `wait` that makes no sense.
     """
 
-    seconds: int
     answers: int
+    seconds: int = MOST_SECONDS
     ask_again: Callable[[dict[str, Any]], int] = lambda _: 1
     refused: type[Exception] = InvalidWait
 
 
-def answer(request: Request, look: Callable[[], Look], bounds: Bounds | None = None) -> Response:
-    """The answer to a client that may have the last one: 200 with a tag, or 304. Raises `InvalidWait`.
+def answer(request: Request, look: Callable[[], Look], bounds: Bounds) -> Response:
+    """The answer to a client that may have the last one: 200 with a tag, or 304. Raises `bounds.refused`.
 
     With `?wait=` it looks again, at growing intervals, until there is something new to tell or the time is over. No
-    transaction may be open meanwhile, and the thread is taken: so only a few answers are held at a time. Without
-    `bounds` the settings HOLD_SECONDS and HOLD_ANSWERS say how many, and for how long.
+    transaction may be open meanwhile, and the thread is taken: so only a few answers are held at a time.
     """
-    if bounds is None:
-        bounds = Bounds(seconds=get_settings().HOLD_SECONDS, answers=get_settings().HOLD_ANSWERS)
     known = request.headers.get("If-None-Match", "")
     with held(wait_of(request, bounds), bounds.answers) as wait:
         until, pause = time.monotonic() + wait, PAUSE_SECONDS[0]
