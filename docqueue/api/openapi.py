@@ -6,7 +6,7 @@ from typing import Any
 
 from docqueue.api import problems
 
-COMMON = ("throttled", "internal_error", "database_unavailable")
+COMMON = ("not_acceptable", "throttled", "internal_error", "database_unavailable")
 WITH_BODY = ("request_too_large", "unsupported_media_type")
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
@@ -15,11 +15,24 @@ def common_answers(result: dict[str, Any], generator: Any, request: Any, public:
     """For SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]: the refusals that any operation may answer with."""
     components = result.setdefault("components", {})
     components["responses"] = {_name(code): _response(code) for code in (*COMMON, *WITH_BODY)}
+    _mend(result["components"].get("schemas", {}))
     for path in result["paths"].values():
         for method, operation in path.items():
             if method in METHODS:
                 _add(operation)
     return result
+
+
+def _mend(node: Any) -> None:
+    """Any JSON, or null: drf-spectacular says that it must be one of the two, and null is both."""
+    if isinstance(node, dict):
+        if node.get("oneOf") == [{}, {"type": "null"}]:
+            del node["oneOf"]
+        for child in node.values():
+            _mend(child)
+    elif isinstance(node, list):
+        for child in node:
+            _mend(child)
 
 
 def _add(operation: dict[str, Any]) -> None:

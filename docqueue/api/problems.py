@@ -77,13 +77,18 @@ def problem(
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "code": code,
-        "detail": detail,
+        "detail": _sendable(detail),
         "hint": HINTS.get(code, "") if hint is None else hint,
         "retryable": code in RETRYABLE if retryable is None else retryable,
     }
     if errors:
-        body["errors"] = errors
+        body["errors"] = [{name: _sendable(said) for name, said in one.items()} for one in errors]
     return body | {"request_id": correlation.current().get("correlation_id")}
+
+
+def _sendable(text: str) -> str:
+    """The text as JSON takes it: what a caller has sent is quoted, also half a character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:

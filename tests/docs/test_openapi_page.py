@@ -28,7 +28,7 @@ def test_it_is_openapi_3_1_and_valid() -> None:
     validate(document)
 
 
-@pytest.mark.parametrize("status", ["429", "500", "503"])
+@pytest.mark.parametrize("status", ["406", "429", "500", "503"])
 def test_what_any_request_may_be_refused_with_is_said_of_every_operation(status: str) -> None:
     import yaml
 
