@@ -11,28 +11,36 @@ from docqueue.models import QueueItem
 from docqueue.states import Status
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FILTERS = ("queue", "operation", "error_code", "fingerprint")
+FILTERS = ("queue", "operation", "error_code")
+WINDOW = 20_000
+"""So many dead items are looked at for one page, where no index serves the filter."""
 
 
 def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
-    """The items of the page that these query parameters ask for, and the cursor of the next one."""
+    """The items of the page that these query parameters ask for, and the cursor of the next one.
+
+    By queue, operation or code it looks at the next `WINDOW` dead items only: there may be few, and still a next page.
+    """
     limit = paging.limit(params.get("limit"))
-    found = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).defer("payload", "metadata")
-    for name in FILTERS:
-        if params.get(name):
-            found = found.filter(**{name: paging.text(name, params[name])})
-    if params.get("fingerprint"):  # the index over causes
-        found = found.filter(id__gt=0)
+    line = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).order_by("-died_at", "-id")
+    if params.get("fingerprint"):  # "id > 0" asks for the index over causes
+        line = line.filter(fingerprint=paging.text("fingerprint", params["fingerprint"]), id__gt=0)
     if params.get("cursor"):
         died_at, item_id = _read(params["cursor"])
-        found = found.filter(died_at__lte=died_at).exclude(died_at=died_at, id__gte=item_id)
-    items = list(found.order_by("-died_at", "-id")[: limit + 1])
-    return items[:limit], _write(items[limit - 1]) if len(items) > limit else None
+        line = line.filter(died_at__lte=died_at).exclude(died_at=died_at, id__gte=item_id)
+    asked = {name: paging.text(name, params[name]) for name in FILTERS if params.get(name)}
+    found, last = line.filter(**asked), None
+    if asked and (edge := list(line.values_list("died_at", "id")[WINDOW - 1 : WINDOW])):
+        [last] = edge
+        found = found.filter(died_at__gte=last[0]).exclude(died_at=last[0], id__lt=last[1])
+    items = list(found.defer("payload", "metadata")[: limit + 1])
+    if len(items) > limit:
+        last = (items[limit - 1].died_at, items[limit - 1].pk)
+    return items[:limit], None if last is None else _write(*last)
 
 
-def _write(item: QueueItem) -> str:
-    moment = item.died_at or EPOCH
-    return f"{(moment - EPOCH) // timedelta(microseconds=1)}-{item.pk}"
+def _write(died_at: datetime | None, item_id: int) -> str:
+    return f"{((died_at or EPOCH) - EPOCH) // timedelta(microseconds=1)}-{item_id}"
 
 
 def _read(cursor: str) -> tuple[datetime, int]:

@@ -168,7 +168,10 @@ class DeadLettersView(QueueView):
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
-        """Dead items, the newest first, page by page. Staff or docqueue.view_queueitem."""
+        """Dead items, the newest first, page by page. Staff or docqueue.view_queueitem.
+
+        By queue, operation or code a page looks at the next 20,000 of them: `next` may be there though few or none fit.
+        """
         page, cursor = dead_letters.page(request.query_params)
         rows = serializers.DeadLetterAnswer(page, many=True).data
         return Response({"results": rows, "next": paging.link(request, cursor)})

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from docqueue import claiming, codes, listing
+from docqueue.api import dead_letters
 from docqueue.exceptions import DocqueueError
 from docqueue.maintenance import promote
 from docqueue.models import AuditEntry, QueueItem, Schedule, Worker
@@ -145,6 +146,21 @@ def test_a_dead_or_waiting_document_is_found_behind_any_number_of_others(ann, se
     answer = ann.get(f"{API}/items?document_id=d")
     assert ids(answer) == [behind, head, gone]
     assert (answer.json()["complete"], other) == (False, other), "pending under another key, and so no index has it"
+
+
+def test_a_page_of_dead_letters_that_has_looked_at_enough_ends_and_says_where_to_go_on(
+    ann, service, operation, monkeypatch
+):
+    monkeypatch.setattr(dead_letters, "WINDOW", 3)
+    gone = []
+    for number in range(8):
+        gone.append(service.enqueue(None, operation).id)
+        code = "rare" if number == 1 else "common"
+        service.mark_failed(service.mark_in_progress(gone[-1]), "no", code=code, retryable=False)
+    first = ann.get(f"{API}/dead-letters?error_code=rare").json()
+    assert (first["results"], first["next"] is None) == ([], False)
+    assert every_page(ann, f"{API}/dead-letters?error_code=rare") == [gone[1]]
+    assert every_page(ann, f"{API}/dead-letters?error_code=common&limit=2") == [gone[n] for n in (7, 6, 5, 4, 3, 2, 0)]
 
 
 # -- enqueueing many -----------------------------------------------------------------------------------------------
