@@ -14,7 +14,7 @@ from docqueue.states import WaitReason
 if TYPE_CHECKING:
     from docqueue.stops import OpenBreaker, Paused
 
-DEEP = 20_000
+DEEP = 10_000
 """So many items of a queue and state are counted each time; of more, the last full count is told, with its age."""
 
 KINDS = {
@@ -63,7 +63,7 @@ class QueueCounts(Counts):
     counted_seconds_ago: dict[str, float | None] = field(default_factory=dict)
 
     def in_words(self, name: str) -> str:
-        """One of the numbers: "12", "≥ 20,000", or "about 1,234,567, counted 3 min ago"."""
+        """One of the numbers: "12", "≥ 10,000", or "about 1,234,567, counted 3 min ago"."""
         number = getattr(self, name)
         if name not in self.counted_seconds_ago:
             return str(number)

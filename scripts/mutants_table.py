@@ -956,4 +956,37 @@ MUTANTS = [
         "tests/docqueue/test_step.py -k does_not_overtake",
         "The next of a key does not overtake its lane.",
     ),
+    # -- the API
+    Mutant(
+        "page-without-an-end",
+        "docqueue/sql/list_items.sql",
+        "order by id desc limit %(window)s",
+        "order by id desc limit %(window)s * 100",
+        "tests/docqueue/api/test_api_lists.py -k looked_at_enough",
+        "A page looks at a bounded number of items.",
+    ),
+    Mutant(
+        "run-now-takes-the-dead",
+        "docqueue/service.py",
+        'return self._put_back("run_now", id_of(item), [Status.WAITING]',
+        'return self._put_back("run_now", id_of(item), [Status.WAITING, Status.DEAD]',
+        "tests/docqueue/test_requeue_cancel.py -k leaves_the_dead",
+        "Only a requeue brings a dead item back.",
+    ),
+    Mutant(
+        "queue-for-anybody",
+        "docqueue/api/permissions.py",
+        'user.has_perm("docqueue.view_queueitem")))',
+        "user.is_active))",
+        "tests/test_api_permissions.py -k lacks_the_one_permission",
+        "Items are for those who may see them.",
+    ),
+    Mutant(
+        "refused-for-nothing",
+        "docqueue/api/throttled.py",
+        "            self.check_throttles(request)\n",
+        "",
+        "tests/docqueue/api/test_api_throttles.py -k refused_ones",
+        "Who tries tokens is told to wait.",
+    ),
 ]

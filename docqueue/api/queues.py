@@ -88,7 +88,7 @@ class QueuesView(QueueView):
     def get(self, request: Request) -> Response:
         """Queues by name that hold something, or that handlers, settings or people name.
 
-        Staff or docqueue.view_queueitem. Numbers are counted up to 20,000 each; of larger ones the last full count is
+        Staff or docqueue.view_queueitem. Numbers are counted up to 10,000 each; of larger ones the last full count is
         told, with its age.
         """
         limit = paging.limit(request.query_params.get("limit"))
