@@ -85,9 +85,10 @@ class ItemFilter:
 class ItemPage:
     """Items, the newest first. `looked_at`: how many were looked at for them, where that is not known by an index.
 
-    `before`: where the next page starts; None: there is none. `complete`: nothing older can fit. Without it, and
-    without `before`, only this may be missing: what is pending under another ordering key than its document, and of a
-    document that has more than `FOUND` items all but so many.
+    `before`: where the next page starts; None: there is none. `complete`: it is known that nothing older fits.
+    Without it, and without `before`, this may be missing: what is pending under another ordering key than its document;
+    of a document that has more than `FOUND` items all but so many; of a key those that have lost it without being
+    completed, further back than `WINDOW` live items.
     """
 
     items: list[ListedItem]
@@ -145,8 +146,8 @@ class Listing:
             asked |= {"document_id": wanted.text, "unique_key": wanted.text, "ids": _ids(wanted.text), "of_batch": None}
         [(ids, looked_at, exact)] = store.run(self.using, "find_items", params | asked)
         before = ids[limit - 1] if len(ids) > limit else None
-        found = self._shown(ids[:limit])
-        return ItemPage(items=found, looked_at=looked_at, before=before, complete=exact and before is None), exact
+        known = exact and before is None and wanted.unique_key is None and wanted.text is None
+        return ItemPage(items=self._shown(ids[:limit]), looked_at=looked_at, before=before, complete=known), exact
 
     def _shown(self, ids: Sequence[int]) -> list[ListedItem]:
         """These items, as far as they are there."""

@@ -185,6 +185,8 @@ def test_who_lacks_the_one_permission_is_refused_whatever_else_they_may(address:
         assert answer.status_code == 404
     else:
         assert_problem(answer, 403, "permission_denied")
+        if address.method == "get":
+            assert client.head(address.path).status_code == 403
 
 
 @pytest.mark.usefixtures("bulk_operation")

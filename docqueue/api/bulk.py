@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import SAFE_METHODS, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -166,7 +166,7 @@ class BulkView(ByAction):
     throttle_scopes: ClassVar = {"POST": throttles.BULK}
 
     def get_permissions(self) -> list[BasePermission]:
-        return [MaySeeQueue() if self.request.method == "GET" else IsAuthenticated()]
+        return [MaySeeQueue() if self.request.method in SAFE_METHODS else IsAuthenticated()]
 
     @extend_schema(
         operation_id="list_bulk_operations",

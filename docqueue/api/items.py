@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers as rest
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -108,7 +108,7 @@ class ItemsAnswer(rest.Serializer[Any]):
         allow_null=True, help_text="Address of the next page, which may be there though this one has few or none."
     )
     looked_at = rest.IntegerField(help_text="So many items were looked at, where no index serves the filter.")
-    complete = rest.BooleanField(help_text="Nothing older can fit.")
+    complete = rest.BooleanField(help_text="It is known that nothing older fits.")
 
 
 class EnqueueManyRequest(StrictSerializer):
@@ -181,7 +181,7 @@ class ItemsView(QueueView):
     """List items; enqueue one."""
 
     def get_permissions(self) -> list[BasePermission]:
-        return [MaySeeQueue() if self.request.method == "GET" else has_queue_permission("add_queueitem")()]
+        return [MaySeeQueue() if self.request.method in SAFE_METHODS else has_queue_permission("add_queueitem")()]
 
     @extend_schema(
         operation_id="list_items",
@@ -191,7 +191,9 @@ class ItemsView(QueueView):
             OpenApiParameter("queue", str, description="Only of this queue."),
             OpenApiParameter("operation", str, description="Only of this operation."),
             OpenApiParameter("document_id", str, description="Only of this document; found by index."),
-            OpenApiParameter("unique_key", str, description="Only under this unique key; found by index."),
+            OpenApiParameter(
+                "unique_key", str, description="The item that has this unique key, and those completed under it."
+            ),
             OpenApiParameter("error_code", str, description="Only those whose last failure has this code."),
             OpenApiParameter("batch_id", int, description="Only of this batch; found by index."),
             OpenApiParameter("tenant", str, description="Only of this tenant."),

@@ -8,12 +8,13 @@ from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.exceptions import NotAuthenticated
+from rest_framework.exceptions import NotAuthenticated, NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from docqueue.api.paging import wrong_cursor
 from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.serializers import Problem
 from docqueue.api.throttled import ThrottledView
@@ -103,6 +104,13 @@ class NewestFirst(CursorPagination):
     max_page_size = 500
     page_size_query_param = "limit"
     cursor_query_param = "cursor"
+
+    def decode_cursor(self, request: Request) -> Any:
+        """The cursor. Raises `ValidationError` for one that no page has given."""
+        try:
+            return super().decode_cursor(request)
+        except NotFound as error:
+            raise wrong_cursor() from error
 
 
 class InOrder(NewestFirst):

@@ -11,6 +11,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from docqueue.api.schema import PAGE
 from docqueue.api.throttles import UPLOAD
 from ingestion.api import presenting
 from ingestion.api.base import NewestFirst, OwnedView, documents_of, page_of, refused
@@ -62,8 +63,8 @@ class DocumentsView(OwnedView):
     @extend_schema(
         operation_id="list_documents",
         summary="List my documents, the newest first",
-        parameters=[OpenApiParameter("tag", str, description="Only documents with this tag.")],
-        responses={200: DocumentPage, **refused(401)},
+        parameters=[OpenApiParameter("tag", str, description="Only documents with this tag."), *PAGE],
+        responses={200: DocumentPage, **refused(400, 401)},
         tags=["documents"],
     )
     def get(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from docqueue.api.schema import PAGE
 from ingestion.api import presenting
 from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, intakes_of, page_of, refused, who
 from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS
@@ -32,7 +33,8 @@ class IntakesView(OwnedView):
     @extend_schema(
         operation_id="list_intakes",
         summary="List my uploads, the newest first",
-        responses={200: IntakePage, **refused(401)},
+        parameters=[*PAGE],
+        responses={200: IntakePage, **refused(400, 401)},
         tags=["intakes"],
     )
     def get(self, request: Request) -> Response:
@@ -93,6 +95,7 @@ class IntakeFilesView(OwnedView):
         parameters=[
             OpenApiParameter("outcome", str, enum=Outcome.values, description="Only files that ended so."),
             OpenApiParameter("error_code", str, description="Only files that failed with this code."),
+            *PAGE,
             WAIT,
             IF_NONE_MATCH,
         ],
