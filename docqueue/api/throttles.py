@@ -52,7 +52,7 @@ class RequestThrottle(SimpleRateThrottle):
 
     def _who(self, request: Request) -> str:
         user = request.user
-        return f"user {user.pk}" if user and user.is_authenticated else f"from {self.get_ident(request)}"
+        return f"user:{user.pk}" if user and user.is_authenticated else f"from:{self.get_ident(request)}"
 
 
 def scope_of(request: Request, view: APIView) -> str:
