@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from docqueue import handlers, history
 from docqueue.conf import overridden
+from docqueue.listing import ItemFilter
 from docqueue.maintenance import ageing, discard, promote
 from docqueue.models import QueueItem
 from docqueue.service import ClaimedItem, DocumentQueueService
@@ -58,3 +59,10 @@ def run_now(service: DocumentQueueService, given: None) -> None:
 @scene(line, "commit")
 def change_priority(service: DocumentQueueService, given: list[int]) -> None:
     service.change_priority(given[0], 7, by="me", now=T0)
+
+
+@scene(line, "")
+def list_items(service: DocumentQueueService, given: list[int]) -> None:
+    """Who only looks leaves nothing behind."""
+    service.list_items()
+    service.list_items(ItemFilter(document_id="d"))
