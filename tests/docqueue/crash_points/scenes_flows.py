@@ -123,4 +123,4 @@ def prune_old_flows(service: DocumentQueueService, given: None) -> None:
 def look_at_relatives(service: DocumentQueueService, given: ClaimedItem) -> None:
     family.parents("default", given.id)
     family.relatives("default", given.id, 10)
-    store.run("default", "batch_status", {"ids": [1]})
+    store.run("default", "batch_status", {"ids": [1], "most": None})
