@@ -65,6 +65,7 @@ class Settings:
     FAIR_SHARE: int = 0
     FAIR_WEIGHTS: dict[str, int] = field(default_factory=dict)
     AGEING_SECONDS: float = 0.0
+    REDACT: str = "docqueue.redaction.hide_secrets"
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -127,6 +128,7 @@ HELP: dict[str, str] = {
     "FAIR_SHARE": "Most items of one tenant in a lane while others wait; 0: tenants are not told apart.",
     "FAIR_WEIGHTS": "By tenant: how many times FAIR_SHARE it may have there.",
     "AGEING_SECONDS": "An item that has been pending for so long rises by ten in priority, again and again; 0: never.",
+    "REDACT": "Dotted path of a function (operation, payload) -> what people may see of it, in the admin and the API.",
 }
 
 

@@ -117,8 +117,8 @@ class BulkStarting(ReadOnlyAdmin):
         if action == "priority":
             more["priority"] = int(given) if given.removeprefix("-").isdecimal() and len(given) < 5 else given
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
-        service = DocumentQueueService(get_settings().DATABASE)
-        started = service.bulk(action, everything=True, by=user.get_username(), reason=reason, **more, **asked)
+        acting = DocumentQueueService(get_settings().DATABASE).acting_as(user)
+        started = acting.bulk(action, everything=True, reason=reason, **more, **asked)
         text = gettext("Bulk operation %(id)d was started: the workers do it, %(count)s in all.")
         count = f"{started.total:,}+" if started.at_least else f"{started.total:,}"
         messages.success(request, text % {"id": started.pk, "count": count})

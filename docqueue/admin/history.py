@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from docqueue import redaction
 from docqueue.admin import columns, filters
 from docqueue.admin.items import ItemAdmin
 from docqueue.models import HistoryItem
@@ -49,4 +50,4 @@ class HistoryItemAdmin(ItemAdmin):
 
     @admin.display(description=_("result"))
     def result_shown(self, item: HistoryItem) -> Display:
-        return columns.as_json(item.result)
+        return columns.as_json(redaction.shown(item.operation, item.result))

@@ -7,29 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast, Left
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters
+from docqueue.admin import actions, columns, filters, timeline
 from docqueue.admin.bulk_start import BulkStarting
+from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
-from docqueue.models import Attempt, AuditEntry, Checkpoint, DeadItem, HistoryItem, Progress, QueueItem
-from docqueue.states import Status, allowed
+from docqueue.models import DeadItem, HistoryItem, Progress, QueueItem
+from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 if TYPE_CHECKING:
     Display = str | SafeString
 
-SHOWN = 50  # attempts, steps and audit entries on an item's page
-STEP_SHOWN = 300  # characters of a step's result
+SHOWN = 50  # children on an item's page
 
 
-class ItemAdmin(ItemColumns, BulkStarting):
+class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     """What live, dead and finished items have in common."""
 
     list_display: tuple[str, ...] = ("id_", "what", "document", "state", "why", "tries", "age")
@@ -111,11 +110,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
 
     def _beside(self, request: HttpRequest, item: Any) -> dict[str, Any]:
         using, user = get_settings().DATABASE, request.user
-        attempts = Attempt.objects.using(using).filter(item_id=item.pk).order_by("-id")[:SHOWN]
-        audit = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
-        steps = Checkpoint.objects.using(using).filter(item_id=item.pk).order_by("id").defer("result")
-        if user.has_perm("docqueue.view_payload"):
-            steps = steps.annotate(shown=Left(Cast("result", TextField()), STEP_SHOWN))
+        steps = timeline.steps(using, item, results=user.has_perm("docqueue.view_payload"))
         verbs = self.verbs_for(item)
         if steps and (requeue := actions.VERBS["requeue"]) in verbs:
             verbs.insert(verbs.index(requeue) + 1, actions.VERBS["requeue_afresh"])
@@ -123,11 +118,12 @@ class ItemAdmin(ItemColumns, BulkStarting):
             "title": f"{item.operation} #{item.pk}",
             "subtitle": None,
             "verbs": [v for v in verbs if actions.may(user, v)],
-            "steps": steps[:SHOWN],
+            "changes": [(name, button) for name, button in self.changes_for(item) if may_change(user, name)],
+            "steps": steps,
             "family": family.relatives(using, item.pk, SHOWN),
-            "attempts": attempts,
+            "cloned_from": columns.item_link(cloned_from(item)) if cloned_from(item) else "",
+            "timeline": timeline.events(using, item, audit=user.has_perm("docqueue.view_auditentry")),
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
-            "audit": audit[:SHOWN] if user.has_perm("docqueue.view_auditentry") else [],
             "progress": Progress.objects.using(using).filter(item_id=item.pk).first(),
             "reason_max": actions.REASON_MAX,
         }
@@ -135,6 +131,10 @@ class ItemAdmin(ItemColumns, BulkStarting):
     def verbs_for(self, item: Any) -> list[actions.Verb]:
         """What can be done to the item as it is."""
         return []
+
+
+GOES_ON = (*WAITING_FOR_TIME, WaitReason.DEPENDENCY)
+"""What `run_now` can let go on; what waits for its turn, its slot or its limit goes on when that lets it."""
 
 
 class ActingAdmin(ItemAdmin):
@@ -173,7 +173,9 @@ class ActingAdmin(ItemAdmin):
 
     def verbs_for(self, item: Any) -> list[actions.Verb]:
         status = Status(item.status)
-        names = ["requeue"] if allowed("requeue", status) and item.wait_reason != "ordering" else []
+        names = ["requeue"] if status == Status.DEAD else []
+        if status == Status.WAITING and item.wait_reason in GOES_ON:
+            names.append("run_now")
         names.append("discard" if status == Status.DEAD else "cancel")
         return [actions.VERBS[name] for name in names]
 

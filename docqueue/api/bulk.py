@@ -53,7 +53,9 @@ RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": "
 ERRORS = ("malformed_json", "invalid_request", "not_authenticated", "permission_denied")
 
 
-FILTER_HELP = "status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before."
+FILTER_HELP = (
+    "status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before, ended_before."
+)
 
 
 class CanaryField(serializers.IntegerField):
@@ -88,18 +90,19 @@ def checked_filter(asked: Any) -> dict[str, Any]:
     if wrong := [key for key in asked if key in reserved]:
         raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
     found = dict(asked)
-    if found.get("enqueued_before") is not None:
-        found["enqueued_before"] = _moment(found["enqueued_before"])
+    for key in ("enqueued_before", "ended_before"):
+        if found.get(key) is not None:
+            found[key] = _moment(key, found[key])
     return found
 
 
-def _moment(value: Any) -> datetime:
+def _moment(key: str, value: Any) -> datetime:
     try:
         found = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
         found = None  # well formed, but no date there is
     if found is None or found.tzinfo is None or not EARLIEST <= found <= LATEST:
-        raise InvalidBulk("enqueued_before must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+        raise InvalidBulk(f"{key} must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
     return found
 
 
@@ -231,7 +234,7 @@ class BulkView(ByAction):
         """
         asked = self.checked(BulkRequest)
         self.check_action(asked.validated_data["action"])
-        found = DocumentQueueService().bulk(by=self.actor, **asked.arguments())
+        found = self.acting.bulk(**asked.arguments())
         data = BulkAnswer(found).data
         return Response(data, status=202, headers={"Location": data["url"]})
 
@@ -268,7 +271,7 @@ class BulkAbortView(ByAction):
         service = DocumentQueueService()
         self.check_action(service.bulk_status(bulk_id).action)
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        return Response(BulkAnswer(service.bulk_abort(bulk_id, by=self.actor, reason=reason)).data)
+        return Response(BulkAnswer(self.acting.bulk_abort(bulk_id, reason=reason)).data)
 
 
 class PauseView(QueueView):
@@ -286,7 +289,7 @@ class PauseView(QueueView):
     def post(self, request: Request, name: str) -> Response:
         """Let nothing of a queue start any more; what runs may finish. Needs docqueue.change_queue."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        since = DocumentQueueService().pause_queue(name, reason, self.actor)
+        since = self.acting.pause_queue(name, reason)
         return Response(PauseAnswer({"queue": name, "paused": True, "paused_at": since, "reason": reason[:500]}).data)
 
 
@@ -305,5 +308,5 @@ class ResumeView(QueueView):
     def post(self, request: Request, name: str) -> Response:
         """Let a paused queue go on; nothing is changed where it is not paused. Needs docqueue.change_queue."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        DocumentQueueService().resume_queue(name, self.actor, reason)
+        self.acting.resume_queue(name, reason=reason)
         return Response(PauseAnswer({"queue": name, "paused": False, "paused_at": None, "reason": ""}).data)

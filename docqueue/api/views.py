@@ -16,7 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from docqueue import correlation, family, health
+from docqueue import correlation, family, health, redaction
+from docqueue.acting import Acting
 from docqueue.api import dead_letters, fields, overview, schema, serializers, waiting
 from docqueue.api.parsers import BoundedJSONParser
 from docqueue.api.permissions import (
@@ -53,10 +54,9 @@ class QueueView(APIView):
         return found
 
     @property
-    def actor(self) -> str:
-        """The name that the audit keeps."""
-        user = self.request.user
-        return str(user.get_username()) if user and user.is_authenticated else "process token"
+    def acting(self) -> Acting:
+        """The verbs of people in the caller's hands: each asks for its permission, and is audited."""
+        return DocumentQueueService().acting_as(self.request.user)
 
 
 class OutsideTransactionsView(QueueView):
@@ -226,9 +226,11 @@ def item_answer(item: AnyItem, extras: dict[str, Any], user: Any) -> dict[str, A
     for name, value in extras.items():
         setattr(item, name, value)
     data = dict(serializers.ItemAnswer(item).data)
-    if not (user or AnonymousUser()).has_perm("docqueue.view_payload"):
-        for name in ("payload", "metadata", "result"):
-            del data[name]
+    may_see = (user or AnonymousUser()).has_perm("docqueue.view_payload")
+    for name in ("payload", "metadata", "result"):
+        value = data.pop(name)
+        if may_see:
+            data[name] = redaction.shown(item.operation, value)
     return data
 
 
@@ -253,7 +255,7 @@ class CancelView(ItemView):
     def post(self, request: Request, item_id: int) -> Response:
         """Cancel an item in any live state; a running handler is asked to stop. Needs docqueue.cancel_item."""
         reason = self.checked(serializers.ReasonRequest).validated_data["reason"]
-        status = DocumentQueueService().cancel(item_id, by=self.actor, reason=reason)
+        status = self.acting.cancel(item_id, reason=reason)
         return Response(self.shown(item_id), status=200 if status == Status.CANCELLED else 202)
 
 
@@ -277,12 +279,11 @@ class RequeueView(ItemView):
     def post(self, request: Request, item_id: int) -> Response:
         """Put a dead item back, or let one that waits for its time run now. Needs docqueue.requeue_item."""
         given = self.checked(serializers.RequeueRequest).validated_data
-        DocumentQueueService().requeue(
+        self.acting.requeue(
             item_id,
             delay_seconds=given.get("delay_seconds") or 0,
             reset_attempts=given["reset_attempts"],
             clear_steps=given["clear_steps"],
-            by=self.actor,
             reason=given["reason"],
         )
         return Response(self.shown(item_id))
