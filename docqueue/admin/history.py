@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import redaction
-from docqueue.admin import columns, filters
+from docqueue.admin import columns, filters, searching
 from docqueue.admin.items import ItemAdmin
 from docqueue.models import HistoryItem
 
@@ -26,7 +26,10 @@ class HistoryItemAdmin(ItemAdmin):
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    search_help_text = _("Exact id, document, unique key or operation.")
+    search = staticmethod(searching.finished)
     bulk_actions = ("purge",)
+    bulk_by_age = "purge"
     running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
     rules = ("tenant", "batch")
     times: tuple[str, ...] = ("enqueued", "starts_after", "claimed", "finished", "took")

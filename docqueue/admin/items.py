@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters, timeline
+from docqueue.admin import actions, columns, filters, searching, timeline
 from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
 from docqueue.admin.item_columns import ItemColumns
@@ -34,7 +34,8 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     list_display: tuple[str, ...] = ("id_", "what", "document", "state", "why", "tries", "age")
     list_display_links = ("id_",)
     search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
-    search_help_text = _("Exact id, document or operation.")
+    search_help_text = _("Exact id, document, unique key, ordering key or operation.")
+    search = staticmethod(searching.live)
     change_form_template = "admin/docqueue/item.html"
     narrow_filters = ("batch_id",)
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
@@ -62,16 +63,13 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Exact matches only: of the id, the document, or an operation that there is."""
-        term = search_term.strip()
+        """Exact matches only: of an operation that there is, or of the id, the document, or a key."""
+        term = search_term.strip().replace("\0", "")
         if not term:
             return queryset, False
-        wanted = Q(document_id=term)
-        if term.isascii() and term.isdigit() and len(term) < 19:
-            wanted |= Q(pk=int(term))
         if term in handlers.operations():
-            wanted |= Q(operation=term)
-        return queryset.filter(wanted), False
+            return queryset.filter(operation=term), False
+        return queryset.filter(pk__in=self.search(get_settings().DATABASE, term)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
@@ -210,6 +208,7 @@ class DeadItemAdmin(ActingAdmin):
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}
+    bulk_by_age = "discard"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(status=Status.DEAD)
