@@ -57,7 +57,9 @@ class CloneForm(forms.Form):
     )
     payload = forms.CharField(
         label=_("Payload (JSON)"),
-        widget=AdminTextareaWidget(attrs={"rows": 16, "spellcheck": "false", "class": "vLargeTextField docqueue-json"}),
+        widget=AdminTextareaWidget(
+            attrs={"rows": 16, "cols": 80, "spellcheck": "false", "class": "vLargeTextField docqueue-json"}
+        ),
         help_text=_("What is hidden stays as it is in the item, wherever you leave it alone."),
     )
     reason = forms.CharField(label=_("Reason"), max_length=REASON_MAX, required=False, widget=AdminTextInputWidget)

@@ -45,7 +45,7 @@ class Event:
 def events(using: str, item: Any, *, audit: bool) -> list[Event]:
     """All there is to tell of an item; `audit`: also what people did."""
     attempts = list(Attempt.objects.using(using).filter(item_id=item.pk).order_by("-id")[:SHOWN])
-    found = [*_of_item(item, attempts), *map(_of_attempt, attempts)]
+    found = [*map(_of_attempt, reversed(attempts)), *_of_item(item, attempts)]  # an attempt before what it led to
     if audit:
         entries = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
         found += map(_of_person, entries[:SHOWN])

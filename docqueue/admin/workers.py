@@ -32,8 +32,7 @@ class WorkerAdmin(StaffingAdmin):
     """Workers, cron runs and callers, the latest start first."""
 
     heading = _("Workers")
-    list_display = ("id", "name", "state", "kind_", "serves", "busy", "holds", "memory", "cpu", "database", "heartbeat",
-                    "since")  # fmt: skip
+    list_display = ("id", "name", "state", "kind_", "serves", "busy", "holds", "memory", "cpu", "database", "heartbeat")
     list_display_links = ("id", "name")
     list_filter = (filters.WorkerStateFilter, filters.KindFilter)
     fields = ("name", "state", "asked_shown", "kind_", "hostname", "pid", "serves", "processes", "busy", "memory",
@@ -122,10 +121,6 @@ class WorkerAdmin(StaffingAdmin):
     @admin.display(description=_("last heartbeat"))
     def heartbeat(self, worker: Worker) -> Display:
         return columns.ago(worker.heartbeat_at)
-
-    @admin.display(description=_("started"))
-    def since(self, worker: Worker) -> Display:
-        return columns.ago(worker.started_at)
 
     @admin.display(description=_("started"))
     def started(self, worker: Worker) -> Display:
