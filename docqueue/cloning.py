@@ -35,9 +35,10 @@ class Cloning(Producing, Looking):
     ) -> Enqueued:
         """Enqueue a copy of an item in any state, due at once; what is given is different.
 
-        It has the item's metadata with `cloned_from`, its id; its tenant, limits and most attempts; its ordering key,
-        which is the copy's document where it was the item's. It has no unique key, no batch, and comes after none. The
-        audit has it with the item. Raises `ItemNotFound`, or the `InvalidItem` that `enqueue` raises.
+        It has the item's metadata with `cloned_from`, its id; its tenant and most attempts; its ordering key, which is
+        the copy's document where it was the item's; and of a live item the limits and the concurrency key, which the
+        history does not keep. It has no unique key, no batch, and comes after none. The audit has it with the item.
+        Raises `ItemNotFound`, or the `InvalidItem` that `enqueue` raises.
         """
         found = self.get_item(item)
         document = found.document_id if document_id is SAME else document_id

@@ -93,7 +93,7 @@ class OverviewAdmin(ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name="docqueue_overview_changelist"),
-            path("live/", view(self.live_view), name="docqueue_overview_live"),
+            path("live/", view(self.live_view, cacheable=True), name="docqueue_overview_live"),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
