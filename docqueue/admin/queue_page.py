@@ -62,8 +62,8 @@ def _rules() -> list[tuple[str, Any]]:
     return [(gettext(words), getattr(settings, key)) for key, words in RULES if getattr(settings, key)]
 
 
-def _limits(using: str, name: str) -> list[tuple[Limit, bool]]:
-    """The limits that items of the queue wait for now, and whether the breaker is open."""
+def _limits(using: str, name: str) -> list[tuple[str, Limit | None]]:
+    """The limits that items of the queue wait for now; no row: nothing has been charged to it yet."""
     waiting = QueueItem.objects.using(using).filter(
         status=Status.WAITING, wait_reason=WaitReason.LIMITED, queue=name.replace("\0", ""), limit_key__isnull=False
     )
@@ -75,7 +75,7 @@ def _limits(using: str, name: str) -> list[tuple[Limit, bool]]:
             break
         keys.append(key)
     found = Limit.objects.using(using).in_bulk(keys)
-    return [(found[key], found[key].opened_at is not None) for key in keys if key in found]
+    return [(key, found.get(key)) for key in keys]
 
 
 def _operations(name: str) -> list[str]:

@@ -116,7 +116,8 @@ def test_the_page_of_a_queue_says_what_holds_it_up_and_who_serves_it(ann, operat
     Worker.objects.filter(pk=elsewhere).update(queues=["other"], name="elsewhere")
     with overridden(LIMITS={"km/1": {"rate": 3, "burst": 1}}):
         service.enqueue(None, operation, limit_key="km/1")
-    Limit.objects.filter(key="km/1").update(opened_at=datetime.now(UTC), open_seconds=30)
+    assert "km/1" in text(ann, of("demo"))
+    Limit.objects.create(key="km/1", rate=3, opened_at=datetime.now(UTC), open_seconds=30)
     shown = text(ann, of("demo"))
     assert "Paused since" in shown
     assert "the archive moves" in shown
