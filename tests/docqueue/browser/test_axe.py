@@ -14,7 +14,9 @@ from docqueue.service import DocumentQueueService
 from tests.docqueue.helpers import OPERATION, worker
 
 pytestmark = pytest.mark.slow
-OURS = "#content"  # the rest is Django's
+NARROW = 360
+IN_THE_DARK = ("overview", "dead item", "clone")  # between them they have every colour and kind of table
+OURS = {"include": [["#content"]], "exclude": [["#changelist-search"]]}  # the rest is Django's
 
 
 @pytest.fixture
@@ -50,15 +52,19 @@ def pages(service: DocumentQueueService) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (NARROW, "light")])
 def test_nothing_is_found_on_any_page(site: Any, pages: dict[str, str], width: int, scheme: str) -> None:
     found = []
     for name, address in pages.items():
+        if scheme == "dark" and name not in IN_THE_DARK:
+            continue
         page = site.open(address, width=width, scheme=scheme)
-        results = Axe().run(page, context=OURS)
-        found += [f"{name}: {v['id']}: {n['html'][:120]}" for v in results.response["violations"] for n in v["nodes"]]
+        found += [f"{name}: {trouble}" for trouble in site.trouble]
+        if name in IN_THE_DARK or width > NARROW:
+            results = Axe().run(page, context=OURS).response["violations"]
+            found += [f"{name}: {v['id']}: {n['html'][:150]}" for v in results for n in v["nodes"]]
+            site.trouble.clear()  # axe itself sets styles, which the policy refuses
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wide > 0:
             found.append(f"{name} is {wide} px wider than the window")
-    assert found == []
-    assert site.trouble == []
+    assert not found, "\n".join(found)
