@@ -8,33 +8,36 @@ same functions work by way of a temporary file.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import logging
 import os
 import re
 import shutil
-import tempfile
-import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import Storage, storages
 from django.db import DatabaseError
 
-from ingestion.errors import BlobMissing, DiskFull, DiskLow, StorageUnavailable, TooLarge
+from ingestion import localfiles
+from ingestion.errors import BlobCorrupt, DiskLow, StorageUnavailable, TooLarge
 from ingestion.limits import get_limits
+from ingestion.localfiles import local as _local
+from ingestion.localfiles import make_folder as _make_folder
+from ingestion.localfiles import missing as _missing
+from ingestion.localfiles import part as _part
+from ingestion.localfiles import parts_folder as _parts_folder
+from ingestion.localfiles import storage_errors as _storage_errors
+from ingestion.localfiles import sync_folder as _sync_folder
 
 ALIAS = "documents"
-PARTS = "parts"  # where unfinished files lie: on the same file system, so that moving them is one step
 CHUNK_BYTES = 1024 * 1024
+RANGE_BYTES = 256 * 1024
 ROOM_EVERY_BYTES = 64 * 1024 * 1024
 """How often free disk is looked at while bytes are stored."""
 
@@ -52,6 +55,15 @@ class StoredBlob:
     size: int
     key: str
     created: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A blob as the storage lists it."""
+
+    sha256: str
+    size: int
+    at: datetime
 
 
 def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None, expected: int = 0) -> StoredBlob:
@@ -117,24 +129,49 @@ def delete(key: str) -> None:
         _storage().delete(_checked(key))
 
 
-def kept_in(folder: str) -> list[str]:
-    """The hashes of all blobs whose hash begins with these two digits. What else lies there is named in the log."""
+def missing(keys: Iterable[str]) -> set[str]:
+    """Those of the blobs that are not there."""
+    wanted, storage = [_checked(key) for key in keys], _storage()
     with _storage_errors():
-        try:
-            _, names = _storage().listdir(folder)
-        except FileNotFoundError:
-            return []
-    strangers = [name for name in names if not _KEY.fullmatch(f"{folder}/{name}")]
-    if strangers:
-        log.warning("%d files in the document storage are none of its own, the first: %r", len(strangers), strangers[0])
-    return [name for name in names if name not in set(strangers)]
+        if (ask := getattr(storage, "missing", None)) is not None:
+            return set(ask(wanted))
+        return {key for key in wanted if not storage.exists(key)}
 
 
-def size_and_time(key: str) -> tuple[int, datetime]:
-    """How large the blob is and when it was stored; BlobMissing when it is gone."""
+def listed(folder: str) -> Iterator[Listed]:
+    """All blobs whose hash begins with these two digits, in its order. What else lies there is named in the log."""
+    storage, strangers = _storage(), 0
+    with _storage_errors():
+        for name, size, at in _entries(storage, folder):
+            if _KEY.fullmatch(f"{folder}/{name}"):
+                yield Listed(sha256=name, size=size, at=at)
+            elif (strangers := strangers + 1) == 1:
+                log.warning("files in the document storage are none of its own, the first in %s: %r", folder, name)
+
+
+def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
+    """The blob's bytes from `start` to before `stop`, piece by piece; close the iterator to stop early.
+
+    What is missing is found out now (BlobMissing), not when the first piece is asked for.
+    """
+    storage = _storage()
     with _storage_errors(key):
-        storage = _storage()
-        return storage.size(_checked(key)), storage.get_modified_time(key)
+        if (ask := getattr(storage, "ranged", None)) is not None:
+            pieces: Iterator[bytes] = ask(_checked(key), start, stop)
+            return pieces
+        return _read(storage.open(_checked(key), "rb"), start, stop)
+
+
+def address(key: str, *, filename: str, content_type: str) -> str | None:
+    """Where the blob can be fetched for a short time by whoever has the address; None: this storage has no such.
+
+    `filename` is a whole Content-Disposition.
+    """
+    storage = _storage()
+    if not hasattr(storage, "publish"):
+        return None
+    said = {"ResponseContentDisposition": filename, "ResponseContentType": content_type}
+    return str(storage.url(_checked(key), {**said, "ResponseCacheControl": "private, no-store"}))  # type: ignore[call-arg]
 
 
 @contextmanager
@@ -147,29 +184,22 @@ def local_path(key: str) -> Iterator[Path]:
             raise _missing(key)
         yield place
         return
-    with open(key) as source, _part(storage) as (part, file):
-        _copy(iter(lambda: source.read(CHUNK_BYTES), b""), file, None)
-        with _storage_errors():
-            file.flush()
+    with _part(storage) as (part, file):
+        if (download := getattr(storage, "download", None)) is not None:
+            sha256 = download(key, part)
+        else:
+            with open(key) as source:
+                sha256, _ = _copy(iter(lambda: source.read(CHUNK_BYTES), b""), file, None)
+            with _storage_errors():
+                file.flush()
+        if key != key_for(sha256):
+            raise BlobCorrupt(f"The stored bytes of this file are damaged ({key[:11]}…).")
         yield part
 
 
 def remove_stale_parts(older_than_seconds: float, *, now: float | None = None) -> int:
-    """Remove what killed processes left unfinished; returns how many. What is being written is never that old.
-
-    Also uploads that Django was taking in, where FILE_UPLOAD_TEMP_DIR is the folder of parts.
-    """
-    before = (time.time() if now is None else now) - older_than_seconds
-    removed = 0
-    with _storage_errors():
-        folder = _parts_folder(_storage())
-        unfinished = [*folder.glob("*.part"), *folder.glob("*.upload*")] if folder.is_dir() else []
-        for part in unfinished:
-            with contextlib.suppress(FileNotFoundError):
-                if part.stat().st_mtime < before:
-                    part.unlink()
-                    removed += 1
-    return removed
+    """Remove what killed processes left unfinished on this machine; returns how many."""
+    return localfiles.remove_stale_parts(_parts_folder(_storage()), older_than_seconds, now=now)
 
 
 def _storage() -> Storage:
@@ -182,31 +212,43 @@ def _checked(key: str) -> str:
     return key
 
 
-def _missing(key: str) -> BlobMissing:
-    return BlobMissing(f"The stored bytes of this file are not there ({key[:11]}…).")
-
-
-def _local(storage: Storage, name: str) -> Path | None:
-    """The path of a name on a storage with local files; None on one without, whatever its `path()` says."""
-    return Path(storage.path(name)) if isinstance(storage, FileSystemStorage) else None
-
-
-def _parts_folder(storage: Storage) -> Path:
-    return _local(storage, PARTS) or Path(tempfile.gettempdir()) / f"{ALIAS}-{PARTS}"
-
-
-@contextmanager
-def _part(storage: Storage) -> Iterator[tuple[Path, IO[bytes]]]:
-    """An empty file to write to, gone at the end unless it was moved to its place."""
-    path = _parts_folder(storage) / f"{uuid.uuid4().hex}.part"
+def _entries(storage: Storage, folder: str) -> Iterator[tuple[str, int, datetime]]:
+    """Name, size and time of what lies in a folder, in the order of the names."""
+    if (ask := getattr(storage, "listed", None)) is not None:
+        yield from ask(folder)
+        return
+    place = _local(storage, folder)
+    if place is None:
+        try:
+            _, names = storage.listdir(folder)
+        except FileNotFoundError:
+            return
+        for name in sorted(names):
+            yield name, storage.size(f"{folder}/{name}"), storage.get_modified_time(f"{folder}/{name}")
+        return
     try:
-        with _storage_errors():
-            _make_folder(storage, path.parent)
-            file = path.open("xb")
-        with file:
-            yield path, file
-    finally:
-        path.unlink(missing_ok=True)
+        with os.scandir(place) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        try:
+            facts = entry.stat()
+        except FileNotFoundError:  # somebody removed it since it was listed
+            continue
+        yield entry.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)
+
+
+def _read(file: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < stop:
+            with _storage_errors():
+                data = file.read(min(RANGE_BYTES, stop - start))
+            if not data:
+                raise StorageUnavailable("The stored file is shorter than it should be.")
+            start += len(data)
+            yield data
 
 
 def _copy(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int | None) -> tuple[str, int]:
@@ -252,6 +294,8 @@ def _publish(storage: Storage, part: Path, file: IO[bytes], key: str, size: int)
 
 
 def _save(storage: Storage, part: Path, key: str, size: int) -> bool:
+    if (publish := getattr(storage, "publish", None)) is not None:
+        return bool(publish(key, part, size))
     if storage.exists(key):
         if storage.size(key) == size:
             return False
@@ -263,38 +307,3 @@ def _save(storage: Storage, part: Path, key: str, size: int) -> bool:
         storage.delete(name)
         return False
     return True
-
-
-def _make_folder(storage: Storage, folder: Path) -> None:
-    """Make a folder and those above it, so that they too survive a power cut."""
-    if folder.is_dir():
-        return
-    _make_folder(storage, folder.parent)
-    mode = getattr(storage, "directory_permissions_mode", None)
-    folder.mkdir(exist_ok=True)
-    if mode is not None:
-        folder.chmod(mode)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _storage_errors(key: str = "") -> Iterator[None]:
-    """Give the storage's own errors their names; errors of whoever supplies the bytes pass by."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if key:
-            raise _missing(key) from error
-        raise StorageUnavailable(f"The document storage does not answer as it should: {error}") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull from error
-        raise StorageUnavailable(f"The document storage does not answer as it should: {error}") from error
