@@ -162,15 +162,15 @@ def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
         return _read(storage.open(_checked(key), "rb"), start, stop)
 
 
-def address(key: str, *, filename: str, content_type: str) -> str | None:
-    """Where the blob can be fetched for a short time by whoever has the address; None: this storage has no such.
+def address(key: str, *, disposition: str, content_type: str) -> str | None:
+    """Where the blob can be fetched for a moment by whoever has the address; None: this storage has no such.
 
-    `filename` is a whole Content-Disposition.
+    It is answered with these as Content-Disposition and Content-Type.
     """
     storage = _storage()
     if not hasattr(storage, "publish"):
         return None
-    said = {"ResponseContentDisposition": filename, "ResponseContentType": content_type}
+    said = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
     return str(storage.url(_checked(key), {**said, "ResponseCacheControl": "private, no-store"}))  # type: ignore[call-arg]
 
 
