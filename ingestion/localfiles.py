@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,8 @@ from django.core.files.storage import FileSystemStorage, Storage
 from ingestion.errors import BlobMissing, DiskFull, StorageUnavailable
 
 PARTS = "parts"  # where unfinished files lie: on the same file system, so that moving them is one step
+
+RANGE_BYTES = 256 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +108,46 @@ def storage_errors(key: str = "") -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull from error
         raise StorageUnavailable(f"The document storage does not answer as it should: {error}") from error
+
+
+def entries(storage: Storage, folder: str) -> Iterator[tuple[str, int, datetime]]:
+    """Name, size and time of what lies in a folder, in the order of the names."""
+    if (ask := getattr(storage, "listed", None)) is not None:
+        yield from ask(folder)
+        return
+    place = local(storage, folder)
+    if place is None:
+        try:
+            _, names = storage.listdir(folder)
+        except FileNotFoundError:
+            return
+        for name in sorted(names):
+            yield name, storage.size(f"{folder}/{name}"), storage.get_modified_time(f"{folder}/{name}")
+        return
+    try:
+        with os.scandir(place) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        try:
+            facts = entry.stat()
+        except FileNotFoundError:  # somebody removed it since it was listed
+            continue
+        yield entry.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)
+
+
+def read_range(file: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
+    """The bytes from `start` to before `stop`, piece by piece; the file is closed at the end."""
+    with file:
+        file.seek(start)
+        while start < stop:
+            with storage_errors():
+                data = file.read(min(RANGE_BYTES, stop - start))
+            if not data:
+                raise StorageUnavailable("The stored file is shorter than it should be.")
+            start += len(data)
+            yield data
 
 
 def missing(key: str) -> BlobMissing:

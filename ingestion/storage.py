@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +25,7 @@ from django.core.files.storage import Storage, storages
 from django.db import DatabaseError
 
 from ingestion import localfiles
-from ingestion.errors import BlobCorrupt, DiskLow, StorageUnavailable, TooLarge
+from ingestion.errors import BlobCorrupt, DiskLow, TooLarge
 from ingestion.limits import get_limits
 from ingestion.localfiles import local as _local
 from ingestion.localfiles import make_folder as _make_folder
@@ -37,7 +37,6 @@ from ingestion.localfiles import sync_folder as _sync_folder
 
 ALIAS = "documents"
 CHUNK_BYTES = 1024 * 1024
-RANGE_BYTES = 256 * 1024
 ROOM_EVERY_BYTES = 64 * 1024 * 1024
 """How often free disk is looked at while bytes are stored."""
 
@@ -142,11 +141,22 @@ def listed(folder: str) -> Iterator[Listed]:
     """All blobs whose hash begins with these two digits, in its order. What else lies there is named in the log."""
     storage, strangers = _storage(), 0
     with _storage_errors():
-        for name, size, at in _entries(storage, folder):
+        for name, size, at in localfiles.entries(storage, folder):
             if _KEY.fullmatch(f"{folder}/{name}"):
                 yield Listed(sha256=name, size=size, at=at)
             elif (strangers := strangers + 1) == 1:
                 log.warning("files in the document storage are none of its own, the first in %s: %r", folder, name)
+
+
+def unfinished(older_than_seconds: float) -> Iterator[tuple[str, str]]:
+    """Name and id of each upload in parts that the storage still waits for; only S3 has such."""
+    if (ask := getattr(_storage(), "unfinished", None)) is not None:
+        yield from ((key, upload) for key, upload, _ in ask(older_than_seconds))
+
+
+def abort(key: str, upload: str) -> None:
+    """Have the storage give up such an upload."""
+    _storage().abort(key, upload)  # type: ignore[attr-defined] # only who lists them has them
 
 
 def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
@@ -159,7 +169,7 @@ def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
         if (ask := getattr(storage, "ranged", None)) is not None:
             pieces: Iterator[bytes] = ask(_checked(key), start, stop)
             return pieces
-        return _read(storage.open(_checked(key), "rb"), start, stop)
+        return localfiles.read_range(storage.open(_checked(key), "rb"), start, stop)
 
 
 def address(key: str, *, disposition: str, content_type: str) -> str | None:
@@ -210,45 +220,6 @@ def _checked(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is not the key of a stored document")
     return key
-
-
-def _entries(storage: Storage, folder: str) -> Iterator[tuple[str, int, datetime]]:
-    """Name, size and time of what lies in a folder, in the order of the names."""
-    if (ask := getattr(storage, "listed", None)) is not None:
-        yield from ask(folder)
-        return
-    place = _local(storage, folder)
-    if place is None:
-        try:
-            _, names = storage.listdir(folder)
-        except FileNotFoundError:
-            return
-        for name in sorted(names):
-            yield name, storage.size(f"{folder}/{name}"), storage.get_modified_time(f"{folder}/{name}")
-        return
-    try:
-        with os.scandir(place) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        try:
-            facts = entry.stat()
-        except FileNotFoundError:  # somebody removed it since it was listed
-            continue
-        yield entry.name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC)
-
-
-def _read(file: IO[bytes], start: int, stop: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < stop:
-            with _storage_errors():
-                data = file.read(min(RANGE_BYTES, stop - start))
-            if not data:
-                raise StorageUnavailable("The stored file is shorter than it should be.")
-            start += len(data)
-            yield data
 
 
 def _copy(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int | None) -> tuple[str, int]:
