@@ -58,8 +58,8 @@ def disposition(name: str) -> str:
     a name can not end the header, nor look as if it ended otherwise than it does.
     """
     clean = _clean(name)
-    ascii_only = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode()
-    ascii_only = re.sub(r'[%"\\]', "_", ascii_only).strip(" .") or "download"
+    letters = (each for each in unicodedata.normalize("NFKD", clean) if not unicodedata.combining(each))
+    ascii_only = "".join(each if each.isascii() and each not in '%"\\' else "_" for each in letters)
     said = f'attachment; filename="{ascii_only}"'
     return said if ascii_only == clean else f"{said}; filename*=UTF-8''{quote(clean, safe='')}"
 

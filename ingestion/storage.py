@@ -139,13 +139,28 @@ def missing(keys: Iterable[str]) -> set[str]:
 
 def listed(folder: str) -> Iterator[Listed]:
     """All blobs whose hash begins with these two digits, in its order. What else lies there is named in the log."""
-    storage, strangers = _storage(), 0
+    storage = _storage()
     with _storage_errors():
-        for name, size, at in localfiles.entries(storage, folder):
-            if _KEY.fullmatch(f"{folder}/{name}"):
-                yield Listed(sha256=name, size=size, at=at)
-            elif (strangers := strangers + 1) == 1:
-                log.warning("files in the document storage are none of its own, the first in %s: %r", folder, name)
+        yield from _own((f"{folder}/{name}", *facts) for name, *facts in localfiles.entries(storage, folder))
+
+
+def everything() -> Iterator[Listed]:
+    """All blobs in the order of their hashes."""
+    if (ask := getattr(_storage(), "walk", None)) is not None:
+        yield from _own(ask())
+        return
+    for number in range(256):
+        yield from listed(f"{number:02x}")
+
+
+def _own(entries: Iterable[Any]) -> Iterator[Listed]:
+    """Those of the names, with size and time, that are blobs. The first that is none is named in the log."""
+    strangers = 0
+    for name, size, at in entries:
+        if _KEY.fullmatch(name):
+            yield Listed(sha256=name[3:], size=size, at=at)
+        elif (strangers := strangers + 1) == 1:
+            log.warning("files in the document storage are none of its own, the first: %r", name)
 
 
 def unfinished(older_than_seconds: float) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Comparing the storage with the rows: which bytes are missing, which nobody knows, which are not what they should be.
 
-Both sides are read in the order of their hashes, shelf by shelf, so nothing is held in memory but a slice of rows and
-a page of the listing. Meanwhile uploads go on: what differs is looked at a second time before it is told.
+Both sides are read in the order of their hashes, so nothing is held in memory but a slice of rows and a page of the
+listing (or, on a disk, the names in one of its 256 folders). Meanwhile uploads go on: what differs is looked at a
+second time before it is told.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from enum import StrEnum
 from django.utils import timezone
 
 from ingestion import storage
-from ingestion.blobs import GRACE_SECONDS, REFERRING, SHELVES
+from ingestion.blobs import GRACE_SECONDS, REFERRING
 from ingestion.errors import BlobMissing
 from ingestion.models import Blob, Document, IngestFile, Intake
 
@@ -60,12 +61,12 @@ class Finding:
 
 @dataclass(kw_only=True)
 class Seen:
-    """What was looked at so far."""
+    """What was looked at so far. Hashes come in their order, so their first digits say how far that is."""
 
-    shelves: int = 0
     rows: int = 0
     stored: int = 0
     bytes: int = 0
+    percent: int = 0
 
 
 Row = tuple[int, str, int]
@@ -77,27 +78,28 @@ def check(
     verify: bool = False,
     grace_seconds: float = GRACE_SECONDS,
     now: datetime | None = None,
-    after_shelf: Callable[[Seen], None] | None = None,
+    report: Callable[[Seen], None] | None = None,
 ) -> Iterator[Finding]:
-    """Everything that is wrong, shelf by shelf. `verify`: read all bytes and compare their hashes.
+    """Everything that is wrong, in the order of the hashes. `verify`: read all bytes and compare their hashes.
 
-    Bytes that no row knows are told of when they are older than `grace_seconds`: an upload may be under way. Raises
-    what the storage raises when it does not answer; nothing is changed here.
+    Bytes that no row knows are told of when they are older than `grace_seconds`: an upload may be under way. `report`
+    is told of each percent. Raises what the storage raises when it does not answer; nothing is changed here.
     """
     before = (now or timezone.now()) - timedelta(seconds=grace_seconds)
-    for number in range(SHELVES):
-        for row, kept in _side_by_side(_rows(number), storage.listed(f"{number:02x}")):
-            seen.rows += row is not None
-            seen.stored += kept is not None
-            seen.bytes += kept.size if kept else 0
-            finding = _looked_at(row, kept, before, verify)
-            if finding is not None:
-                yield finding
-        seen.shelves += 1
-        if after_shelf is not None:
-            after_shelf(seen)
+    for row, kept in _side_by_side(_rows(), storage.everything()):
+        seen.rows += row is not None
+        seen.stored += kept is not None
+        seen.bytes += kept.size if kept else 0
+        finding = _looked_at(row, kept, before, verify)
+        if finding is not None:
+            yield finding
+        percent = int((row[1] if row else kept.sha256 if kept else "00")[:2], 16) * 100 // 256
+        if report is not None and percent > seen.percent:
+            seen.percent = percent
+            report(seen)
     for key, upload in storage.unfinished(grace_seconds):
         yield Finding(kind=Kind.UNFINISHED, key=key, size=0, upload=upload)
+    seen.percent = 100
 
 
 def _looked_at(row: Row | None, kept: storage.Listed | None, before: datetime, verify: bool) -> Finding | None:
@@ -130,11 +132,11 @@ def _is_intact(key: str, sha256: str, size: int) -> bool:
     return digest.hexdigest() == sha256
 
 
-def _rows(number: int) -> Iterator[Row]:
-    """The rows of one shelf in the order of their hashes."""
-    last, end = f"{number:02x}", f"{number + 1:02x}" if number + 1 < SHELVES else "g"
+def _rows() -> Iterator[Row]:
+    """All rows in the order of their hashes."""
+    last = ""
     while True:
-        rows = Blob.objects.filter(sha256__gt=last, sha256__lt=end).order_by("sha256")
+        rows = Blob.objects.filter(sha256__gt=last).order_by("sha256")
         found = list(rows.values_list("pk", "sha256", "size")[:SLICE])
         yield from found
         if len(found) < SLICE:

@@ -150,12 +150,16 @@ class S3Storage(Storage):
 
     def listed(self, folder: str, folders: list[str] | None = None) -> Iterator[tuple[str, int, datetime]]:
         """Name, size and time of each file in a folder, in the order of the names, page by page."""
-        prefix = self.options.key(f"{folder}/" if folder else "")
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.options.bucket, Prefix=prefix, Delimiter="/"
-        )
+        return self._pages(self.options.key(f"{folder}/" if folder else ""), folders, Delimiter="/")
+
+    def walk(self) -> Iterator[tuple[str, int, datetime]]:
+        """The same of all there is, with the names of the folders."""
+        return self._pages(self.options.key(""), None)
+
+    def _pages(self, prefix: str, folders: list[str] | None, **how: Any) -> Iterator[tuple[str, int, datetime]]:
+        listing = self.client.get_paginator("list_objects_v2")
         with named():
-            for page in pages:
+            for page in listing.paginate(Bucket=self.options.bucket, Prefix=prefix, **how):
                 if folders is not None:
                     folders += [each["Prefix"][len(prefix) :].rstrip("/") for each in page.get("CommonPrefixes", ())]
                 for found in page.get("Contents", ()):

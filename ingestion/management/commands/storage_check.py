@@ -15,12 +15,13 @@ from ingestion.errors import IngestionError
 from ingestion.storage_check import Finding, Kind, Seen, check
 from ingestion.storage_mend import mend, origin_of
 
-SHELVES_BETWEEN = 16
+EVERY_PERCENT = 5
 
 
 class Command(BaseCommand):
     """Exit code 0: all is well (or was mended). 1: something is wrong. 2: the storage could not be looked through."""
 
+    told = 0
     help = "Compare the stored bytes with what the database knows of them; name what is missing, orphaned or damaged."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,9 +44,7 @@ class Command(BaseCommand):
         """Look, and tell each finding as it comes."""
         seen, kinds, left = Seen(), Counter[str](), 0
         try:
-            found = check(
-                seen, verify=options["verify"], grace_seconds=options["grace_seconds"], after_shelf=self._progress
-            )
+            found = check(seen, verify=options["verify"], grace_seconds=options["grace_seconds"], report=self._progress)
             for finding in found:
                 kinds[finding.kind] += 1
                 done, said = mend(finding) if options["mend"] else (False, _remedy(finding))
@@ -59,8 +58,9 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def _progress(self, seen: Seen) -> None:
-        if seen.shelves % SHELVES_BETWEEN == 0:
-            self.stderr.write(f"{seen.shelves} of 256 shelves, {seen.stored:,} blobs, {seen.bytes:,} bytes")
+        if seen.percent >= self.told + EVERY_PERCENT:
+            self.told = seen.percent
+            self.stderr.write(f"{seen.percent} %: {seen.stored:,} blobs, {seen.bytes:,} bytes")
 
     def _tell(self, finding: Finding, done: bool, said: str, *, as_json: bool) -> None:
         if as_json:
