@@ -31,6 +31,7 @@ WRONG = frozenset(
     }
 )  # fmt: skip
 DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
+UNKNOWN_REQUEST = frozenset({"NotImplemented", "501"})
 BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "ServiceUnavailable", "429"})
 
 
@@ -65,7 +66,7 @@ def _of_an_answer(response: Any, operation: str, name: str) -> IngestionError:
         return StorageDenied(said)
     if code in DAMAGED:
         return BlobCorrupt(f"Bytes came to the document storage damaged ({code}).")
-    if code in BUSY or status >= 500:
+    if code in BUSY or (status >= 500 and code not in UNKNOWN_REQUEST):
         return StorageAway(said)
     return StorageUnavailable(said)
 

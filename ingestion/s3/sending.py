@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import BlobCorrupt, IngestionError
-from ingestion.s3.errors import code_of, named
+from ingestion.s3.errors import UNKNOWN_REQUEST, code_of, named
 from ingestion.s3.options import Options
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "application/octet-stream"
 THERE_ALREADY = frozenset({"PreconditionFailed", "412"})
 SAME_TIME = frozenset({"ConditionalRequestConflict", "409", "OperationAborted"})
-NO_CONDITIONS = frozenset({"NotImplemented", "501"})
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ class _conditions:  # noqa: N801 - read as `with _conditions():`
         code = code_of(error) if error is not None else ""
         if code in THERE_ALREADY or code in SAME_TIME:
             raise ThereAlready from error
-        if code in NO_CONDITIONS:
+        if code in UNKNOWN_REQUEST:
             raise _NoConditions from error
 
 

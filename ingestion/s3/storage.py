@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.deconstruct import deconstructible
 
 from ingestion import localfiles
-from ingestion.errors import BlobMissing, StorageMisconfigured
+from ingestion.errors import BlobMissing, StorageMisconfigured, StorageUnavailable
 from ingestion.s3.client import client, ensure_boto3
-from ingestion.s3.errors import named
+from ingestion.s3.errors import UNKNOWN_REQUEST, code_of, named
 from ingestion.s3.options import Options
 from ingestion.s3.reading import Bucket, BucketFile
 from ingestion.s3.sending import ThereAlready, send
@@ -169,14 +169,17 @@ class S3Storage(Storage):
     def unfinished(self, older_than_seconds: float) -> Iterator[tuple[str, str, datetime]]:
         """Key, id and time of each upload in parts that was begun so long ago and never ended."""
         before = timezone.now() - timedelta(seconds=older_than_seconds)
-        pages = self.client.get_paginator("list_multipart_uploads").paginate(
-            Bucket=self.options.bucket, Prefix=self.options.key("")
-        )
-        with named():
-            for page in pages:
-                for found in page.get("Uploads", ()):
-                    if found["Initiated"] < before:
-                        yield found["Key"], found["UploadId"], found["Initiated"]
+        listing = self.client.get_paginator("list_multipart_uploads")
+        try:
+            with named():
+                for page in listing.paginate(Bucket=self.options.bucket, Prefix=self.options.key("")):
+                    for found in page.get("Uploads", ()):
+                        if found["Initiated"] < before:
+                            yield found["Key"], found["UploadId"], found["Initiated"]
+        except StorageUnavailable as error:
+            if code_of(error.__cause__ or error) not in UNKNOWN_REQUEST:
+                raise
+            localfiles.log.warning("this server of S3 does not list unfinished uploads; they were not looked for")
 
     def abort(self, key: str, upload: str) -> None:
         """Give up such an upload; its parts are removed."""

@@ -335,3 +335,20 @@ def test_a_process_killed_in_the_middle_of_a_put_leaves_no_blob_and_what_it_leav
     storage.abort(key, upload)
     assert list(storage.unfinished(-60)) == []
     assert put(content).created
+
+
+def test_a_server_that_knows_no_conditions_or_lists_of_uploads_is_good_enough(settings, aws, caplog):
+    def answer(handler):
+        if handler.headers.get("If-None-Match") or handler.command == "GET":
+            refusal(501, "NotImplemented")(handler)
+            return
+        handler.send_response(200)
+        handler.send_header("ETag", f'"{hashlib.md5(handler.body).hexdigest()}"')
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with Scripted(answer) as server:
+        use(settings, place(server.endpoint, attempts=1))
+        assert put(b"content").created
+        assert list(storage.unfinished(0)) == []
+    assert "does not list unfinished uploads" in caplog.text
