@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.errors import BlobCorrupt, IngestionError
+from ingestion.errors import BlobCorrupt, IngestionError, StorageUnavailable
 from ingestion.s3.errors import UNKNOWN_REQUEST, code_of, named
 from ingestion.s3.options import Options
 
@@ -67,7 +67,9 @@ def _in_parts(
     place = _place(options, key)
     request: dict[str, Any] = {**place, **options.encryption, "ContentType": CONTENT_TYPE}
     with named():
-        upload = client.create_multipart_upload(**request, ChecksumAlgorithm="SHA256")["UploadId"]
+        upload = client.create_multipart_upload(**request, ChecksumAlgorithm="SHA256").get("UploadId")
+    if not upload:
+        raise StorageUnavailable("What answers in the document storage's place does not speak S3.")
     try:
         parts = _send_parts(client, options, place, upload, path, size)
         request = {**place, **condition, "UploadId": upload, "MultipartUpload": {"Parts": parts}}
