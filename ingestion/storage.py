@@ -110,8 +110,12 @@ def key_for(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
 
-def open(key: str) -> IO[Any]:  # noqa: A001 - storage.open(key) reads as what it does
-    """The blob's bytes as a file that can seek; BlobMissing when it is gone."""
+def open(key: str, *, size: int = 0) -> IO[Any]:  # noqa: A001 - storage.open(key) reads as what it does
+    """The blob's bytes as a file that can seek; BlobMissing when it is gone.
+
+    From a storage elsewhere its `size` bytes come to this disk as they are read: DiskLow where they have no room.
+    """
+    _ensure_room_for_copy(size)
     with _storage_errors(key):
         return _storage().open(_checked(key), "rb")
 
@@ -200,8 +204,13 @@ def address(key: str, *, disposition: str, content_type: str) -> str | None:
 
 
 @contextmanager
-def local_path(key: str) -> Iterator[Path]:
-    """A path to the blob's bytes for programs that want one: read it, never write it, inside the `with` only."""
+def local_path(key: str, *, size: int = 0) -> Iterator[Path]:
+    """A path to the blob's bytes for programs that want one: read it, never write it, inside the `with` only.
+
+    From a storage elsewhere they are brought here and their hash is compared: BlobCorrupt where it is another. DiskLow
+    where `size` bytes have no room.
+    """
+    _ensure_room_for_copy(size)
     storage = _storage()
     place = _local(storage, _checked(key))
     if place is not None:
@@ -229,6 +238,11 @@ def remove_stale_parts(older_than_seconds: float, *, now: float | None = None) -
 
 def _storage() -> Storage:
     return storages[ALIAS]
+
+
+def _ensure_room_for_copy(size: int) -> None:
+    if size >= ROOM_EVERY_BYTES and _local(_storage(), "") is None:
+        ensure_room(size)
 
 
 def _checked(key: str) -> str:
