@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, ProtectedError
 from django.utils import timezone
 
-from ingestion import storage
+from ingestion import inventory, storage
 from ingestion.models import Blob, Document, IngestFile, Intake
 
 GRACE_SECONDS = 3600.0
@@ -59,14 +59,14 @@ def sweep(*, now: datetime | None = None, grace_seconds: float = GRACE_SECONDS, 
 
 def _adopt(folder: str, before: datetime) -> None:
     """Make rows for old files that no row knows, so that they go as all others do: under a row's lock."""
-    kept = list(storage.listed(folder))
+    kept = list(inventory.listed(folder))
     known = set(Blob.objects.filter(sha256__in=[each.sha256 for each in kept]).values_list("sha256", flat=True))
     for each in [each for each in kept if each.sha256 not in known and each.at < before][:SLICE]:
         log.warning("stored document %s is known to no row and will be removed", each.sha256)
         adopt(each)
 
 
-def adopt(found: storage.Listed) -> None:
+def adopt(found: inventory.Listed) -> None:
     """Make a row for bytes that no row knows; it is as old as they are."""
     key = storage.key_for(found.sha256)
     row = Blob(sha256=found.sha256, size=found.size, storage_key=key, created_at=found.at)

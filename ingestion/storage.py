@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,7 +42,7 @@ ROOM_EVERY_BYTES = 64 * 1024 * 1024
 DISK_FULL_SQLSTATE = "53100"
 
 log = logging.getLogger(__name__)
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,15 +53,6 @@ class StoredBlob:
     size: int
     key: str
     created: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listed:
-    """A blob as the storage lists it."""
-
-    sha256: str
-    size: int
-    at: datetime
 
 
 def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None, expected: int = 0) -> StoredBlob:
@@ -141,43 +131,6 @@ def missing(keys: Iterable[str]) -> set[str]:
         return {key for key in wanted if not storage.exists(key)}
 
 
-def listed(folder: str) -> Iterator[Listed]:
-    """All blobs whose hash begins with these two digits, in its order. What else lies there is named in the log."""
-    storage = _storage()
-    with _storage_errors():
-        yield from _own((f"{folder}/{name}", *facts) for name, *facts in localfiles.entries(storage, folder))
-
-
-def everything() -> Iterator[Listed]:
-    """All blobs in the order of their hashes."""
-    if (ask := getattr(_storage(), "walk", None)) is not None:
-        yield from _own(ask())
-        return
-    for number in range(256):
-        yield from listed(f"{number:02x}")
-
-
-def _own(entries: Iterable[Any]) -> Iterator[Listed]:
-    """Those of the names, with size and time, that are blobs. The first that is none is named in the log."""
-    strangers = 0
-    for name, size, at in entries:
-        if _KEY.fullmatch(name):
-            yield Listed(sha256=name[3:], size=size, at=at)
-        elif (strangers := strangers + 1) == 1:
-            log.warning("files in the document storage are none of its own, the first: %r", name)
-
-
-def unfinished(older_than_seconds: float) -> Iterator[tuple[str, str]]:
-    """Name and id of each upload in parts that the storage still waits for; only S3 has such."""
-    if (ask := getattr(_storage(), "unfinished", None)) is not None:
-        yield from ((key, upload) for key, upload, _ in ask(older_than_seconds))
-
-
-def abort(key: str, upload: str) -> None:
-    """Have the storage give up such an upload."""
-    _storage().abort(key, upload)  # type: ignore[attr-defined] # only who lists them has them
-
-
 def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
     """The blob's bytes from `start` to before `stop`, piece by piece; close the iterator to stop early.
 
@@ -246,7 +199,7 @@ def _ensure_room_for_copy(size: int) -> None:
 
 
 def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise ValueError(f"{key!r} is not the key of a stored document")
     return key
 

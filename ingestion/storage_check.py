@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from ingestion import storage
+from ingestion import inventory, storage
 from ingestion.blobs import GRACE_SECONDS, REFERRING
 from ingestion.errors import BlobMissing
 from ingestion.models import Blob, Document, IngestFile, Intake
@@ -86,7 +86,7 @@ def check(
     is told of each percent. Raises what the storage raises when it does not answer; nothing is changed here.
     """
     before = (now or timezone.now()) - timedelta(seconds=grace_seconds)
-    for row, kept in _side_by_side(_rows(), storage.everything()):
+    for row, kept in _side_by_side(_rows(), inventory.everything()):
         seen.rows += row is not None
         seen.stored += kept is not None
         seen.bytes += kept.size if kept else 0
@@ -97,12 +97,12 @@ def check(
         if report is not None and percent > seen.percent:
             seen.percent = percent
             report(seen)
-    for key, upload in storage.unfinished(grace_seconds):
+    for key, upload in inventory.unfinished(grace_seconds):
         yield Finding(kind=Kind.UNFINISHED, key=key, size=0, upload=upload)
     seen.percent = 100
 
 
-def _looked_at(row: Row | None, kept: storage.Listed | None, before: datetime, verify: bool) -> Finding | None:
+def _looked_at(row: Row | None, kept: inventory.Listed | None, before: datetime, verify: bool) -> Finding | None:
     if row is None:
         assert kept is not None, "one of the two is there"
         if kept.at >= before or Blob.objects.filter(sha256=kept.sha256).exists():
@@ -145,8 +145,8 @@ def _rows() -> Iterator[Row]:
 
 
 def _side_by_side(
-    rows: Iterator[Row], kept: Iterator[storage.Listed]
-) -> Iterator[tuple[Row | None, storage.Listed | None]]:
+    rows: Iterator[Row], kept: Iterator[inventory.Listed]
+) -> Iterator[tuple[Row | None, inventory.Listed | None]]:
     """Each hash that one of the two has, with what both have of it."""
     row, listed = next(rows, None), next(kept, None)
     while row is not None or listed is not None:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from ingestion import storage
+from ingestion import inventory, storage
 from ingestion.archives import plan_archive, read_entry
 from ingestion.blobs import adopt, remove_if_unreferenced
 from ingestion.containers import Container
@@ -64,7 +64,7 @@ def _container(file: IngestFile) -> Container | None:
 def mend(finding: Finding) -> tuple[bool, str]:
     """Do what can be done about a finding. Returns whether nothing of it is left, and what was done, in words."""
     if finding.kind is Kind.UNFINISHED:
-        storage.abort(finding.key, finding.upload)
+        inventory.abort(finding.key, finding.upload)
         return True, "the unfinished upload was given up"
     if finding.kind is Kind.ORPHAN:
         return _remove_orphan(finding)
@@ -84,7 +84,7 @@ def mend(finding: Finding) -> tuple[bool, str]:
 def _remove_orphan(finding: Finding) -> tuple[bool, str]:
     """Under a row's lock, as all stored bytes are removed: an upload of the same bytes at this moment loses nothing."""
     sha256 = finding.key.rpartition("/")[2]
-    adopt(storage.Listed(sha256=sha256, size=finding.size, at=timezone.now()))
+    adopt(inventory.Listed(sha256=sha256, size=finding.size, at=timezone.now()))
     blob = Blob.objects.filter(sha256=sha256).first()
     gone = blob is None or remove_if_unreferenced(blob.pk)
     return gone, "removed" if gone else "somebody began to need it"

@@ -14,7 +14,7 @@ from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.utils import timezone
 
-from ingestion import blobs, intakes, queue_handlers, storage
+from ingestion import blobs, intakes, inventory, queue_handlers, storage
 from ingestion.errors import BlobMissing, StorageUnavailable
 from ingestion.models import Blob, Document, IngestFile, Outcome
 from ingestion.services import search
@@ -263,9 +263,9 @@ def test_two_sweeps_at_once_do_not_wait_for_each_other(unused):
 
 
 def test_what_is_kept_in_a_folder_that_is_not_there_is_nothing(documents_dir):
-    assert list(storage.listed("00")) == []
+    assert list(inventory.listed("00")) == []
     storages["documents"].save(KEY, io.BytesIO(CONTENT))
-    assert [each.sha256 for each in storage.listed(SHA256[:2])] == [SHA256]
+    assert [each.sha256 for each in inventory.listed(SHA256[:2])] == [SHA256]
 
 
 def _away(name):

@@ -22,7 +22,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.core.exceptions import ImproperlyConfigured
 
-from ingestion import storage
+from ingestion import inventory, storage
 from ingestion.archives import plan_archive, read_entry
 from ingestion.errors import (
     BlobCorrupt,
@@ -133,7 +133,7 @@ def test_a_missing_object_is_a_missing_blob_and_a_missing_bucket_is_not(settings
         storage.open(KEY)
     assert not storage.exists(KEY)
     use(settings, place(moto))
-    for look in (storage.exists, storage.delete, lambda key: list(storage.listed("ab"))):
+    for look in (storage.exists, storage.delete, lambda key: list(inventory.listed("ab"))):
         with pytest.raises(StorageMisconfigured):
             look(KEY)
 
@@ -331,9 +331,9 @@ def test_a_process_killed_in_the_middle_of_a_put_leaves_no_blob_and_what_it_leav
     assert not storage.exists(storage.key_for(hashlib.sha256(content).hexdigest()))
     assert len(list(Path(tmp_path).glob("*.part"))) == 1
     assert storage.remove_stale_parts(-60) == 1
-    [(key, upload)] = storage.unfinished(-60)
-    storage.abort(key, upload)
-    assert list(storage.unfinished(-60)) == []
+    [(key, upload)] = inventory.unfinished(-60)
+    inventory.abort(key, upload)
+    assert list(inventory.unfinished(-60)) == []
     assert put(content).created
 
 
@@ -350,5 +350,5 @@ def test_a_server_that_knows_no_conditions_or_lists_of_uploads_is_good_enough(se
     with Scripted(answer) as server:
         use(settings, place(server.endpoint, attempts=1))
         assert put(b"content").created
-        assert list(storage.unfinished(0)) == []
+        assert list(inventory.unfinished(0)) == []
     assert "does not list unfinished uploads" in caplog.text

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 
-from ingestion import storage
+from ingestion import inventory, storage
 from ingestion.errors import BlobCorrupt, BlobMissing, DiskFull, StorageUnavailable, TooLarge
 
 CONTENT = [b"first ", b"second ", b"third"]
@@ -140,10 +140,10 @@ def test_a_range_is_read_and_no_more(anywhere: Path) -> None:
 
 
 def test_what_is_stored_is_listed_by_the_first_digits_with_sizes_and_times(anywhere: Path) -> None:
-    assert list(storage.listed(SHA256[:2])) == []
+    assert list(inventory.listed(SHA256[:2])) == []
     before = time.time()
     blob = storage.put_stream(CONTENT)
-    (found,) = storage.listed(blob.key[:2])
+    (found,) = inventory.listed(blob.key[:2])
     assert (found.sha256, found.size) == (SHA256, 18)
     assert abs(found.at.timestamp() - before) < 60
 
