@@ -22,6 +22,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.core.exceptions import ImproperlyConfigured
 
+from docqueue.models import QueueItem
 from ingestion import inventory, storage
 from ingestion.archives import plan_archive, read_entry
 from ingestion.errors import (
@@ -33,7 +34,9 @@ from ingestion.errors import (
     StorageMisconfigured,
     StorageUnavailable,
 )
+from ingestion.models import IngestFile
 from ingestion.s3 import S3Storage
+from tests.ingestion.factories import UserFactory, accept_document, accept_zip
 from tests.ingestion.s3servers import MIB, PART, Scripted, counted, entry, place, refusal, with_bucket
 
 KEY = storage.key_for("ab" * 32)
@@ -352,3 +355,34 @@ def test_a_server_that_knows_no_conditions_or_lists_of_uploads_is_good_enough(se
         assert put(b"content").created
         assert list(inventory.unfinished(0)) == []
     assert "does not list unfinished uploads" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_finds_the_storage_away_waits_with_the_reason_and_spends_no_attempt(in_s3, settings, worker):
+    document = accept_document(UserFactory())
+    there = settings.STORAGES
+    use(settings, place("http://127.0.0.1:9", attempts=1))
+    item = worker.claim()
+    outcome = worker.run_claimed(item)
+    file = IngestFile.objects.get()
+    assert type(outcome).__name__ == "Snoozed"
+    assert (file.waiting_reason, file.outcome, file.document_id) == ("storage_unavailable", "", document.pk)
+    assert QueueItem.objects.get().attempt == 0
+    settings.STORAGES = there
+    worker.run_retries()
+    file.refresh_from_db()
+    assert (file.waiting_reason, file.outcome) == ("", "completed")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_unpacking_that_finds_the_storage_away_goes_on_where_it_was(in_s3, settings, worker):
+    intake = accept_zip(UserFactory(), {f"{n}.txt": f"text {n}" for n in range(3)})
+    there = settings.STORAGES
+    use(settings, place("http://127.0.0.1:9", attempts=1))
+    worker.run_claimed(worker.claim())
+    intake.refresh_from_db()
+    assert (intake.waiting_reason, intake.finished_at) == ("storage_unavailable", None)
+    settings.STORAGES = there
+    worker.run_retries()
+    intake.refresh_from_db()
+    assert (intake.status, intake.counts["completed"]) == ("completed", 3)

@@ -108,6 +108,19 @@ def test_an_archive_that_is_lost_is_relied_on_no_more_and_its_files_stay(owner, 
     assert run("--mend")[0] == 0, "its row was needed by nobody any more"
 
 
+def test_an_archive_that_has_other_bytes_there_mends_nothing(owner, worker):
+    intake = accept_zip(owner, PAPERS)
+    worker.run()
+    first, second = intake.files.order_by("ordinal")[:2]
+    storage.delete(first.blob.storage_key)
+    Blob.objects.filter(pk=first.blob_id).update(sha256="ab" * 32, storage_key=storage.key_for("ab" * 32))
+    code, [found, *_], _ = run("--mend")
+    assert (code, found["mended"]) == (1, False)
+    assert "it has other bytes there" in found["said"]
+    assert LOST in Document.objects.get(file=first).warnings
+    assert LOST not in Document.objects.get(file=second).warnings
+
+
 @pytest.mark.parametrize(("content", "kind", "options"), [(b"cut", "wrong_size", ()), (None, "corrupt", ("--verify",))])
 def test_damaged_bytes_are_named_and_replaced_from_the_archive(owner, worker, content, kind, options):
     intake = accept_zip(owner, PAPERS)
