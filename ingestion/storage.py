@@ -149,11 +149,8 @@ def address(key: str, *, disposition: str, content_type: str) -> str | None:
 
     It is answered with these as Content-Disposition and Content-Type.
     """
-    storage = _storage()
-    if not hasattr(storage, "publish"):
-        return None
-    said = {"ResponseContentDisposition": disposition, "ResponseContentType": content_type}
-    return str(storage.url(_checked(key), {**said, "ResponseCacheControl": "private, no-store"}))  # type: ignore[call-arg]
+    ask = getattr(_storage(), "address", None)
+    return None if ask is None else str(ask(_checked(key), disposition, content_type))
 
 
 @contextmanager

@@ -35,9 +35,16 @@ def client(options: Options) -> S3Client:
         with _lock:
             found = _clients.get(key)
             if found is None:
-                _clients.clear()
+                for other in [each for each in _clients if each[0] != key[0]]:
+                    del _clients[other]  # the parent's
                 found = _clients[key] = _make(options)
     return found
+
+
+def forget() -> None:
+    """Make new clients from now on: credentials that were refused are looked for again, in files and roles."""
+    with _lock:
+        _clients.clear()
 
 
 def _make(options: Options) -> S3Client:

@@ -15,6 +15,7 @@ from ingestion.errors import (
     StorageMisconfigured,
     StorageUnavailable,
 )
+from ingestion.s3.client import forget
 
 GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 DENIED = frozenset(
@@ -63,6 +64,7 @@ def _of_an_answer(response: Any, operation: str, name: str) -> IngestionError:
     if code in GONE and name:
         return missing(name)
     if code in DENIED or status in (401, 403):
+        forget()
         return StorageDenied(said)
     if code in DAMAGED:
         return BlobCorrupt(f"Bytes came to the document storage damaged ({code}).")
@@ -84,6 +86,7 @@ def _of_the_way(error: Exception) -> IngestionError:
         known.NoAuthTokenError,
     )
     if isinstance(error, refused):
+        forget()
         return StorageDenied(f"There are no credentials for the document storage ({kind}).")
     if isinstance(error, known.HTTPClientError | known.ConnectionError | known.IncompleteReadError):
         return StorageAway(f"The document storage does not answer ({kind}).")

@@ -28,6 +28,7 @@ from ingestion.archives import plan_archive, read_entry
 from ingestion.errors import (
     BlobCorrupt,
     BlobMissing,
+    DiskLow,
     IngestionError,
     StorageAway,
     StorageDenied,
@@ -386,3 +387,25 @@ def test_an_unpacking_that_finds_the_storage_away_goes_on_where_it_was(in_s3, se
     worker.run_retries()
     intake.refresh_from_db()
     assert (intake.status, intake.counts["completed"]) == ("completed", 3)
+
+
+def test_credentials_that_were_refused_are_looked_for_again(in_s3, settings, moto, monkeypatch, tmp_path):
+    file = tmp_path / "credentials"
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    options = {name: getattr(in_s3.options, name) for name in ("bucket", "prefix", "endpoint_url", "region")}
+    use(settings, {**options, "presign_seconds": 61})
+    with pytest.raises(StorageDenied):
+        put(b"content")
+    file.write_text("[default]\naws_access_key_id = AKIANEW\naws_secret_access_key = new\n")
+    assert put(b"content").created
+
+
+def test_what_would_fill_this_disk_is_not_brought_here(in_s3, settings):
+    blob = put(b"content")
+    settings.INGESTION = {"DISK_RESERVE_BYTES": 10**15}
+    with pytest.raises(DiskLow), storage.local_path(blob.key, size=64 * MIB):
+        pass
+    with pytest.raises(DiskLow):
+        storage.open(blob.key, size=64 * MIB)

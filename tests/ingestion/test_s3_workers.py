@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import textwrap
 from urllib.parse import urlencode
 
 import pytest
@@ -122,4 +124,40 @@ def test_an_upload_while_s3_is_away_is_refused_with_a_code_and_leaves_nothing(ur
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
     assert answer.json()["retryable"] is True
     assert not QueueItem.objects.exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+MEMORY = """
+    import os, sys, json
+    from pathlib import Path
+    from django.conf import settings
+    options, folder, most = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    settings.configure(
+        STORAGES={"documents": {"BACKEND": "ingestion.s3.S3Storage", "OPTIONS": options}},
+        FILE_UPLOAD_TEMP_DIR=folder, USE_TZ=True,
+    )
+    from ingestion import storage
+    def peak(): return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
+    noise = os.urandom(1024 * 1024)
+    def transfers(mib):
+        blob = storage.put_stream(number.to_bytes(4, "big") + noise for number in range(mib))
+        with storage.local_path(blob.key) as path:
+            assert path.stat().st_size == blob.size
+        assert sum(map(len, storage.ranged(blob.key, 0, blob.size))) == blob.size
+        with storage.open(blob.key) as file:
+            while file.read(1024 * 1024): pass
+    transfers(64)
+    before = peak()
+    transfers(most)
+    print(json.dumps([before, peak()]))
+"""
+
+
+def test_large_files_come_and_go_in_flat_memory(root, url, settings, tmp_path):
+    options = settings.STORAGES["documents"]["OPTIONS"]
+    command = [sys.executable, "-c", textwrap.dedent(MEMORY), json.dumps(options), tmp_path, "256"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    before, peak = json.loads(done.stdout)
+    assert peak - before < 24, "of a file four times as large, in MiB"
     assert not list(tmp_path.glob("*.part"))

@@ -20,7 +20,7 @@ PAPERS = {f"paper{n}.txt": f"paper number {n} mentions walrus{n}" for n in range
 STRAY = b"nobody knows me"
 
 
-@pytest.fixture(params=["disk", "s3"])
+@pytest.fixture(params=["disk", pytest.param("s3", marks=pytest.mark.slow)])
 def owner(request, transactional_db):
     """A user whose documents lie on the disk or in S3."""
     request.getfixturevalue("documents_dir" if request.param == "disk" else "in_s3")
