@@ -27,8 +27,8 @@ from ingestion.api.reprocess_shapes import (
     StageBody,
 )
 from ingestion.api.serializers import ReprocessingShape
-from ingestion.errors import NothingToRetry, NotReprocessable
-from ingestion.models import Document, Outcome, Stage
+from ingestion.errors import ArchiveGone, NothingToRetry, NotReprocessable
+from ingestion.models import Document, IngestFile, IntakeKind, Outcome, Stage
 from ingestion.reprocess_many import Order, order_progress, start_order
 from ingestion.selecting import Selection
 from ingestion.services import reprocess_document, unzip_again
@@ -206,6 +206,8 @@ class ReprocessFileView(ReprocessingView):
         if order.archives:
             item_id = unzip_again(file.intake_id, entry, by=order.by, priority=order.priority, within=within)
         if item_id is None:
+            if file.blob_id is None and _archive_is_gone(file):
+                raise ArchiveGone
             raise NotReprocessable("There are no stored bytes of it, and no archive to be read for it again.")
         url = request.build_absolute_uri(reverse("ingestion:intake", args=[file.intake_id]))
         body = {"document_id": None, "item_id": item_id, "created": True, "status_url": url}
@@ -251,6 +253,12 @@ class ReprocessDocumentView(ReprocessingView):
         """Enqueue a new item for the document."""
         stage = self.checked(StageBody)["from_stage"]
         return _reprocess(request, self.document(request, pk), stage, 0)
+
+
+def _archive_is_gone(file: IngestFile) -> bool:
+    """Whether the archive that the file came in is not kept any more."""
+    archive = file.intake if file.parent is None else file.parent
+    return archive.blob_id is None and (file.parent is not None or file.intake.kind == IntakeKind.ZIP)
 
 
 def _reprocess(request: Request, document: Document, stage: str, priority: int) -> Response:
