@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "config.middleware.UserMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.csp.ContentSecurityPolicyMiddleware",
 ]
 # Not every Django has a django-prometheus that supports it: see requirements/.
 HTTP_METRICS = importlib.util.find_spec("django_prometheus") is not None
@@ -141,8 +142,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
+LOGIN_REDIRECT_URL = "/"
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # also how long a one-time login link is good for
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
