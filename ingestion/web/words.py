@@ -9,11 +9,9 @@ def words() -> dict[str, str]:
     """Sentences by their names; `{name}` is filled in by the script."""
     return {
         "again_in": _("{reason} Trying again in {seconds} s."),
-        "are_you_leaving": _("Files are still being sent."),
         "cancel": _("Cancel"),
-        "cancelled": _("Cancelled; nothing of it was kept."),
         "changed": _("The file was changed, moved or deleted since it was chosen. Choose it again."),
-        "delete": _("Delete"),
+        "deleted": _("deleted"),
         "dismiss": _("Dismiss"),
         "duplicates_in_choice": _("{n} files were chosen twice and are sent once."),
         "empty_file": _("The file is empty: it has no bytes."),
@@ -35,9 +33,7 @@ def words() -> dict[str, str]:
         "sending": _("Sending: {percent} %"),
         "sent": _("Sent. Waiting for the server to store it."),
         "taken": _("{name} was sent."),
-        "taken_before": _("{name} had been sent already."),
         "too_large": _("The file has {size}; at most {most} are accepted."),
         "too_large_hint": _("Split it into smaller parts, or ask the operator to raise the limit."),
-        "too_many": _("{n} files were chosen; at most {most} are taken at a time. The rest was left out."),
         "waiting": _("Waiting for its turn"),
     }
