@@ -129,6 +129,14 @@ class Limits:
         "Answers that one web process holds at a time; others are given at once. Keep it below its number of threads.",
         0,
     )
+    max_event_streams: int = _limit(
+        50,
+        "Streams of events (GET …/events) that one web process holds open under ASGI; more are refused, 0 refuses all.",
+        0,
+    )
+    max_event_stream_seconds: int = _limit(
+        600, "Seconds after which a stream of events is ended; browsers open it anew by themselves."
+    )
     stalled_after_seconds: int = _limit(
         60, "Seconds without any progress after which running work is shown as stalled."
     )

@@ -28,7 +28,8 @@ REFUSALS = {
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
-    503: "Storage or database do not answer.",
+    501: "This web server can not do that; see `code`.",
+    503: "Storage or database do not answer, or all places are taken: see Retry-After.",
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
