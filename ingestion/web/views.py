@@ -37,9 +37,12 @@ def home(request: HttpRequest) -> HttpResponseBase:
         return _home(request)
     try:
         _look_at_size(request)
+    except REFUSALS as error:
+        return _home(request, refusal(error))  # without a look at the form, whose bytes have not been read
+    try:
         return _take(request)
     except REFUSALS as error:
-        return _home(request, refusal(error))
+        return _home(request, refusal(error), tags=request.POST.get("tags", ""))
 
 
 def _look_at_size(request: HttpRequest) -> None:
@@ -63,7 +66,7 @@ def _take(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _home(request: HttpRequest, refused: Refusal | None = None) -> HttpResponse:
+def _home(request: HttpRequest, refused: Refusal | None = None, tags: str = "") -> HttpResponse:
     owned, limits = intakes_of(owner_id(request)).order_by("-pk"), limits_in_words()
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
@@ -78,7 +81,7 @@ def _home(request: HttpRequest, refused: Refusal | None = None) -> HttpResponse:
         "limits": limits,
         "refused": refused,
         "script": {"words": words(), "suffixes": limits["suffixes"]},
-        "tags": request.POST.get("tags", "") if refused else "",
+        "tags": tags,
         "unfinished": any(not card.facts["finished"] for card in shown),
         **find(request),
     }

@@ -19,6 +19,7 @@ def words() -> dict[str, str]:
         "files": _("{n} files"),
         "finished_many": _("{n} uploads have finished."),
         "forget": _("Forget it"),
+        "hits": _("{n} results are shown."),
         "interrupted": _("Interrupted. Choose the same files again to continue."),
         "interrupted_tus": _("Interrupted at {percent} %. Choose the same file again to continue from there."),
         "junk": _("{n} system files (such as .DS_Store) were left out."),

@@ -104,7 +104,8 @@ if (search) {
   };
   const go = (address) => {
     history.pushState(null, "", address);
-    return load(address).then(() => results.focus(), () => announce(say("no_network")));
+    const told = () => announce(say("hits", { n: results.querySelectorAll(".hits li").length }));
+    return load(address).then(told, () => announce(say("no_network")));
   };
   search.addEventListener("submit", (event) => {
     event.preventDefault();
