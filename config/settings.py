@@ -35,6 +35,7 @@ SECRET_KEY: str = _env["SECRET_KEY"] or kept_secret(VAR_DIR / "secret_key")
 INSTALLED_APPS = [
     "docqueue",
     "ingestion",
+    "ingestion.resumable",  # may be left out: uploads that can be resumed are gone then, and all else works
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -164,6 +165,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'IsAuthenticated' if PRODUCTION else 'AllowAny'}"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["config.openapi.with_heads"],
     "ENUM_NAME_OVERRIDES": {
         "ItemStatus": "docqueue.states.Status",
         "WaitReason": "docqueue.states.WaitReason",

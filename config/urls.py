@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth
@@ -29,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", views.SwaggerPage.as_view(url_name="schema"), name="api-docs"),
     path("api/reference/", views.RedocPage.as_view(url_name="schema"), name="api-reference"),
 ]
+if apps.is_installed("ingestion.resumable"):
+    urlpatterns.append(path("api/v1/", include("ingestion.resumable.urls")))
 if settings.HTTP_METRICS:
     urlpatterns.append(path("metrics/http", views.http_metrics, name="http-metrics"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -35,13 +36,11 @@ REFUSALS = {
 BIGGEST_ID = 2**63 - 1
 
 
-def refused(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """The documented refusals of an endpoint."""
-    examples = {422: [UNSAFE_PATH]}
+def refused(*statuses: int, words: Mapping[int, str] | None = None) -> dict[Any, OpenApiResponse]:
+    """The documented refusals of an endpoint, some of them in `words` of its own."""
+    examples, said = {422: [UNSAFE_PATH]}, REFUSALS | dict(words or {})
     return {
-        (status, CONTENT_TYPE): OpenApiResponse(
-            Problem, description=REFUSALS[status], examples=examples.get(status, [])
-        )
+        (status, CONTENT_TYPE): OpenApiResponse(Problem, description=said[status], examples=examples.get(status, []))
         for status in statuses
     }
 
