@@ -157,6 +157,7 @@ def limits_in_words() -> dict[str, Any]:
         "upload_bytes": limits.max_upload_bytes,
         "file_bytes": limits.max_file_bytes,
         "files": limits.max_files_per_request,
+        "patch_bytes": limits.max_patch_bytes,
         "files_in_words": f"{limits.max_files_per_request:,}",
         "entries_in_words": f"{limits.max_entries:,}",
         "suffixes": suffixes,

@@ -4,9 +4,14 @@ worker in this process; what must run beside the browser starts a worker of its 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +20,9 @@ from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from config.api_client import answers
+from config.processes import _end_with_parent, free_port, web_command
 from tests.ingestion.running import InlineWorker
-from tests.test_web_crash import free_port, web
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 WATCH = """
@@ -30,9 +36,28 @@ document.addEventListener('securitypolicyviolation', (event) =>
 def site(django_db_setup: None, root: Path) -> Iterator[str]:
     """The address of a web server that works on the tests' database and files."""
     ours = {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE": connection.settings_dict["NAME"]}
-    port = free_port()
-    with web(port, dict(os.environ) | ours | {"PYTHONPATH": str(root)}, root):
+    with running(web_command, dict(os.environ) | ours | {"PYTHONPATH": str(root)}, root) as address:
+        yield address
+
+
+@contextmanager
+def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path) -> Iterator[str]:
+    """A web server, once it answers; its address. It ends with us, however we end."""
+    port, null = free_port(), subprocess.DEVNULL
+    server = subprocess.Popen(
+        command(port), cwd=root, env=env, stdout=null, stderr=null, start_new_session=True, preexec_fn=_end_with_parent
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not answers(f"http://127.0.0.1:{port}"):
+            assert server.poll() is None, "the web server did not start"
+            assert time.monotonic() < deadline, "the web server does not answer"
+            time.sleep(0.05)
         yield f"http://127.0.0.1:{port}"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
 
 
 @pytest.fixture(scope="session")

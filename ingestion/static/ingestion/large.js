@@ -3,9 +3,12 @@
 import { announce, csrf, problem, say, urls } from "./common.js";
 import { follow, loggedOut } from "./follow.js";
 import { Job } from "./job.js";
+import { newKey } from "./notes.js";
 import { printOf } from "./picking.js";
 
-const PART = 32 * 1024 * 1024; // of one request; the server keeps what came of a part that was cut off
+// Of one request; the server keeps what came of a part that was cut off.
+const form = document.getElementById("upload");
+const PART = Math.min(32 * 1024 * 1024, Number(form && form.dataset.patchBytes) || Infinity);
 const PATIENCE = [...[0, 1, 2, 4, 8, 16].map((s) => s * 1000), ...Array(120).fill(30000)];
 const mark = `docqueue-${urls.user}-`;
 
@@ -50,6 +53,7 @@ export class Large extends Job {
     if (tags) metadata.tags = tags;
     this.upload = new window.tus.Upload(file, {
       ...options(),
+      headers: { "Idempotency-Key": newKey() }, // an answer that is lost does not begin a second upload
       endpoint: urls.tus,
       chunkSize: PART,
       retryDelays: PATIENCE,
