@@ -25,6 +25,8 @@ from config.processes import _end_with_parent, free_port, web_command
 from tests.ingestion.running import InlineWorker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+SMALL_PIECES = {"INGESTION_MAX_PATCH_BYTES": str(1024 * 1024)}
+"""So that a large file of the tests goes in several pieces."""
 WATCH = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) =>
@@ -36,16 +38,25 @@ document.addEventListener('securitypolicyviolation', (event) =>
 def site(django_db_setup: None, root: Path) -> Iterator[str]:
     """The address of a web server that works on the tests' database and files."""
     ours = {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE": connection.settings_dict["NAME"]}
-    with running(web_command, dict(os.environ) | ours | {"PYTHONPATH": str(root)}, root) as address:
+    with running(web_command, dict(os.environ) | ours | SMALL_PIECES | {"PYTHONPATH": str(root)}, root) as (_, address):
         yield address
 
 
+Server = tuple[subprocess.Popen[bytes], str]
+
+
 @contextmanager
-def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path) -> Iterator[str]:
-    """A web server, once it answers; its address. It ends with us, however we end."""
-    port, null = free_port(), subprocess.DEVNULL
+def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path, at: str = "") -> Iterator[Server]:
+    """A web server, once it answers. It ends with us, however we end."""
+    null, port = subprocess.DEVNULL, int(at.rpartition(":")[2]) if at else free_port()
     server = subprocess.Popen(
-        command(port), cwd=root, env=env, stdout=null, stderr=null, start_new_session=True, preexec_fn=_end_with_parent
+        command(port),
+        cwd=root,
+        env=env,
+        stdout=null,
+        stderr=null,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509
     )
     try:
         deadline = time.monotonic() + 30
@@ -53,7 +64,7 @@ def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path
             assert server.poll() is None, "the web server did not start"
             assert time.monotonic() < deadline, "the web server does not answer"
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield server, f"http://127.0.0.1:{port}"
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
@@ -62,7 +73,7 @@ def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium. Playwright runs a loop in this thread; the database is asked between its turns, never in it."""
+    """A headless Chromium. Playwright has a loop in this thread; the database is asked between its turns."""
     if not Path(CHROMIUM).exists():
         pytest.fail(f"There is no Chromium at {CHROMIUM}: install the package chromium, or set CHROMIUM to its path.")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
@@ -92,17 +103,19 @@ def enter(browser: Browser, site: str, ada: object) -> Iterator[Callable[..., Pa
 
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-        page.on("request", lambda asked: faults.append(f"from afar: {asked.url}") if _afar(asked.url, site) else None)
-        page.on("console", lambda line: faults.append(f"console: {line.text}") if "Content Security" in line.text else None)
+        page.on("request", lambda asked: faults.append(f"from afar: {asked.url}") if _afar(asked.url) else None)
+        page.on(
+            "console", lambda line: faults.append(f"console: {line.text}") if "Content Security" in line.text else None
+        )
 
-    def open_page(path: str = "/", *, logged_in: bool = True, **options: object) -> Page:
-        context = browser.new_context(base_url=site, **options)  # type: ignore[arg-type]
+    def open_page(path: str = "/", *, logged_in: bool = True, at: str = site, **options: object) -> Page:
+        context = browser.new_context(base_url=at, **options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(15_000)
         context.add_init_script(WATCH)
         if logged_in:
             cookie = client.cookies["sessionid"].value
-            context.add_cookies([{"name": "sessionid", "value": cookie, "url": site}])
+            context.add_cookies([{"name": "sessionid", "value": cookie, "url": at}])
         page = context.new_page()
         watch(page)
         page.goto(path)
@@ -116,5 +129,5 @@ def enter(browser: Browser, site: str, ada: object) -> Iterator[Callable[..., Pa
     assert faults == []
 
 
-def _afar(url: str, site: str) -> bool:
-    return not url.startswith((site, "data:", "blob:"))
+def _afar(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
