@@ -50,6 +50,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
+    "config.csp.ContentSecurityPolicyMiddleware",  # above what serves static files: pictures are pages, too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -59,7 +60,6 @@ MIDDLEWARE = [
     "config.middleware.UserMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.csp.ContentSecurityPolicyMiddleware",
 ]
 # Not every Django has a django-prometheus that supports it: see requirements/.
 HTTP_METRICS = importlib.util.find_spec("django_prometheus") is not None

@@ -64,7 +64,10 @@ export class Large extends Job {
         this.intake = response.getHeader("Docqueue-Intake") || this.intake;
       },
       onShouldRetry: (error) => this.goOn(error),
-      onProgress: (sent) => this.progress(sent),
+      onProgress: (sent) => {
+        this.lost = false;
+        this.progress(sent);
+      },
       onSuccess: () => this.taken(),
       onError: (error) => this.failed(error),
     });
@@ -74,9 +77,14 @@ export class Large extends Job {
     this.trouble(null);
     this.offer(["cancel", () => this.cancel()]);
     return new Promise((done) => {
-      this.finish = done;
+      this.finish = () => {
+        window.removeEventListener("online", this.back);
+        done();
+      };
+      this.back = () => this.network();
+      window.addEventListener("online", this.back);
       this.upload.findPreviousUploads().then((before) => {
-        if (this.done) return done();
+        if (this.done) return this.finish();
         if (before.length) this.upload.resumeFromPreviousUpload(before[0]);
         return this.upload.start();
       });
@@ -87,8 +95,17 @@ export class Large extends Job {
   goOn(error) {
     const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
     const passing = status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
+    this.lost = passing;
     if (passing && !this.done) this.state.textContent = say("again_in", { reason: say("no_network"), seconds: 30 });
     return passing;
+  }
+
+  // The network is back: go on at once, not when the long pause between two tries is over.
+  async network() {
+    if (!this.lost || this.done) return;
+    this.lost = false;
+    await this.upload.abort().catch(() => {});
+    this.upload.start();
   }
 
   taken() {
