@@ -55,6 +55,7 @@ def http_metrics(request: HttpRequest) -> HttpResponse:
 class SwaggerPage(SpectacularSwaggerSplitView):
     """The API, to try out. Its script is a file of its own, so that none stands in the page."""
 
+    @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The page, or with `?script` its script."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
@@ -67,6 +68,7 @@ class RedocPage(SpectacularRedocView):
 
     template_name = "redoc.html"
 
+    @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The page."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]

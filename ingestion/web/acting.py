@@ -68,15 +68,13 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     card = whole_card(request, row)
     if request.method != "POST":
         return render(request, "ingestion/delete.html", {"card": card})
-    documents = card.facts["files_completed"]
+    files = card.facts["files_total"]
     try:
         delete_intake(row, by=_who(request))
     except REFUSALS as error:
         return _refused(request, row, error)
-    gone = ngettext(
-        "The upload and its %(n)s document are deleted.", "The upload and its %(n)s documents are deleted.", documents
-    )
-    messages.success(request, gone % {"n": f"{documents:,}"})
+    gone = ngettext("The upload and its %(n)s file are deleted.", "The upload and its %(n)s files are deleted.", files)
+    messages.success(request, gone % {"n": f"{files:,}"})
     return redirect("uploads:home")
 
 

@@ -23,7 +23,7 @@ BIGGEST_ORDINAL = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One intake as it is shown: what the API says of it, its first files, and whether there are `more`.
+    """One intake as it is shown: what the API says of it, its first files, the name of the `first`, whether there are `more`.
 
     `of_its_page`: it stands on its own page, with the files from `after` on, those only that ended as `outcome` says.
     """
@@ -31,6 +31,7 @@ class Card:
     facts: dict[str, Any]
     files: list[dict[str, Any]] = field(default_factory=list)
     more: bool = False
+    first: str = ""
     of_its_page: bool = False
     after: int | None = None
     outcome: str = ""
@@ -43,7 +44,11 @@ class Card:
     @property
     def title(self) -> str:
         """What people call it."""
-        return self.facts["filename"] or _n_files(self.facts["files_total"])
+        more = self.facts["files_total"] - 1
+        if self.facts["filename"] or not self.first:
+            return str(self.facts["filename"] or _n_files(more + 1))
+        text = ngettext("%(first)s and %(n)s more", "%(first)s and %(n)s more", more)
+        return text % {"first": self.first, "n": f"{more:,}"}
 
     @property
     def single(self) -> dict[str, Any] | None:
@@ -92,13 +97,13 @@ class Card:
     @property
     def confirmation(self) -> str:
         """The question before it is deleted, with what goes."""
-        documents = self.facts["files_completed"]
+        files = self.facts["files_total"]
         text = ngettext(
-            "Delete “%(name)s” with %(n)s document, its text and its bytes? This can not be undone.",
-            "Delete “%(name)s” with %(n)s documents, their text and their bytes? This can not be undone.",
-            documents,
+            "Delete “%(name)s”: %(n)s file, its document, its text and its bytes? This can not be undone.",
+            "Delete “%(name)s”: %(n)s files, their documents, their text and their bytes? This can not be undone.",
+            files,
         )
-        return text % {"name": self.title, "n": f"{documents:,}"}
+        return text % {"name": self.title, "n": f"{files:,}"}
 
 
 def _n_files(number: int) -> str:
@@ -118,6 +123,7 @@ def cards(request: HttpRequest, intakes: Sequence[Intake]) -> list[Card]:
             facts=facts,
             files=[files[row.pk] for row in shown[facts["id"]]],
             more=facts["files_total"] + facts["files_unpacked"] > len(shown[facts["id"]]),
+            first=shown[facts["id"]][0].source_path if shown[facts["id"]] else "",
         )
         for facts in presenting.intakes(request, intakes)
     ]
@@ -133,8 +139,9 @@ def whole_card(request: HttpRequest, intake: Intake, *, after: int | None = None
     page = list(rows[: FILES_A_CARD + 1])
     told = presenting.files_at(page[:FILES_A_CARD])(timezone.now())
     facts = presenting.intake(request, intake)
+    first = file_rows(intake).filter(ordinal=0).values_list("source_path", flat=True).first() or ""
     more = len(page) > FILES_A_CARD
-    return Card(facts=facts, files=told, more=more, of_its_page=True, after=after, outcome=outcome)
+    return Card(facts=facts, files=told, more=more, first=first, of_its_page=True, after=after, outcome=outcome)
 
 
 def place(after: str, outcome: str) -> tuple[int | None, str]:

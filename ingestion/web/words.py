@@ -9,6 +9,7 @@ def words() -> dict[str, str]:
     """Sentences by their names; `{name}` is filled in by the script."""
     return {
         "again_in": _("{reason} Trying again in {seconds} s."),
+        "and_more": _("{first} and {n} more"),
         "cancel": _("Cancel"),
         "changed": _("The file was changed, moved or deleted since it was chosen. Choose it again."),
         "deleted": _("deleted"),
@@ -16,7 +17,6 @@ def words() -> dict[str, str]:
         "duplicates_in_choice": _("{n} files were chosen twice and are sent once."),
         "empty_file": _("The file is empty: it has no bytes."),
         "empty_hint": _("Check that it was written completely, then choose it again."),
-        "files": _("{n} files"),
         "finished_many": _("{n} uploads have finished."),
         "forget": _("Forget it"),
         "hits": _("{n} results are shown."),

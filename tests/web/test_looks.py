@@ -99,7 +99,7 @@ def test_without_javascript_it_is_a_plain_form(enter, worker, tmp_path: Path) ->
     expect(page.locator(".hits mark")).to_have_text(["heron"])
     page.get_by_role("link", name="Delete letter.txt").click()
     page.get_by_role("button", name="Delete").click()
-    expect(page.locator(".note")).to_have_text("The upload and its 1 document are deleted.")
+    expect(page.locator(".note")).to_have_text("The upload and its 1 file are deleted.")
     page.get_by_role("button", name="Upload").click()  # the browser asks for a file, and nothing is sent
     expect(page).to_have_url(re.compile("/$"))
     assert not Intake.objects.exists()

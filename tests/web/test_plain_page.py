@@ -144,10 +144,10 @@ def test_deleting_asks_first_and_says_how_much_goes(page, owner, worker):  # noq
     intake = accept_zip(owner, {"a.txt": "one", "b.txt": "two"})
     worker.run()
     question = page.get(f"/uploads/{intake.pk}/delete/")
-    assert "Delete “papers.zip” with 2 documents" in question.content.decode()
+    assert "Delete “papers.zip”: 2 files" in question.content.decode()
     assert Document.objects.count() == 2
     gone = page.post(f"/uploads/{intake.pk}/delete/", follow=True)
-    assert "its 2 documents are deleted" in gone.content.decode()
+    assert "its 2 files are deleted" in gone.content.decode()
     assert not Document.objects.exists()
 
 

@@ -89,7 +89,7 @@ def test_everything_can_be_done_by_keyboard(enter, worker, letter) -> None:
     expect(page.locator(".state")).to_have_text("Cancelled")
     page.locator("[id^=delete-]").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#ask")).to_contain_text("Delete “letter.txt” with 0 documents")
+    expect(page.locator("#ask")).to_contain_text("Delete “letter.txt”: 1 file")
     page.keyboard.press("Escape")
     cards(page, 1)
     page.locator("[id^=delete-]").focus()

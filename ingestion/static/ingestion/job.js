@@ -19,11 +19,15 @@ export function dropCard(card) {
   if (held) document.getElementById("choose").focus();
 }
 
+export function nameOf(files) {
+  return files.length === 1 ? files[0].path : say("and_more", { first: files[0].path, n: files.length - 1 });
+}
+
 export class Job {
   constructor(entries) {
     this.entries = entries;
     this.total = entries.reduce((sum, { file }) => sum + file.size, 0);
-    this.name = entries.length === 1 ? entries[0].path : say("files", { n: entries.length });
+    this.name = nameOf(entries);
     this.done = false;
     number += 1;
     const id = `sending-${number}`;
@@ -57,6 +61,12 @@ export class Job {
 
   say(word, values) {
     this.state.textContent = say(word, values);
+  }
+
+  begin() {
+    this.trouble(null);
+    this.say("sending", { percent: 0 });
+    this.offer(["cancel", () => this.cancel()]);
   }
 
   // Bytes of all files together, in their order.

@@ -42,6 +42,14 @@ function options() {
   return { retryDelays: [0, 1000], onBeforeRequest: (request) => request.setHeader("X-CSRFToken", csrf()) };
 }
 
+function detail(answer) {
+  try {
+    return JSON.parse(answer.getBody()).detail;
+  } catch {
+    return "";
+  }
+}
+
 export const isFor = (left, entry) => left.urlStorageKey.startsWith(`tus::${mark}${printOf(entry)}::`);
 
 export class Large extends Job {
@@ -63,7 +71,7 @@ export class Large extends Job {
       onAfterResponse: (request, response) => {
         this.intake = response.getHeader("Docqueue-Intake") || this.intake;
       },
-      onShouldRetry: (error) => this.goOn(error),
+      onShouldRetry: (error, tried) => this.goOn(error, tried),
       onProgress: (sent) => {
         this.lost = false;
         this.progress(sent);
@@ -74,8 +82,7 @@ export class Large extends Job {
   }
 
   start() {
-    this.trouble(null);
-    this.offer(["cancel", () => this.cancel()]);
+    this.begin();
     return new Promise((done) => {
       this.finish = () => {
         window.removeEventListener("online", this.back);
@@ -92,12 +99,25 @@ export class Large extends Job {
   }
 
   // Only while the server can not be reached or is busy; what it refuses it would refuse again.
-  goOn(error) {
-    const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
+  goOn(error, tried) {
+    const answer = error.originalResponse;
+    const status = answer ? answer.getStatus() : 0;
     const passing = status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
     this.lost = passing;
-    if (passing && !this.done) this.state.textContent = say("again_in", { reason: say("no_network"), seconds: 30 });
+    if (passing && !this.done) {
+      const seconds = (PATIENCE[tried] || 0) / 1000;
+      this.state.textContent = say("again_in", { reason: (status && detail(answer)) || say("no_network"), seconds });
+      if (!status) this.look();
+    }
     return passing;
+  }
+
+  // A file that was changed on the disk since it was chosen can not be sent, and looks like a lost network.
+  async look() {
+    if ((await this.readable()) || this.done) return;
+    await this.upload.abort().catch(() => {});
+    this.refuse({ message: say("changed"), code: "file_changed" });
+    this.finish();
   }
 
   // The network is back: go on at once, not when the long pause between two tries is over.
@@ -121,8 +141,6 @@ export class Large extends Job {
     if (original && original.getStatus()) {
       told = await problem(new Response(original.getBody() || "", { status: original.getStatus() }));
       if (original.getStatus() === 401 || told.code === "csrf_failed") loggedOut();
-    } else if (!(await this.readable())) {
-      told = { message: say("changed"), code: "file_changed" };
     }
     this.refuse(told, () => this.ended(this));
     this.finish();

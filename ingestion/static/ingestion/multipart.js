@@ -25,8 +25,7 @@ export class Multipart extends Job {
 
   // Sends until there is an answer. Resolves when there is nothing more to do by itself.
   async start() {
-    this.trouble(null);
-    this.offer(["cancel", () => this.cancel()]);
+    this.begin();
     for (let tried = 0; !this.done; tried += 1) {
       if (!(await this.readable())) return this.refuse({ message: say("changed"), code: "file_changed" });
       const answer = await this.send();
@@ -35,6 +34,7 @@ export class Multipart extends Job {
       const told = answer.status ? await problem(answer) : { message: say("no_network"), code: "no_network" };
       if (answer.status === 401 || told.code === "csrf_failed") loggedOut();
       const passing = PASSING.has(answer.status) && (answer.status === 0 || told.retryable !== false);
+      if (!passing) forget(this.key); // it was refused: nothing is left to be continued
       if (!passing || tried > 200) return this.refuse(told, () => this.again());
       await this.wait(told, Math.min(2 ** tried, LONGEST));
     }

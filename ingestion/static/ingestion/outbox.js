@@ -2,7 +2,7 @@
 
 import { announce, failure, given, make, say, size } from "./common.js";
 import { arrived, follow } from "./follow.js";
-import { dropCard, showCard } from "./job.js";
+import { dropCard, nameOf, showCard } from "./job.js";
 import { canResume, isFor, Large, unfinished } from "./large.js";
 import { Multipart } from "./multipart.js";
 import { forget, leftBehind } from "./notes.js";
@@ -100,7 +100,7 @@ function note(text) {
 function hold(some) {
   const [{ wrong }] = some;
   const card = make("article", { class: "card held" });
-  const name = some.length === 1 ? some[0].entry.path : say("files", { n: some.length });
+  const name = nameOf(some.map(({ entry }) => entry));
   card.append(make("h3", { class: "name" }, make("bdi", {}, name)), failure(wrong));
   if (some.length > 1) {
     const rows = some.slice(0, LISTED).map(({ entry }) => make("li", {}, make("bdi", {}, entry.path)));
@@ -188,7 +188,7 @@ function interrupted({ name, text, files, ...rest }, drop) {
 
 function ofNote(left) {
   const prints = left.files.map(({ path, ...file }) => printOf({ path, file }));
-  const name = left.files.length === 1 ? left.files[0].path : say("files", { n: left.files.length });
+  const name = nameOf(left.files);
   const find = (entries) => {
     const found = prints.map((print) => entries.find((entry) => printOf(entry) === print));
     return found.every(Boolean) ? found : null;
