@@ -23,9 +23,10 @@ BIGGEST_ORDINAL = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One intake as it is shown: what the API says of it, its first files, the name of the `first`, whether there are `more`.
+    """One intake as it is shown: what the API says of it, some of its files, and whether there are `more`.
 
-    `of_its_page`: it stands on its own page, with the files from `after` on, those only that ended as `outcome` says.
+    `first` is the name of its first file. `of_its_page`: it stands on its own page, with the files from `after` on,
+    those only that ended as `outcome` says.
     """
 
     facts: dict[str, Any]

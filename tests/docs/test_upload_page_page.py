@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,13 @@ urlpatterns = [*without, path("documents/", include("ingestion.web.urls"))]
 
 
 @pytest.fixture
-def ada(client: Client, db: None) -> Iterator[Client]:
+def ada(client: Client, db: None) -> Client:
     client.force_login(get_user_model().objects.create_user("ada"))
-    yield client
+    return client
 
 
 def test_the_page_works_under_another_address(root: Path, ada: Client) -> None:
-    line = re.search(r"```python\n(.*),\n```", (root / "docs/how-to/upload-page.md").read_text())
+    line = re.search(r"```python\n(.*)\n```", (root / "docs/how-to/upload-page.md").read_text())
     assert line
     assert eval(line[1]).pattern.match("documents/")
     with override_settings(ROOT_URLCONF=__name__):

@@ -29,6 +29,7 @@ def clean(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width"), AS)
 def test_every_state_is_accessible_in_both_schemes_and_widths(enter, ada, worker, tmp_path, scheme, width) -> None:
     looks = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
@@ -62,6 +63,7 @@ def test_every_state_is_accessible_in_both_schemes_and_widths(enter, ada, worker
     clean(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280])
 def test_hostile_names_are_inert_and_push_nothing_aside(enter, ada, worker, tmp_path, width) -> None:
     for name in HOSTILE:
@@ -105,6 +107,7 @@ def test_without_javascript_it_is_a_plain_form(enter, worker, tmp_path: Path) ->
     assert not Intake.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_search_is_shown_without_leaving_the_page(enter, ada, worker) -> None:
     for n in range(12):
         accept_document(ada, f"the heron number {n}", name=f"{n}.txt")

@@ -33,6 +33,7 @@ def test_every_answer_has_a_policy_that_lets_nothing_in_from_afar(client: Client
     assert "http" not in policy
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_api_work_under_theirs(enter) -> None:
     page = enter("/api/docs/")
     expect(page.get_by_text("Upload one zip, or one or many documents")).to_be_visible(timeout=20_000)

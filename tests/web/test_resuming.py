@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,10 @@ def test_a_lost_network_is_waited_for(enter, book) -> None:
     page.set_input_files("#choose", book)
     expect(page.locator("#sending .state")).to_have_text("Sending: 22 %")
     page.context.set_offline(True)
+    deadline = time.monotonic() + 10
+    while not held:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)  # lets the browser's events come in
     held[0].abort("internetdisconnected")
     expect(page.locator("#sending .state")).to_contain_text("The server can not be reached")
     page.context.set_offline(False)
