@@ -20,6 +20,7 @@ from bench import (
     memory,
     pickup,
     report,
+    s3,
     search,
     snapshot,
     soak,
@@ -45,8 +46,9 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "upload": upload.measure,
     "ingest": ingest.measure,
     "search": search.measure,
+    "s3": s3.measure,
 }
-APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
+APART = ("soak", "upload", "ingest", "search", "s3")  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

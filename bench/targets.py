@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest
+from bench import ingest, s3
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -263,6 +263,20 @@ TARGETS = (
             (max(found["p95_ms"]) for row, found in results.values["search"].items() if NEVER_WRITTEN not in row),
             default=None,
         ),
+    ),
+    *(
+        target
+        for row in (s3.PUT, s3.GET)
+        for target in (
+            Target(text=f"S3: {row} ÷ boto3's own", workload="s3", at_least=0.7, measure=_value("s3", row, "ratio")),
+            Target(
+                text=f"S3: {row}, memory above that of a sixteenth of it",
+                workload="s3",
+                at_most=32,
+                unit="MiB",
+                measure=_value("s3", row, "growth_mib"),
+            ),
+        )
     ),
 )
 

@@ -11,6 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import logging as log_setup
+from config.documents_place import documents_storage
 from config.environment import groups, kept_secret
 from config.paths import BASE_DIR, postgres_dir, var_dir
 from config.postgres_place import PORT, ROLE, locate
@@ -116,15 +117,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": VAR_DIR / "media"},
     },
-    "documents": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        # no base_url: documents are handed out by views that ask who wants them
-        "OPTIONS": {
-            "location": VAR_DIR / "documents",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
-        },
-    },
+    "documents": documents_storage(_env["DOCUMENTS_URL"], VAR_DIR / "documents"),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
@@ -133,7 +126,7 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 # Uploads on their way lie where documents are written: on the disk whose room is looked at, and where the sweep
-# finds what killed web processes left.
+# finds what killed web processes left. With documents in S3 too: each host has a folder of its own for them.
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "documents" / "parts"
 for _folder in (FILE_UPLOAD_TEMP_DIR.parent, FILE_UPLOAD_TEMP_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)

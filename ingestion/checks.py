@@ -9,6 +9,7 @@ from typing import Any
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InvalidStorageError, storages
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
@@ -16,6 +17,7 @@ from ingestion.formats import load
 from ingestion.limits import Limits, get_limits
 from ingestion.models import Chunk
 from ingestion.search.config import text_search_config
+from ingestion.storage import ALIAS
 
 
 @register("ingestion", "docqueue")  # the second is what a worker looks at before it starts
@@ -29,6 +31,16 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
     programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
     return [*wrong, *_missing(programs), *_ocr(limits)]
+
+
+@register("ingestion", "docqueue")
+def check_storage(**_kwargs: Any) -> list[CheckMessage]:
+    """ingestion.E005: the storage of documents can not be made as the settings describe it, or a package is missing."""
+    try:
+        storages[ALIAS]
+    except (ImproperlyConfigured, InvalidStorageError) as error:
+        return [Error(str(error), hint="See docs/how-to/storage.md.", id="ingestion.E005")]
+    return []
 
 
 @register("ingestion", Tags.database)

@@ -46,6 +46,7 @@ class WaitingReason(TextChoices):
     BACKOFF = "backoff", _("the next try after a failure")
     KM_UNAVAILABLE = "km_unavailable", _("the next try, as the knowledge store did not answer")
     DISK_LOW = "disk_low", _("room on the disk")
+    STORAGE_UNAVAILABLE = "storage_unavailable", _("the document storage, which does not answer or refuses")
     DELAYED = "delayed", _("a later time that was asked for")
     ORDERING = "ordering", _("earlier work on the same document, or work that it comes after")
     RATE_LIMITED = "rate_limited", _("a rate limit or circuit breaker")

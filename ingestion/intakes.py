@@ -216,9 +216,9 @@ def save_blobs(stored: Sequence[StoredBlob]) -> dict[str, int]:
     saved = Blob.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["storage_key"]
     )
-    for blob in saved:
-        if not storage.exists(blob.storage_key):
-            raise BlobMissing(f"The stored bytes of {blob.sha256[:12]} were removed a moment ago.")
+    gone = storage.missing(blob.storage_key for blob in saved)
+    if gone:
+        raise BlobMissing(f"The stored bytes of {min(gone)[:12]} were removed a moment ago.")
     return {blob.sha256: blob.pk for blob in saved}
 
 

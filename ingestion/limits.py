@@ -25,6 +25,7 @@ def _limit(default: int, doc: str, minimum: int = 1) -> int:
 
 
 FAIL_FILE, SKIP, REJECT_ARCHIVE, WARN = "fail_file", "skip", "reject_archive", "warn"
+STREAM, REDIRECT = "stream", "redirect"
 
 
 def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
@@ -83,6 +84,13 @@ class Limits:
     max_path_bytes: int = _limit(1_024, "Length of an entry's name with its folders; a longer one fails alone.")
     max_path_parts: int = _limit(32, "Folders of an entry's name; a deeper one fails alone.")
 
+    keep_archives_days: int = _limit(
+        30,
+        "Days that an archive is kept once each of its files has ended, to be unzipped again; 0: not at all, -1: for "
+        "ever. The files taken out of it are not touched.",
+        -1,
+    )
+
     on_unsupported: str = _choice(
         FAIL_FILE,
         (FAIL_FILE, SKIP, REJECT_ARCHIVE),
@@ -130,6 +138,14 @@ class Limits:
     )
     ocr_languages: str = _internal("eng", "Languages to recognise, as the program names them: eng+deu.")
     max_ocr_pages: int = _limit(100, "Pages of one document that text is recognised on; the rest is left out.")
+
+    # Handing documents out.
+    downloads: str = _choice(
+        STREAM,
+        (STREAM, REDIRECT),
+        "How a document's bytes are handed out: through the site, or by an address of S3 that is good for a moment, to "
+        "which the browser is sent (the site's own headers, such as Content-Security-Policy, are not there then).",
+    )
 
     # Following an upload.
     max_wait_seconds: int = _limit(

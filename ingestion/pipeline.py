@@ -98,7 +98,7 @@ def _read_and_index(
 ) -> ContentResult:
     said: dict[str, Any] = {}
     with _not_left_behind(store, described):
-        with storage.local_path(document.blob.storage_key) as path:
+        with storage.local_path(document.blob.storage_key, size=document.blob.size) as path:
             report(from_stage, 10)
             detected = sniff(path, described.filename)
             limits = get_limits()

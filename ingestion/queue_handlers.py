@@ -15,9 +15,10 @@ from docqueue.duties import duty
 from docqueue.exceptions import Cancelled, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
-from ingestion import blobs, deleting, reconcile, storage
+from ingestion import blobs, deleting, reconcile, retention, storage
+from ingestion.codes import WaitingReason
 from ingestion.containers import Container
-from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
+from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive, StorageAway
 from ingestion.fallback import Verdict, judge, last_word
 from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, start_file
@@ -31,7 +32,7 @@ from ingestion.unpack import unpack as unpack_archive
 QUEUE = "documents"
 STALE_PART_SECONDS = 3600.0
 ROOM_SECONDS = 30.0
-"""How long what found too little disk waits before it looks again. No attempt is spent on that."""
+"""How long what found too little disk, or no storage, waits before it looks again. No attempt is spent on that."""
 
 
 NEEDED = (
@@ -59,8 +60,8 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
     except Cancelled:
         cancel_file(file, item_id=ctx.id)
         raise
-    except DiskFull as error:
-        put_off(file, ctx.item, DiskLow.code, str(error))
+    except (DiskFull, StorageAway) as error:
+        put_off(file, ctx.item, _reason(error), str(error))
         raise Snooze(ROOM_SECONDS) from error
     except OperationalError as error:
         if not is_disk_full(error):
@@ -126,6 +127,11 @@ def _final(error: IngestionError, ctx: Context) -> bool:
     return not error.retryable or ctx.attempt >= ctx.max_attempts
 
 
+def _reason(error: DiskFull | StorageAway) -> str:
+    """What an item waits for, spending no attempt on it, as a `WaitingReason`."""
+    return DiskLow.code if isinstance(error, DiskFull) else WaitingReason.STORAGE_UNAVAILABLE
+
+
 @handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
 def unpack(ctx: Context) -> dict[str, Any] | None:
     """Bring the files of an uploaded archive into the queue, each as an item of its own."""
@@ -143,8 +149,8 @@ def unpack(ctx: Context) -> dict[str, Any] | None:
     except Cancelled:
         container.cancelled()
         raise
-    except DiskFull as error:
-        container.waits_for(DiskLow.code, str(error))
+    except (DiskFull, StorageAway) as error:
+        container.waits_for(_reason(error), str(error))
         raise Snooze(ROOM_SECONDS) from error
     except OperationalError as error:
         if not is_disk_full(error):
@@ -197,6 +203,12 @@ def sweep_parts(using: str) -> int:  # noqa: ARG001
 def sweep_blobs(using: str) -> int:  # noqa: ARG001
     """Remove stored bytes that nothing refers to."""
     return blobs.sweep()
+
+
+@duty("ingestion.archives", every_seconds=300)
+def let_archives_go(using: str) -> int:  # noqa: ARG001
+    """Let go of archives that are not needed any more."""
+    return retention.let_go()
 
 
 @duty("ingestion.delete", every_seconds=5)

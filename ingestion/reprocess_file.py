@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingestion.errors import NothingToRetry, NotReprocessable
-from ingestion.models import IngestFile, Outcome, Stage
+from ingestion.errors import ArchiveGone, NothingToRetry, NotReprocessable
+from ingestion.models import IngestFile, IntakeKind, Outcome, Stage
 from ingestion.reprocess import reprocess_document
 from ingestion.reprocess_many import Order
 from ingestion.selecting import Selection
@@ -28,7 +28,8 @@ def reprocess_file(
 ) -> FileReprocessing:
     """Process a file anew, with the priority of its upload. `document` and `intake` must be loaded.
 
-    Raises `NothingToRetry` (with `only_failed`, where it has not failed), `NotReprocessable`, `InvalidStage`.
+    Raises `NothingToRetry` (with `only_failed`, where it has not failed), `ArchiveGone`, `NotReprocessable`,
+    `InvalidStage`.
     """
     if only_failed and file.outcome != Outcome.FAILED:
         raise NothingToRetry
@@ -44,5 +45,13 @@ def reprocess_file(
         within = file.parent_id if file.blob_id is None else file.pk
         item_id = unzip_again(file.intake_id, mine.condition(), by=by, priority=order.priority, within=within)
     if item_id is None:
+        if file.blob_id is None and _archive_is_gone(file):
+            raise ArchiveGone
         raise NotReprocessable("There are no stored bytes of it, and no archive to be read for it again.")
     return FileReprocessing(item_id=item_id, created=True, document_id=None)
+
+
+def _archive_is_gone(file: IngestFile) -> bool:
+    """Whether the archive that the file came in is not kept any more."""
+    archive = file.intake if file.parent is None else file.parent
+    return archive.blob_id is None and (file.parent is not None or file.intake.kind == IntakeKind.ZIP)

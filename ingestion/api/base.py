@@ -26,6 +26,7 @@ REFUSALS = {
     401: "Neither logged in nor a token.",
     404: "There is no such thing, or it is another user's.",
     409: "Its state does not allow it, or the Idempotency-Key was used for other files.",
+    410: "Its bytes are not kept (any more).",
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
@@ -63,7 +64,7 @@ class OwnedView(APIView):
     def file(self, request: Request, pk: int) -> IngestFile:
         """The file with this id in one of the caller's intakes."""
         owned = IngestFile.objects.filter(intake__in=intakes_of(self.owner_id(request)))
-        return found(owned.select_related("document", "intake"), pk)
+        return found(owned.select_related("document", "intake", "parent", "blob"), pk)
 
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""

@@ -104,6 +104,7 @@ class FileShape(ProgressShape):
     size = serializers.IntegerField()
     tags = serializers.ListField(child=serializers.CharField())
     document_id = serializers.IntegerField(allow_null=True)
+    content_url = serializers.URLField(allow_null=True, help_text=_("Its bytes; null where they are not kept."))
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
@@ -137,6 +138,7 @@ class DocumentShape(ProgressShape):
     intake_id = serializers.IntegerField(allow_null=True)
     file_id = serializers.IntegerField(allow_null=True)
     status_url = serializers.URLField()
+    content_url = serializers.URLField(help_text=_("Its bytes, as a download."))
     created_at = serializers.DateTimeField()
     indexed_at = serializers.DateTimeField(allow_null=True)
 

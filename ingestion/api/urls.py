@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import events, reprocessing, searching, tagging, types, uploading, views
+from ingestion.api import content, events, reprocessing, searching, tagging, types, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
     path("documents", uploading.DocumentsView.as_view(), name="documents"),
     path("documents/<int:pk>", views.DocumentView.as_view(), name="document"),
+    path("documents/<int:pk>/content", content.DocumentContentView.as_view(), name="document-content"),
     path("documents/<int:pk>/events", events.DocumentEventsView.as_view(), name="document-events"),
     path("documents/<int:pk>/reprocess", reprocessing.ReprocessDocumentView.as_view(), name="document-reprocess"),
     path("documents/<int:pk>/cancel", views.CancelDocumentView.as_view(), name="document-cancel"),
     path("documents/<int:pk>/tags", tagging.DocumentTagsView.as_view(), name="document-tags"),
+    path("files/<int:pk>/content", content.FileContentView.as_view(), name="file-content"),
     path("files/<int:pk>/tags", tagging.FileTagsView.as_view(), name="file-tags"),
     path("intakes", views.IntakesView.as_view(), name="intakes"),
     path("intakes/<int:pk>", views.IntakeView.as_view(), name="intake"),

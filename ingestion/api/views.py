@@ -106,7 +106,7 @@ class IntakeFilesView(OwnedView):
                 if wanted := request.query_params.get(name):
                     rows = rows.filter(**{name: wanted.replace("\0", "")})
             paginator = InOrder()
-            files_at = presenting.files_at(page_of(self, rows, paginator, request))
+            files_at = presenting.files_at(request, page_of(self, rows, paginator, request))
             return Look(at=lambda now: paginator.get_paginated_response(files_at(now)).data, finished=intake.finished)
 
         return answer(request, look)

@@ -37,6 +37,7 @@ from ingestion.errors.base import (
     error_classes,
 )
 from ingestion.errors.processing import (
+    BlobCorrupt,
     BlobMissing,
     ContentRatioExceeded,
     ContentTooLarge,
@@ -54,13 +55,23 @@ from ingestion.errors.processing import (
     ParserCrashed,
     PasswordRequired,
     ProgramFailed,
+    StorageAway,
+    StorageDenied,
+    StorageMisconfigured,
     StorageUnavailable,
     UnknownFormat,
     UnsupportedFile,
     UploadFailed,
     XmlForbiddenEntity,
 )
-from ingestion.errors.reprocessing import InvalidSelection, InvalidStage, NothingToRetry, NotReprocessable
+from ingestion.errors.reprocessing import (
+    ArchiveGone,
+    ContentGone,
+    InvalidSelection,
+    InvalidStage,
+    NothingToRetry,
+    NotReprocessable,
+)
 from ingestion.errors.validation import (
     BadName,
     EmptyFile,
@@ -78,10 +89,13 @@ from ingestion.errors.validation import (
 
 __all__ = [
     "AmbiguousArchive",
+    "ArchiveGone",
     "ArchiveRefused",
     "ArchiveTooLarge",
     "BadName",
+    "BlobCorrupt",
     "BlobMissing",
+    "ContentGone",
     "ContentRatioExceeded",
     "ContentTooLarge",
     "CorruptArchive",
@@ -125,6 +139,9 @@ __all__ = [
     "ProgramFailed",
     "RatioExceeded",
     "SizeMismatch",
+    "StorageAway",
+    "StorageDenied",
+    "StorageMisconfigured",
     "StorageUnavailable",
     "TooLarge",
     "TooManyEntries",

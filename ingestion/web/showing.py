@@ -117,7 +117,7 @@ def cards(request: HttpRequest, intakes: Sequence[Intake]) -> list[Card]:
     rows = IngestFile.objects.filter(intake__in=[row.pk for row in intakes], ordinal__lt=FILES_A_CARD)
     for row in rows.select_related("intake").order_by("intake", "ordinal"):
         shown[row.intake_id].append(row)
-    told = presenting.files_at([row for files in shown.values() for row in files])(timezone.now())
+    told = presenting.files_at(request, [row for files in shown.values() for row in files])(timezone.now())
     files = {one["id"]: one for one in told}
     return [
         Card(
@@ -138,7 +138,7 @@ def whole_card(request: HttpRequest, intake: Intake, *, after: int | None = None
     if outcome:
         rows = rows.filter(outcome=outcome)
     page = list(rows[: FILES_A_CARD + 1])
-    told = presenting.files_at(page[:FILES_A_CARD])(timezone.now())
+    told = presenting.files_at(request, page[:FILES_A_CARD])(timezone.now())
     facts = presenting.intake(request, intake)
     first = file_rows(intake).filter(ordinal=0).values_list("source_path", flat=True).first() or ""
     more = len(page) > FILES_A_CARD
