@@ -190,8 +190,16 @@ def test_a_large_upload_is_shown_page_by_page_and_older_uploads_too(page, owner,
 def test_names_and_texts_with_html_are_inert(page, owner, worker):  # noqa: F811 - the fixtures
     name = '<img src=x onerror=alert(1)>".txt'
     document = accept_document(owner, "heron < stork & more", name=name, tags=["<b>tag"])
+    several = accept(owner, upload(name, "%PDF-1.4 not one"), upload("b.txt", "b"), tags=["<b>tag"])
     worker.run()
-    for address in ("/", "/?q=heron", f"/uploads/{document.file.intake_id}/", f"/documents/{document.pk}/"):
+    pages = (
+        "/",
+        "/?q=heron",
+        f"/documents/{document.pk}/",
+        f"/uploads/{several.pk}/",
+        f"/uploads/{several.pk}/delete/",
+    )
+    for address in pages:
         body = page.get(address).content.decode()
         assert "<img src=x" not in body, address
         assert "<b>tag" not in body, address
@@ -255,3 +263,14 @@ def test_paths_that_lead_elsewhere_are_refused(page, owner, paths, code):  # noq
     answer = page.post("/api/v1/documents", {"file": [upload("a.txt"), upload("b.txt", "b")], "path": paths})
     assert answer.json()["code"] == code
     assert not Intake.objects.exists()
+
+
+def test_documents_and_files_are_downloaded_from_where_they_are_shown(page, owner, worker):  # noqa: F811 - the fixtures
+    document = accept_document(owner, "the heron", name="a.txt")
+    accept_zip(owner, {"x.txt": "an x", "y.txt": "a y"})
+    worker.run()
+    shown = {"/": 3, f"/documents/{document.pk}/": 1, "/?q=heron": 4}
+    for address, number in shown.items():
+        links = re.findall(r'href="(?:http://testserver)?([^"]*/content)" download', page.get(address).content.decode())
+        assert len(links) == number, address
+    assert b"".join(page.get(links[0]).streaming_content) == b"the heron"

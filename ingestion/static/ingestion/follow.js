@@ -153,7 +153,7 @@ function listen(ids) {
   }
 }
 
-export const streamed = () => [...streams.values()].some((stream) => stream.readyState === EventSource.OPEN);
+const streamed = () => [...streams.values()].some((stream) => stream.readyState === EventSource.OPEN);
 
 function rest(ms) {
   return new Promise((done) => {

@@ -58,6 +58,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-api]");
   if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
+  if (button.hasAttribute("aria-disabled")) return; // asked already
   const card = button.closest("[data-intake]");
   if (button.dataset.ask && !(await confirmed(button.dataset.ask))) return;
   const method = button.dataset.method || "POST";
