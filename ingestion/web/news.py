@@ -45,7 +45,8 @@ def news(request: HttpRequest) -> JsonResponse:
     wanted = {int(match["pk"]): match for match in asked}
     rows = {row.pk: row for row in owned.filter(pk__in=wanted)}
     for row in rows.values():
-        if reconcile_intake(row):
+        # As the API does for the one that it is asked about; of a list the duty looks after that.
+        if wanted[row.pk]["whole"] and reconcile_intake(row):
             row.refresh_from_db()
     keys = [key for key in request.GET.getlist("key")[:MOST] if "\0" not in key]
     body = {

@@ -42,6 +42,7 @@ def test_the_pages_of_the_api_work_under_theirs(enter) -> None:
     expect(page.get_by_role("heading", name="Upload one zip, or one or many documents")).to_be_visible(timeout=20_000)
 
 
+@pytest.mark.slow
 def test_the_admin_works_under_it(enter, ada, worker) -> None:
     get_user_model().objects.filter(pk=ada.pk).update(is_staff=True, is_superuser=True)
     intake = accept(ada, upload("a.txt", "a heron"), upload("bad.pdf", "%PDF-1.4 nothing"))

@@ -84,6 +84,7 @@ def test_a_reload_in_the_middle_of_a_large_file_is_continued_from_there(enter, b
     expect(page.locator(".interrupted")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_lost_network_is_waited_for(enter, book) -> None:
     page = enter()
     held: list[Route] = []
@@ -104,6 +105,7 @@ def test_a_lost_network_is_waited_for(enter, book) -> None:
     arrived(book)
 
 
+@pytest.mark.slow
 def test_cancelling_a_large_file_ends_it_at_the_server(enter, book) -> None:
     page = enter()
     after(page, 1, hold)

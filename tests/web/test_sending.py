@@ -222,6 +222,7 @@ def test_the_focus_stays_while_the_page_is_kept_fresh(enter, worker, ada) -> Non
     assert page.locator(f"#files-{intake.pk}").get_attribute("open") is None  # as the reader left it
 
 
+@pytest.mark.slow
 def test_a_session_that_ended_is_told(enter, ada) -> None:
     accept(ada)
     page = enter()
