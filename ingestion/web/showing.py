@@ -14,8 +14,11 @@ from django.utils.translation import ngettext
 
 from ingestion.api import presenting
 from ingestion.api.base import file_rows
+from ingestion.extract import supported_types
 from ingestion.hints import hint_for
+from ingestion.limits import get_limits
 from ingestion.models import IngestFile, Intake, IntakeStatus, Outcome
+from ingestion.sniffing.kinds import kind_of
 
 FILES_A_CARD = 50
 BIGGEST_ORDINAL = 2**31 - 1
@@ -155,10 +158,6 @@ def place(after: str, outcome: str) -> tuple[int | None, str]:
 
 def limits_in_words() -> dict[str, Any]:
     """What the form says before anything is sent."""
-    from ingestion.extract import supported_types
-    from ingestion.limits import get_limits
-    from ingestion.sniffing.kinds import kind_of
-
     limits = get_limits()
     suffixes = sorted({f".{suffix}" for each in supported_types() for suffix in kind_of(each).extensions} | {".zip"})
     return {
