@@ -10,17 +10,9 @@ from typing import Any
 
 from ingestion.archives import printable
 from ingestion.archives.names import name_problem, refuse_unsafe
-from ingestion.errors import BadName, EntryName, UnsafePath, ValidationFailed
+from ingestion.errors import BadName, EntryName, InvalidPaths, UnsafePath
 from ingestion.intakes import Upload
 from ingestion.limits import get_limits
-
-
-class InvalidPaths(ValidationFailed):
-    """There must be one path for each file, in the order of the files."""
-
-    code = "invalid_paths"
-    status = 400
-    hint = "Give the field path as often as the field file, or not at all."
 
 
 @dataclass(kw_only=True)

@@ -99,3 +99,11 @@ class TooManyStreams(EventsRefused):
     code = "too_many_streams"
     retryable = True
     retry_after = 10
+
+
+class InvalidPaths(ValidationFailed):
+    """There must be one path for each file, in the order of the files."""
+
+    code = "invalid_paths"
+    status = 400
+    hint = "Give the field path as often as the field file, or not at all."
