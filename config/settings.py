@@ -36,6 +36,7 @@ SECRET_KEY: str = _env["SECRET_KEY"] or kept_secret(VAR_DIR / "secret_key")
 INSTALLED_APPS = [
     "docqueue",
     "ingestion",
+    "ingestion.resumable",  # may be left out: uploads that can be resumed are gone then, and all else works
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -50,6 +51,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
+    "config.csp.ContentSecurityPolicyMiddleware",  # above what serves static files: pictures are pages, too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,8 +136,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
+LOGIN_REDIRECT_URL = "/"
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # also how long a one-time login link is good for
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -156,6 +158,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [f"rest_framework.permissions.{'IsAuthenticated' if PRODUCTION else 'AllowAny'}"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["config.openapi.with_heads"],
     "ENUM_NAME_OVERRIDES": {
         "ItemStatus": "docqueue.states.Status",
         "WaitReason": "docqueue.states.WaitReason",

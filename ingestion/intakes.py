@@ -29,6 +29,7 @@ from ingestion.errors import (
     ValidationFailed,
 )
 from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
+from ingestion.local_files import LocalFile, put_file
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob
@@ -91,15 +92,15 @@ def accept_upload(
     """
     limits = get_limits()
     _refuse(uploads, limits)
-    number, labels, patterns = checked_priority(_number(priority)), clean_tags(tags), clean_file_tags(file_tags)
-    digest = _digest(uploads)
+    number, labels, patterns = checked_priority(priority_of(priority)), clean_tags(tags), clean_file_tags(file_tags)
+    digest = _digest([(upload.name, upload.size) for upload in uploads])
     if client_key is not None:
-        _refuse_key(client_key)
+        refuse_key(client_key)
         earlier = _earlier(owner_id, client_key, digest)
         if earlier is not None:
             return Accepted(intake=earlier, created=False)
     planned = _planned_files(uploads[0], limits) if len(uploads) == 1 else None
-    storage.ensure_room(sum(upload.size or 0 for upload in uploads))
+    storage.ensure_room(sum(upload.size or 0 for upload in uploads if not isinstance(upload, LocalFile)))
     intake = Intake(
         owner_id=owner_id,
         kind=IntakeKind.FILES if planned is None else IntakeKind.ZIP,
@@ -166,10 +167,16 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
 
 
 def _store_and_write(intake: Intake, uploads: Sequence[Upload]) -> list[IngestFile]:
-    stored = [storage.put_stream(upload.chunks(), expected=upload.size or 0) for upload in uploads]
+    stored = [_store(upload) for upload in uploads]
     intake.size = sum(blob.size for blob in stored)
     with transaction.atomic():
         return _write(intake, uploads, stored)
+
+
+def _store(upload: Upload) -> StoredBlob:
+    if isinstance(upload, LocalFile):
+        return put_file(upload)
+    return storage.put_stream(upload.chunks(), expected=upload.size or 0)
 
 
 def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlob]) -> list[IngestFile]:
@@ -245,21 +252,26 @@ def _label(upload: Upload) -> str:
     return printable(upload.name or "unnamed")
 
 
-def _number(priority: int | str) -> int | str:
-    """A form field brings numbers as text."""
+def priority_of(priority: int | str) -> int | str:
+    """A priority as the queue takes it: a form field brings numbers as text."""
     text = str(priority).strip()
     return int(text) if text.lstrip("+-").isdigit() and text.isascii() and len(text) < 9 else text
 
 
-def _refuse_key(key: str) -> None:
+def refuse_key(key: str) -> None:
+    """Raise ValidationFailed when this can not be an Idempotency-Key."""
     if not key or len(key) > 255 or "\0" in key:
         raise ValidationFailed("Idempotency-Key must be 1 to 255 characters.", code="invalid_idempotency_key")
 
 
-def _digest(uploads: Sequence[Upload]) -> str:
+def earlier_upload(owner_id: int, client_key: str, name: str, size: int) -> Intake | None:
+    """The intake that this owner's key stands for, if any. Raises KeyReused when it is of another file than this."""
+    return _earlier(owner_id, client_key, _digest([(name, size)]))
+
+
+def _digest(named: Sequence[tuple[str | None, int | None]]) -> str:
     """Names and sizes: enough to see that a key comes back with another upload."""
-    named: list[Any] = [(upload.name, upload.size) for upload in uploads]
-    return hashlib.sha256(repr(named).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(repr(list(named)).encode("utf-8", "replace")).hexdigest()
 
 
 def _earlier(owner_id: int, client_key: str, digest: str) -> Intake | None:

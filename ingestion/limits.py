@@ -48,6 +48,20 @@ class Limits:
     max_files_per_request: int = _limit(1_000, "Files sent in one request without packing them.")
     max_file_bytes: int = _limit(2 * GIB, "Size of one file after unpacking; a larger one fails alone.")
 
+    # One upload that comes in pieces and can be resumed.
+    max_patch_bytes: int = _limit(64 * MIB, "Size of one piece of a resumable upload.")
+    max_open_uploads: int = _limit(100, "Resumable uploads of one user that have begun and not ended.")
+    resumable_hours: int = _limit(24, "Hours for which a resumable upload waits for its next piece.")
+    resumable_takeover_seconds: int = _limit(
+        5, "Seconds of silence after which a request that writes to a resumable upload gives way to another."
+    )
+    resumable_folder: str = _internal(
+        "",
+        "Folder of unfinished resumable uploads, the same for web processes and workers. Empty: resumable/ beside the "
+        "documents; on the same file system a finished upload is not copied.",
+        r"(/.*)?",
+    )
+
     disk_reserve_bytes: int = _limit(
         2 * GIB, "Room left free on the disk: with less, uploads are refused and work waits.", 0
     )
@@ -144,6 +158,14 @@ class Limits:
         4,
         "Answers that one web process holds at a time; others are given at once. Keep it below its number of threads.",
         0,
+    )
+    max_event_streams: int = _limit(
+        50,
+        "Streams of events (GET …/events) that one web process holds open under ASGI; more are refused, 0 refuses all.",
+        0,
+    )
+    max_event_stream_seconds: int = _limit(
+        600, "Seconds after which a stream of events is ended; browsers open it anew by themselves."
     )
     stalled_after_seconds: int = _limit(
         60, "Seconds without any progress after which running work is shown as stalled."

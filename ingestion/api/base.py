@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -29,19 +30,18 @@ REFUSALS = {
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
-    503: "Storage or database do not answer.",
+    501: "This web server can not do that; see `code`.",
+    503: "Storage or database do not answer, or all places are taken: see Retry-After.",
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
 
 
-def refused(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """The documented refusals of an endpoint."""
-    examples = {422: [UNSAFE_PATH]}
+def refused(*statuses: int, words: Mapping[int, str] | None = None) -> dict[Any, OpenApiResponse]:
+    """The documented refusals of an endpoint, some of them in `words` of its own."""
+    examples, said = {422: [UNSAFE_PATH]}, REFUSALS | dict(words or {})
     return {
-        (status, CONTENT_TYPE): OpenApiResponse(
-            Problem, description=REFUSALS[status], examples=examples.get(status, [])
-        )
+        (status, CONTENT_TYPE): OpenApiResponse(Problem, description=said[status], examples=examples.get(status, []))
         for status in statuses
     }
 

@@ -147,6 +147,18 @@ DOCUMENT = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+EVENTS = OpenApiExample(
+    "Two states, and the end",
+    value=(
+        "retry: 2000\n\n"
+        'event: progress\nid: W/"1f0c"\ndata: {"id":12,"percent":40,"finished":false}\n\n'
+        'event: progress\nid: W/"9ab2"\ndata: {"id":12,"percent":100,"finished":true}\n\n'
+        'event: end\nid: end\ndata: {"reason":"finished"}\n\n'
+    ),
+    response_only=True,
+    status_codes=["200"],
+    media_type="text/event-stream",
+)
 LIMITS = OpenApiExample(
     "Two of the limits",
     value={

@@ -174,6 +174,11 @@ class UploadForm(serializers.Serializer[dict[str, Any]]):
     file = serializers.ListField(
         child=serializers.FileField(), help_text=_("One zip, or one or many documents: repeat the field.")
     )
+    path = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text=_("Names with folders (bills/2027/jan.pdf), one for each file and in their order; or none at all."),
+    )
     tags = serializers.ListField(
         child=serializers.CharField(max_length=64), required=False, help_text=_("Labels; repeat or comma-separate.")
     )

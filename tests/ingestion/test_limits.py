@@ -47,6 +47,7 @@ def test_every_limit_is_documented_and_has_a_default_that_it_allows() -> None:
         "FORMATS",
         "OCR",
         "OCR_LANGUAGES",
+        "RESUMABLE_FOLDER",
         "SEARCH_CONFIG",
     }
     assert all(doc.endswith(".") for doc in documentation.values())
