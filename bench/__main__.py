@@ -20,6 +20,7 @@ from bench import (
     memory,
     pickup,
     report,
+    resumable,
     search,
     snapshot,
     soak,
@@ -43,10 +44,18 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "w9": keys.measure,
     "soak": soak.measure,
     "upload": upload.measure,
+    "resumable": resumable.measure,
     "ingest": ingest.measure,
     "search": search.measure,
 }
-APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
+APART = (
+    "soak",
+    "upload",
+    "resumable",
+    "ingest",
+    "search",
+)
+"""Long, or of another kind: only when named; shown by their newest."""
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

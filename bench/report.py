@@ -31,6 +31,7 @@ OWN_WORKLOADS = {
     "w8": "fairness",
     "soak": "soak",
     "upload": "upload",
+    "resumable": "resumable",
     "search": "search",
     "ingest": "ingestion",
 }
@@ -95,7 +96,7 @@ def _own(results: Results) -> str:
     rows = []
     for workload, words in OWN_WORKLOADS.items():
         found, date = results.values.get(workload), ""
-        if found is None and workload in ("soak", "upload", "search", "ingest"):
+        if found is None and workload in ("soak", "upload", "resumable", "search", "ingest"):
             before = newest(workload)
             if before is not None:
                 date, found = f" ({before[0]})", before[1]

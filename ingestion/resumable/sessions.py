@@ -150,16 +150,15 @@ def append(
     ChecksumMismatch (nothing of the PATCH stays), DiskLow, and whatever the chunks raise: what came before stays.
     """
     most, left = get_limits().max_patch_bytes, session.length - at
-    if left < 0:
-        raise OffsetMismatch
     if announced is not None:
-        _refuse_size(announced, most, left)
+        _refuse_size(announced, most)
     if session.intake_id is not None:
         if left or announced:
             raise OffsetMismatch(_("All bytes of this upload are here."))
         return session.length
     try:
         with writing(session.pk, at, provisional=checksum is not None) as held:
+            _refuse_size(announced or 0, most, left)  # now that the offset is known to be right
             _renew(session)
             _ensure_room(announced or 0)
             _write(held, chunks, most, left, checksum)
@@ -195,13 +194,13 @@ def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksu
         held.keep()
 
 
-def _refuse_size(sent: int, most: int, left: int) -> None:
+def _refuse_size(sent: int, most: int, left: int | None = None) -> None:
     if sent > most:
         raise PatchTooLarge(
             _("The PATCH has %(sent)s bytes or more; at most %(most)s are accepted (MAX_PATCH_BYTES).")
             % {"sent": f"{sent:,}", "most": f"{most:,}"}
         )
-    if sent > left:
+    if left is not None and sent > left:
         raise PatchTooLarge(_("The PATCH brings more bytes than Upload-Length has said."), code="beyond_upload_length")
 
 

@@ -98,12 +98,17 @@ class UploadView(TusView):
     @patch_upload
     def patch(self, request: Request, pk: UUID) -> Response:
         """Append bytes."""
-        protocol.check_content_type(request.headers)
-        at = protocol.number(request.headers, "Upload-Offset")
-        checksum = protocol.checksum(request.headers)
-        session = self.session(request, pk)
         plain = request._request  # noqa: SLF001 - what reads the network; DRF's own attributes parse
-        now = sessions.append(session, at, body.chunks(plain), announced=body.announced(plain), checksum=checksum)
+        try:
+            protocol.check_content_type(request.headers)
+            at = protocol.number(request.headers, "Upload-Offset")
+            checksum = protocol.checksum(request.headers)
+            session = self.session(request, pk)
+            size = body.announced(plain)
+            now = sessions.append(session, at, body.chunks(plain), announced=size, checksum=checksum)
+        except Exception:
+            body.discard(plain)
+            raise
         return Response(status=204, headers={"Upload-Offset": str(now), **_said(session)})
 
     @end_upload
