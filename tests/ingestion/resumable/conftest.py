@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from rest_framework.authtoken.models import Token
 
 from tests.ingestion.factories import UserFactory
 from tests.ingestion.resumable.site import Site
+
+JS = Path(__file__).parent / "js"
 
 
 @pytest.fixture
@@ -34,3 +41,24 @@ def site(root, site_env, token):
     there.start()
     yield there
     there.kill()
+
+
+@pytest.fixture(scope="session")
+def node_client(root: Path) -> Path:
+    """A folder with tus-js-client as the lock file has it, installed once for each lock file."""
+    assert shutil.which("node"), "node is missing: apt-get install nodejs npm"
+    assert shutil.which("npm"), "npm is missing: apt-get install nodejs npm"
+    lock = (JS / "package-lock.json").read_bytes()
+    folder = root / "var/npm" / hashlib.sha256(lock).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(JS / name, folder)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+            assert done.returncode == 0, done.stderr
+            (folder / "complete").touch()
+    shutil.copy(JS / "send.mjs", folder)
+    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -18,29 +17,7 @@ from ingestion.resumable.models import UploadSession
 from tests.ingestion.resumable.site import Site, until
 
 MIB = 1024 * 1024
-HERE = Path(__file__).parent
 CLIENTS = ("tuspy", "tus-js-client")
-
-
-@pytest.fixture(scope="session")
-def node_client(root: Path) -> Path:
-    """A folder with tus-js-client as the lock file has it, installed once for each lock file."""
-    assert shutil.which("node"), "node is missing: apt-get install nodejs npm"
-    assert shutil.which("npm"), "npm is missing: apt-get install nodejs npm"
-    lock = (HERE / "js/package-lock.json").read_bytes()
-    folder = root / "var/npm" / hashlib.sha256(lock).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / "js" / name, folder)
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110, check=False)
-            assert done.returncode == 0, done.stderr
-            (folder / "complete").touch()
-    shutil.copy(HERE / "js/send.mjs", folder)
-    return folder
 
 
 @pytest.fixture(params=CLIENTS)
