@@ -34,6 +34,7 @@ from ingestion.resumable.errors import (
     UploadExpired,
     UploadGone,
 )
+from ingestion.resumable.hashing import Hasher, hash_of, hashing
 from ingestion.resumable.models import UploadSession
 from ingestion.resumable.protocol import Checksum, Creation
 from ingestion.resumable.writing import Writing, writing
@@ -161,7 +162,8 @@ def append(
             _refuse_size(announced or 0, most, left)  # now that the offset is known to be right
             _renew(session)
             _ensure_room(announced or 0)
-            _write(held, chunks, most, left, checksum)
+            with hashing(session.pk, at) as hasher:
+                _write(held, chunks, most, left, checksum, hasher)
             if held.end >= session.length:
                 _take_in(session, held)
             return held.end
@@ -171,7 +173,9 @@ def append(
         raise OffsetMismatch(_("All bytes of this upload are here.")) from None
 
 
-def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksum: Checksum | None) -> None:
+def _write(
+    held: Writing, chunks: Iterable[bytes], most: int, left: int, checksum: Checksum | None, hasher: Hasher
+) -> None:
     digest = None if checksum is None else checksum.digest()
     sent = 0
     try:
@@ -185,6 +189,7 @@ def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksu
             if digest is not None:
                 digest.update(chunk)
             held.write(chunk)
+            hasher.feed(chunk)
     finally:
         held.sync()
     if checksum is not None and digest is not None:
@@ -217,7 +222,7 @@ def finish(session: UploadSession) -> None:
 def _take_in(session: UploadSession, held: Writing) -> None:
     held.begin_finishing()
     try:
-        with LocalFile(held.path, session.name) as upload:
+        with LocalFile(held.path, session.name, hash_of(session.pk, session.length)) as upload:
             accepted = accept_upload(
                 session.owner_id,
                 [upload],
