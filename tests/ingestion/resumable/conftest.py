@@ -24,7 +24,7 @@ def site_env(project_env, tmp_path):
     return project_env | {
         "EMBEDDED_POSTGRES_DIR": os.environ["EMBEDDED_POSTGRES_DIR"],
         "VAR_DIR": str(tmp_path / "var"),
-        "INGESTION_RESUMABLE_TAKEOVER_SECONDS": "1",
+        "INGESTION_RESUMABLE_TAKEOVER_SECONDS": "3600",  # a machine may be slow, and nobody silent
     }
 
 
@@ -38,9 +38,8 @@ def token(project_env):
 def site(root, site_env, token):
     """The running web server; killed in the end."""
     there = Site(root, site_env, token)
-    there.start()
-    yield there
-    there.kill()
+    with there.running():
+        yield there
 
 
 @pytest.fixture(scope="session")

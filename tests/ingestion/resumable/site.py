@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -43,6 +44,15 @@ class Site:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """From when it answers to the end of the block."""
+        self.start()
+        try:
+            yield
+        finally:
+            self.kill()
 
     def wire(self) -> Wire:
         return Wire(self.port, self.token)

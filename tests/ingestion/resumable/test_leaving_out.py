@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ingestion.models import Intake
 from ingestion.resumable.models import UploadSession
 from tests.ingestion.factories import UserFactory
@@ -38,6 +40,7 @@ user.delete()
 """
 
 
+@pytest.mark.slow
 def test_without_the_room_all_else_works(root: Path, project_env, tmp_path, documents_dir, transactional_db):
     owner = UserFactory()
     tus = Tus(owner)
