@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -58,6 +59,7 @@ def put_file(file: LocalFile) -> StoredBlob:
     Raises what `storage.put_stream` does.
     """
     size = file.path.stat().st_size
+    os.utime(file.path)  # in the storage it is new, however long ago its bytes came: it is not to be swept
     try:
         return storage.publish_file(file.path, file.sha256 or _hash(file), size)
     except OSError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from django.http import HttpRequest
@@ -44,7 +44,7 @@ def announced(request: HttpRequest) -> int | None:
     return int(given)
 
 
-def chunks(request: HttpRequest) -> Iterator[bytes]:
+def chunks(request: HttpRequest) -> Generator[bytes, None, None]:
     """The body. Raises BodyBroken, after all that came, when it ends too early or falls silent."""
     size, source, came = announced(request), _source(request), 0
     with _patience(request):

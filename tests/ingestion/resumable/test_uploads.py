@@ -362,3 +362,16 @@ def test_a_client_that_can_only_post_says_what_it_means_in_a_header(tus):
     headers = VERSION | {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0"}
     assert tus.api.post(place, b"abc", content_type=BYTES, headers=headers).status_code == 204
     assert tus.api.post(place, headers=VERSION | {"X-HTTP-Method-Override": "DELETE"}).status_code == 204
+
+
+def test_a_storage_without_local_files_gets_a_copy(tus, settings):
+    settings.STORAGES = settings.STORAGES | {
+        "documents": {"BACKEND": "django.core.files.storage.memory.InMemoryStorage"}
+    }
+    place = tus.begun(len(TEXT))
+    tus.patch(place, 0, TEXT[:700])
+    assert files.path_of(uuid_of(place)).is_file()
+    assert tus.patch(place, 700, TEXT[700:]).status_code == 204
+    with storage.open(Blob.objects.get().storage_key) as kept:
+        assert kept.read() == TEXT
+    assert files.size_of(uuid_of(place)) is None
