@@ -47,7 +47,7 @@ def announced(request: HttpRequest) -> int | None:
 def chunks(request: HttpRequest) -> Generator[bytes, None, None]:
     """The body. Raises BodyBroken, after all that came, when it ends too early or falls silent."""
     size, source, came = announced(request), _source(request), 0
-    with _patience(request):
+    with _patience(request, SILENT_SECONDS):
         while True:
             try:
                 chunk = source.read(CHUNK_BYTES)
@@ -80,7 +80,7 @@ def _source(request: HttpRequest) -> Readable:
 
 
 @contextlib.contextmanager
-def _patience(request: HttpRequest, seconds: float = SILENT_SECONDS) -> Iterator[None]:
+def _patience(request: HttpRequest, seconds: float) -> Iterator[None]:
     """Have a read from a client that has vanished without a word end some time, and its thread be free again."""
     connection = request.META.get("gunicorn.socket")
     if connection is None:
