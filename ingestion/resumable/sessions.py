@@ -25,6 +25,7 @@ from ingestion.errors import DiskLow, EmptyFile, IngestionError, TooLarge
 from ingestion.intakes import KeyReused, accept_upload, earlier_upload, priority_of, refuse_key
 from ingestion.limits import get_limits
 from ingestion.local_files import LocalFile
+from ingestion.models import Intake
 from ingestion.resumable import files
 from ingestion.resumable.errors import (
     ChecksumMismatch,
@@ -95,7 +96,7 @@ def _saved(session: UploadSession, most: int) -> UploadSession:
             session.save(force_insert=True)
     except IntegrityError:
         files.remove(session.pk)
-        earlier = _earlier(session)
+        earlier = None if session.client_key is None else _earlier(session)
         if earlier is None:
             raise
         return earlier
@@ -110,13 +111,19 @@ def _earlier(session: UploadSession) -> UploadSession | None:
     earlier = UploadSession.objects.filter(owner=session.owner_id, client_key=session.client_key).first()
     if earlier is None:
         return None
-    over = earlier.expires_at <= timezone.now() or (earlier.intake_id is None and files.size_of(earlier.pk) is None)
-    if over:
+    if earlier.expires_at <= timezone.now() or not _is_there(earlier):
         end(earlier)
         return None
     if (earlier.name, earlier.length) != (session.name, session.length):
         raise KeyReused
     return earlier
+
+
+def _is_there(session: UploadSession) -> bool:
+    """Whether its bytes are here, or the intake that they have become."""
+    if session.intake_id is None:
+        return files.size_of(session.pk) is not None
+    return Intake.objects.filter(pk=session.intake_id).exists()
 
 
 def of_owner(owner_id: int, upload: UUID) -> UploadSession | None:

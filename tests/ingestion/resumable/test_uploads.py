@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
@@ -284,6 +286,31 @@ def test_the_same_key_finds_the_intake_that_it_has_become(tus):
         == intake
     )
     assert Intake.objects.count() == 1
+
+
+def test_a_key_whose_intake_was_deleted_begins_anew(tus):
+    place = tus.begun(len(TEXT), key="k1")
+    intake = tus.patch(place, 0, TEXT)["Docqueue-Intake"]
+    assert tus.api.delete(f"/api/v1/intakes/{intake}").status_code == 204
+    again = tus.create(len(TEXT), key="k1")
+    assert "Docqueue-Intake" not in again
+    assert tus.offset(again["Location"]) == 0
+
+
+def test_of_two_creations_at_once_with_one_key_both_get_the_same_upload(tus, owner):
+    places: list[str] = []
+
+    def begin() -> None:
+        places.append(Tus(owner).begun(10, key="k1"))
+        connection.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(places) == 6
+    assert len(set(places)) == UploadSession.objects.count() == len(list(files.folder().iterdir())) == 1
 
 
 @pytest.mark.parametrize(
