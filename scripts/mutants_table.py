@@ -956,4 +956,37 @@ MUTANTS = [
         "tests/docqueue/test_step.py -k does_not_overtake",
         "The next of a key does not overtake its lane.",
     ),
+    # -- resumable uploads
+    Mutant(
+        "two-write-at-once",
+        "ingestion/resumable/locking.py",
+        "    except BlockingIOError:\n        return False",
+        "    except BlockingIOError:\n        return True",
+        "tests/ingestion/resumable/test_sweeping.py -k only_a_writer_that_is_silent",
+        "Of several PATCHes at once one writes.",
+    ),
+    Mutant(
+        "replaced-writer-writes",
+        "ingestion/resumable/writing.py",
+        "            raise WriterReplaced",
+        "            pass",
+        "tests/ingestion/resumable/test_sweeping.py -k silent",
+        "Who has fallen silent and was replaced can not write any more.",
+    ),
+    Mutant(
+        "unchecked-bytes-stay",
+        "ingestion/resumable/locking.py",
+        "        os.ftruncate(data, kept)",
+        "        pass",
+        "tests/ingestion/resumable/test_live.py -k with_a_checksum",
+        "A PATCH with a checksum counts as a whole or not at all, also when its process is killed.",
+    ),
+    Mutant(
+        "taken-in-twice",
+        "ingestion/resumable/models.py",
+        'f"resumable:{self.pk}"',
+        "str(uuid.uuid4())",
+        "tests/ingestion/resumable/test_live.py -k one_intake",
+        "A resumable upload becomes one intake, whoever is killed between its last byte and the answer.",
+    ),
 ]
