@@ -20,6 +20,7 @@ from bench import (
     memory,
     pickup,
     report,
+    resumable,
     s3,
     search,
     snapshot,
@@ -28,6 +29,7 @@ from bench import (
     upload,
 )
 from bench.peers import PEERS
+from bench.report import APART
 from bench.results import Results
 from bench.run import Run
 from bench.server import Server, bench_dir
@@ -44,11 +46,11 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "w9": keys.measure,
     "soak": soak.measure,
     "upload": upload.measure,
+    "resumable": resumable.measure,
     "ingest": ingest.measure,
     "search": search.measure,
     "s3": s3.measure,
 }
-APART = ("soak", "upload", "ingest", "search", "s3")  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest, s3
+from bench import ingest, resumable, s3
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -253,6 +253,19 @@ TARGETS = (
         workload="ingest",
         at_most=1.1,
         measure=_value("ingest", ingest.HISTORY, "time_ratio"),
+    ),
+    Target(
+        text="a resumable upload of 2 GiB ÷ curl -T to a plain server",
+        workload="resumable",
+        at_least=0.6,
+        measure=_value("resumable", resumable.ROW, "ratio"),
+    ),
+    Target(
+        text="resident set of the largest web process with it",
+        workload="resumable",
+        at_most=150,
+        unit="MB",
+        measure=_value("resumable", resumable.ROW, "rss_mb"),
     ),
     Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",

@@ -28,8 +28,8 @@ from ingestion.errors import (
     UnsupportedArchive,
     ValidationFailed,
 )
+from ingestion.finished_files import LocalFile, put_file
 from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
-from ingestion.local_files import LocalFile, put_file
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob

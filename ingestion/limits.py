@@ -57,9 +57,8 @@ class Limits:
     )
     resumable_folder: str = _internal(
         "",
-        "Folder of unfinished resumable uploads, the same for web processes and workers. Empty: resumable/ beside the "
-        "documents; on the same file system a finished upload is not copied.",
-        r"(/.*)?",
+        "Absolute path of the folder of unfinished resumable uploads, the same for web processes and workers. Empty: "
+        "resumable/ beside the documents; on their file system a finished upload is not copied.",
     )
 
     disk_reserve_bytes: int = _limit(

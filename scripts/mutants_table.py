@@ -1013,4 +1013,37 @@ MUTANTS = [
         "tests/ingestion/test_s3.py -k spends_no_attempt",
         "What waits for the storage spends no attempt.",
     ),
+    # -- resumable uploads
+    Mutant(
+        "two-write-at-once",
+        "ingestion/resumable/locking.py",
+        "    except BlockingIOError:\n        return False",
+        "    except BlockingIOError:\n        return True",
+        "tests/ingestion/resumable/test_sweeping.py -k only_a_writer_that_is_silent",
+        "Of several PATCHes at once one writes.",
+    ),
+    Mutant(
+        "replaced-writer-writes",
+        "ingestion/resumable/writing.py",
+        "            raise WriterReplaced",
+        "            pass",
+        "tests/ingestion/resumable/test_sweeping.py -k silent",
+        "Who has fallen silent and was replaced can not write any more.",
+    ),
+    Mutant(
+        "unchecked-bytes-stay",
+        "ingestion/resumable/locking.py",
+        "        os.ftruncate(data, kept)",
+        "        pass",
+        "tests/ingestion/resumable/test_live.py -k with_a_checksum",
+        "A PATCH with a checksum counts as a whole or not at all, also when its process is killed.",
+    ),
+    Mutant(
+        "taken-in-twice",
+        "ingestion/resumable/models.py",
+        'f"resumable:{self.pk}"',
+        "str(uuid.uuid4())",
+        "tests/ingestion/resumable/test_live.py -k one_intake",
+        "A resumable upload becomes one intake, whoever is killed between its last byte and the answer.",
+    ),
 ]

@@ -7,12 +7,14 @@ first, to a file where it is large, and the chunks are read from there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from ingestion.limits import get_limits
 from ingestion.resumable.errors import BodyBroken, ResumableError
 
 CHUNK_BYTES = 256 * 1024
@@ -22,7 +24,13 @@ SILENT_SECONDS = 60.0
 """How long a client may send nothing before its request is given up, where the server lets us say so (gunicorn)."""
 
 
+DISCARD_SECONDS = 10.0
+"""How long the rest of a refused body is read at most."""
+
+
 class Readable(Protocol):
+    """What bytes are read from."""
+
     def read(self, size: int, /) -> bytes: ...
 
 
@@ -36,14 +44,10 @@ def announced(request: HttpRequest) -> int | None:
     return int(given)
 
 
-def chunks(request: HttpRequest) -> Iterator[bytes]:
+def chunks(request: HttpRequest) -> Generator[bytes, None, None]:
     """The body. Raises BodyBroken, after all that came, when it ends too early or falls silent."""
-    size = announced(request)
-    # Django's own stream gives nothing of a body without a length; the server's knows where such a one ends.
-    whole = size is not None or not request.META.get("wsgi.input_terminated")
-    source: Readable = request if whole else request.META["wsgi.input"]
-    came = 0
-    with _patience(request):
+    size, source, came = announced(request), _source(request), 0
+    with _patience(request, SILENT_SECONDS):
         while True:
             try:
                 chunk = source.read(CHUNK_BYTES)
@@ -57,15 +61,33 @@ def chunks(request: HttpRequest) -> Iterator[bytes]:
         raise BodyBroken
 
 
+def discard(request: HttpRequest) -> None:
+    """Read what is left of a refused body, within bounds: most clients hear a refusal only when they have sent all."""
+    size = announced(request)
+    if size is not None and size > get_limits().max_patch_bytes:
+        return
+    until = time.monotonic() + DISCARD_SECONDS
+    source, left = _source(request), get_limits().max_patch_bytes
+    with _patience(request, DISCARD_SECONDS), contextlib.suppress(OSError):  # whoever has gone hears nothing anyway
+        while left > 0 and time.monotonic() < until and (chunk := source.read(CHUNK_BYTES)):
+            left -= len(chunk)
+
+
+def _source(request: HttpRequest) -> Readable:
+    """Django's own stream gives nothing of a body without a length; the server's knows where such a one ends."""
+    whole = announced(request) is not None or not request.META.get("wsgi.input_terminated")
+    return request if whole else request.META["wsgi.input"]
+
+
 @contextlib.contextmanager
-def _patience(request: HttpRequest) -> Iterator[None]:
+def _patience(request: HttpRequest, seconds: float) -> Iterator[None]:
     """Have a read from a client that has vanished without a word end some time, and its thread be free again."""
     connection = request.META.get("gunicorn.socket")
     if connection is None:
         yield
         return
     before = connection.gettimeout()
-    connection.settimeout(SILENT_SECONDS)
+    connection.settimeout(seconds)
     try:
         yield
     finally:

@@ -22,9 +22,10 @@ from django.utils.translation import gettext as _
 from docqueue.exceptions import DocqueueError
 from docqueue.validation import priority as checked_priority
 from ingestion.errors import DiskLow, EmptyFile, IngestionError, TooLarge
+from ingestion.finished_files import LocalFile
 from ingestion.intakes import KeyReused, accept_upload, earlier_upload, priority_of, refuse_key
 from ingestion.limits import get_limits
-from ingestion.local_files import LocalFile
+from ingestion.models import Intake
 from ingestion.resumable import files
 from ingestion.resumable.errors import (
     ChecksumMismatch,
@@ -34,6 +35,7 @@ from ingestion.resumable.errors import (
     UploadExpired,
     UploadGone,
 )
+from ingestion.resumable.hashing import Hasher, hash_of, hashing
 from ingestion.resumable.models import UploadSession
 from ingestion.resumable.protocol import Checksum, Creation
 from ingestion.resumable.writing import Writing, writing
@@ -94,7 +96,7 @@ def _saved(session: UploadSession, most: int) -> UploadSession:
             session.save(force_insert=True)
     except IntegrityError:
         files.remove(session.pk)
-        earlier = _earlier(session)
+        earlier = None if session.client_key is None else _earlier(session)
         if earlier is None:
             raise
         return earlier
@@ -109,13 +111,19 @@ def _earlier(session: UploadSession) -> UploadSession | None:
     earlier = UploadSession.objects.filter(owner=session.owner_id, client_key=session.client_key).first()
     if earlier is None:
         return None
-    over = earlier.expires_at <= timezone.now() or (earlier.intake_id is None and files.size_of(earlier.pk) is None)
-    if over:
+    if earlier.expires_at <= timezone.now() or not _is_there(earlier):
         end(earlier)
         return None
     if (earlier.name, earlier.length) != (session.name, session.length):
         raise KeyReused
     return earlier
+
+
+def _is_there(session: UploadSession) -> bool:
+    """Whether its bytes are here, or the intake that they have become."""
+    if session.intake_id is None:
+        return files.size_of(session.pk) is not None
+    return Intake.objects.filter(pk=session.intake_id).exists()
 
 
 def of_owner(owner_id: int, upload: UUID) -> UploadSession | None:
@@ -150,19 +158,19 @@ def append(
     ChecksumMismatch (nothing of the PATCH stays), DiskLow, and whatever the chunks raise: what came before stays.
     """
     most, left = get_limits().max_patch_bytes, session.length - at
-    if left < 0:
-        raise OffsetMismatch
     if announced is not None:
-        _refuse_size(announced, most, left)
+        _refuse_size(announced, most)
     if session.intake_id is not None:
         if left or announced:
             raise OffsetMismatch(_("All bytes of this upload are here."))
         return session.length
     try:
         with writing(session.pk, at, provisional=checksum is not None) as held:
+            _refuse_size(announced or 0, most, left)  # now that the offset is known to be right
             _renew(session)
             _ensure_room(announced or 0)
-            _write(held, chunks, most, left, checksum)
+            with hashing(session.pk, at) as hasher:
+                _write(held, chunks, most, left, checksum, hasher)
             if held.end >= session.length:
                 _take_in(session, held)
             return held.end
@@ -172,7 +180,9 @@ def append(
         raise OffsetMismatch(_("All bytes of this upload are here.")) from None
 
 
-def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksum: Checksum | None) -> None:
+def _write(
+    held: Writing, chunks: Iterable[bytes], most: int, left: int, checksum: Checksum | None, hasher: Hasher
+) -> None:
     digest = None if checksum is None else checksum.digest()
     sent = 0
     try:
@@ -186,6 +196,7 @@ def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksu
             if digest is not None:
                 digest.update(chunk)
             held.write(chunk)
+            hasher.feed(chunk)
     finally:
         held.sync()
     if checksum is not None and digest is not None:
@@ -195,13 +206,13 @@ def _write(held: Writing, chunks: Iterable[bytes], most: int, left: int, checksu
         held.keep()
 
 
-def _refuse_size(sent: int, most: int, left: int) -> None:
+def _refuse_size(sent: int, most: int, left: int | None = None) -> None:
     if sent > most:
         raise PatchTooLarge(
             _("The PATCH has %(sent)s bytes or more; at most %(most)s are accepted (MAX_PATCH_BYTES).")
             % {"sent": f"{sent:,}", "most": f"{most:,}"}
         )
-    if sent > left:
+    if left is not None and sent > left:
         raise PatchTooLarge(_("The PATCH brings more bytes than Upload-Length has said."), code="beyond_upload_length")
 
 
@@ -218,7 +229,7 @@ def finish(session: UploadSession) -> None:
 def _take_in(session: UploadSession, held: Writing) -> None:
     held.begin_finishing()
     try:
-        with LocalFile(held.path, session.name) as upload:
+        with LocalFile(held.path, session.name, hash_of(session.pk, session.length)) as upload:
             accepted = accept_upload(
                 session.owner_id,
                 [upload],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.http import http_date
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -20,6 +23,7 @@ from ingestion.resumable.errors import ChecksumMismatch
 from ingestion.resumable.models import UploadSession
 
 
+@method_decorator(transaction.non_atomic_requests, name="dispatch")  # a PATCH may take minutes
 class TusView(OwnedView):
     """What every answer and every request has. Only OPTIONS may be asked by anybody."""
 
@@ -98,12 +102,18 @@ class UploadView(TusView):
     @patch_upload
     def patch(self, request: Request, pk: UUID) -> Response:
         """Append bytes."""
-        protocol.check_content_type(request.headers)
-        at = protocol.number(request.headers, "Upload-Offset")
-        checksum = protocol.checksum(request.headers)
-        session = self.session(request, pk)
         plain = request._request  # noqa: SLF001 - what reads the network; DRF's own attributes parse
-        now = sessions.append(session, at, body.chunks(plain), announced=body.announced(plain), checksum=checksum)
+        try:
+            protocol.check_content_type(request.headers)
+            at = protocol.number(request.headers, "Upload-Offset")
+            checksum = protocol.checksum(request.headers)
+            session = self.session(request, pk)
+            size = body.announced(plain)
+            with closing(body.chunks(plain)) as chunks:
+                now = sessions.append(session, at, chunks, announced=size, checksum=checksum)
+        except Exception:
+            body.discard(plain)
+            raise
         return Response(status=204, headers={"Upload-Offset": str(now), **_said(session)})
 
     @end_upload

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from ingestion.limits import get_limits
 from ingestion.resumable.errors import OffsetMismatch, UploadGone, UploadLocked, WriterReplaced
 from ingestion.resumable.files import path_of
@@ -115,7 +117,10 @@ def writing(upload: UUID, at: int, *, provisional: bool = False) -> Iterator[Wri
                 writer = _claim(path, data)
                 size = os.fstat(data).st_size
                 if size != at:
-                    raise OffsetMismatch(f"{size:,} bytes are here; the request begins at {at:,}.")
+                    raise OffsetMismatch(
+                        _("%(here)s bytes are here; the request begins at %(at)s.")
+                        % {"here": f"{size:,}", "at": f"{at:,}"}
+                    )
                 write_mark(writer, cut_at(size) if provisional else b"")
                 if provisional:
                     sync_folder(path.parent)  # a mark that a power cut takes away would let the bytes count

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
@@ -286,6 +288,31 @@ def test_the_same_key_finds_the_intake_that_it_has_become(tus):
     assert Intake.objects.count() == 1
 
 
+def test_a_key_whose_intake_was_deleted_begins_anew(tus):
+    place = tus.begun(len(TEXT), key="k1")
+    intake = tus.patch(place, 0, TEXT)["Docqueue-Intake"]
+    assert tus.api.delete(f"/api/v1/intakes/{intake}").status_code == 204
+    again = tus.create(len(TEXT), key="k1")
+    assert "Docqueue-Intake" not in again
+    assert tus.offset(again["Location"]) == 0
+
+
+def test_of_two_creations_at_once_with_one_key_both_get_the_same_upload(tus, owner):
+    places: list[str] = []
+
+    def begin() -> None:
+        places.append(Tus(owner).begun(10, key="k1"))
+        connection.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(places) == 6
+    assert len(set(places)) == UploadSession.objects.count() == len(list(files.folder().iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "data", "status", "refusal"),
     [("a.zip", b"PK\x03\x04 no archive", 422, None),
@@ -309,7 +336,7 @@ def test_a_refusal_that_may_pass_keeps_the_bytes_and_the_next_look_takes_them_in
     place = tus.begun(len(TEXT))
     tus.patch(place, 0, TEXT[:-1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingestion.local_files.storage.publish_file", _no_room)
+        patch.setattr("ingestion.finished_files.storage.publish_file", _no_room)
         assert code(tus.patch(place, len(TEXT) - 1, TEXT[-1:])) == "disk_full"
     assert not Intake.objects.exists()
     assert tus.head(place)["Docqueue-Intake"] == str(Intake.objects.get().pk)
@@ -362,3 +389,16 @@ def test_a_client_that_can_only_post_says_what_it_means_in_a_header(tus):
     headers = VERSION | {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0"}
     assert tus.api.post(place, b"abc", content_type=BYTES, headers=headers).status_code == 204
     assert tus.api.post(place, headers=VERSION | {"X-HTTP-Method-Override": "DELETE"}).status_code == 204
+
+
+def test_a_storage_without_local_files_gets_a_copy(tus, settings):
+    settings.STORAGES = settings.STORAGES | {
+        "documents": {"BACKEND": "django.core.files.storage.memory.InMemoryStorage"}
+    }
+    place = tus.begun(len(TEXT))
+    tus.patch(place, 0, TEXT[:700])
+    assert files.path_of(uuid_of(place)).is_file()
+    assert tus.patch(place, 700, TEXT[700:]).status_code == 204
+    with storage.open(Blob.objects.get().storage_key) as kept:
+        assert kept.read() == TEXT
+    assert files.size_of(uuid_of(place)) is None

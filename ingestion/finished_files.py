@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -16,10 +17,13 @@ NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, err
 
 
 class LocalFile:
-    """A finished file as an upload, open for reading in a `with`. Nobody writes to it any more."""
+    """A finished file as an upload, open for reading in a `with`. Nobody writes to it any more.
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path = path
+    `sha256`: its hash, where that is known; otherwise the file is read for it.
+    """
+
+    def __init__(self, path: Path, name: str, sha256: str | None = None) -> None:
+        self.path, self.sha256 = path, sha256
         self._file = path.open("rb")
         self.name: str | None = name
         self.size: int | None = path.stat().st_size
@@ -54,13 +58,18 @@ def put_file(file: LocalFile) -> StoredBlob:
     The file keeps its own name too, for whoever must begin again after a crash; nobody may write to it any more.
     Raises what `storage.put_stream` does.
     """
-    digest, size = hashlib.sha256(), 0
-    for chunk in file.chunks():
-        digest.update(chunk)
-        size += len(chunk)
+    size = file.path.stat().st_size
+    os.utime(file.path)  # in the storage it is new, however long ago its bytes came: it is not to be swept
     try:
-        return storage.publish_file(file.path, digest.hexdigest(), size)
+        return storage.publish_file(file.path, file.sha256 or _hash(file), size)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
     return storage.put_stream(file.chunks(), expected=size)
+
+
+def _hash(file: LocalFile) -> str:
+    digest = hashlib.sha256()
+    for chunk in file.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
