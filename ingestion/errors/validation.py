@@ -71,7 +71,7 @@ class EventsRefused(IngestionError):
     """There is no stream of events now."""
 
     code = "events_refused"
-    status = 503
+    status = 406
     hint = "Ask the address without /events instead, with wait and the last answer's ETag."
 
 
@@ -79,10 +79,9 @@ class NeedsAsgi(EventsRefused):
     """This web server can not stream events: each stream would take one of its threads."""
 
     code = "needs_asgi"
-    status = 501
     hint = (
-        "Ask the address without /events instead, with wait and the last answer's ETag. Operators: serve config.asgi "
-        "by uvicorn, see docs/how-to/progress.md."
+        "Ask the address without /events instead, with wait and the last answer's ETag. Operators: serve the "
+        "streams by ASGI, see docs/how-to/progress.md."
     )
 
 
@@ -90,12 +89,12 @@ class EventsOff(EventsRefused):
     """Streams of events are switched off (MAX_EVENT_STREAMS is 0)."""
 
     code = "events_off"
-    status = 501
 
 
 class TooManyStreams(EventsRefused):
     """This web process holds as many streams of events as it may (MAX_EVENT_STREAMS)."""
 
     code = "too_many_streams"
+    status = 429
     retryable = True
     retry_after = 10

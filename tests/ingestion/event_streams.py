@@ -57,6 +57,14 @@ def uvicorn(port: int) -> list[str]:
     ]  # fmt: skip
 
 
+def gunicorn_asgi(port: int) -> list[str]:
+    """The same with gunicorn's own worker for ASGI, the server that the documentation names."""
+    return [
+        sys.executable, "-m", "gunicorn", "config.asgi:application", "--worker-class", "asgi",
+        "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "warning",
+    ]  # fmt: skip
+
+
 @contextmanager
 def serving(command: Any, root: Path, env: dict[str, str]) -> Iterator[Server]:
     """The server that `command(port)` starts, once it answers; killed at the end if it still runs."""
