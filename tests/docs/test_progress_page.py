@@ -13,6 +13,7 @@ from django.test import Client
 from playwright.sync_api import sync_playwright
 from rest_framework.authtoken.models import Token
 
+from config.processes import web_command
 from ingestion.api.serializers import DocumentShape, FileShape, IntakeShape
 from tests.ingestion.conftest import documents_dir, owner, worker
 from tests.ingestion.event_streams import gunicorn_asgi, serving
@@ -68,14 +69,14 @@ CHROMIUM = shutil.which("chromium")
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no browser")
 @pytest.mark.parametrize("asgi", [True, False], ids=["events", "asking"])
 def test_a_browser_listens_where_there_are_events_and_asks_elsewhere(
-    page: str, owner, worker, root: Path, project_env, live_server, monkeypatch, asgi: bool
+    page: str, owner, worker, root: Path, project_env, monkeypatch, asgi: bool
 ) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # playwright's loop runs in this thread, unseen
     intake = accept_zip(owner, {"a.txt": "alpha", "b.txt": "beta"})
     browser = Client()
     browser.force_login(owner)
-    with serving(gunicorn_asgi, root, project_env) as server, sync_playwright() as tool:
-        site = f"http://127.0.0.1:{server.port}" if asgi else live_server.url
+    with serving(gunicorn_asgi if asgi else web_command, root, project_env) as server, sync_playwright() as tool:
+        site = f"http://127.0.0.1:{server.port}"
         chromium = tool.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         tab = chromium.new_page()
         tab.context.add_cookies([{"name": "sessionid", "value": browser.cookies["sessionid"].value, "url": site}])
