@@ -88,5 +88,8 @@ def _dict_config(level: str, *, people: bool) -> dict[str, Any]:
             # a 4xx is the caller's matter and stands in the request's own line
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
+            # a line for each request to a knowledge store, with its address
+            "httpx2": {"level": "WARNING"},
+            "httpcore2": {"level": "WARNING"},
         },
     }

@@ -13,6 +13,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from ingestion.formats import load
+from ingestion.km import get_store
 from ingestion.limits import Limits, get_limits
 from ingestion.models import Chunk
 from ingestion.search.config import text_search_config
@@ -28,7 +29,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     formats, problems = load(limits.formats)
     wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
     programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
-    return [*wrong, *_missing(programs), *_ocr(limits)]
+    return [*wrong, *_missing(programs), *_ocr(limits), *_km()]
 
 
 @register("ingestion", Tags.database)
@@ -73,3 +74,15 @@ def _ocr(limits: Limits) -> list[CheckMessage]:
         hint = "Name a function(path, out), such as 'ingestion.extract.ocr.recognise'; or leave OCR empty."
         return [Error(f"INGESTION['OCR'] can not be loaded: {error}", hint=hint, id="ingestion.E003")]
     return _missing(["tesseract"] if limits.ocr == "ingestion.extract.ocr.recognise" else [])
+
+
+def _km() -> list[CheckMessage]:
+    """Whether the knowledge store can be made. It is not asked whether it is well: work waits where it is not."""
+    try:
+        get_store()
+    except (ImportError, ImproperlyConfigured) as error:
+        hint = "See docs/how-to/knowledge-store.md."
+        return [
+            Error(f"The knowledge store of INGESTION['KM'] can not be used: {error}", hint=hint, id="ingestion.E005")
+        ]
+    return []

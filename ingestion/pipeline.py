@@ -22,7 +22,7 @@ from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import KnownByNow, WinnerGone, known_as, receipt_is_free, unknown
 from ingestion.errors import EmptyFile, EncryptedArchive, IngestionError, NestedArchive, OutOfMemory, UnknownFormat
 from ingestion.extract import Extraction, Interrupted, NoText, extract
-from ingestion.km import KMDocument, KnowledgeStore, get_store
+from ingestion.km import KMDocument, KnowledgeStore, get_store, kept_as
 from ingestion.km.describing import describe
 from ingestion.limits import get_limits
 from ingestion.models import Document, Outcome, Stage, TextReason, TextStatus
@@ -75,7 +75,7 @@ def process_document_content(
     # To read a small file is less work than to ask beforehand; then the completing transaction finds it out.
     if (store.keeps_copies or document.blob.size >= SMALL_BYTES) and known_as(document) is not None:
         return _end_otherwise(document, commit)
-    described = describe(document)
+    described = describe(document, store)
     try:
         return _read_and_index(document, described, store, report, commit, fallback=fallback, from_stage=from_stage)
     except KnownByNow:
@@ -105,8 +105,7 @@ def _read_and_index(
             _refuse_what_is_no_document(detected, path)
             mismatch.refuse(detected, described.filename, limits)
             described = replace(described, type=detected.type, content_type=detected.mime)
-            kept = document.km_ref if from_stage == Stage.INDEXING else ""
-            reference = kept or store.upload(described, key=f"{document.pk}:{described.sha256}")
+            reference = _kept(document, described, from_stage) or store.put(described)
             report(Stage.INDEXING, 30)
             extraction = _extract(path, detected, report, fallback=fallback)
         extraction, found = _attachments(document, extraction, report)
@@ -116,8 +115,13 @@ def _read_and_index(
                 _is_there(document)
                 attachments.enqueue(document.file, found)
             chunks = store.index(described, chunk_pages(extraction.pages))
-            said |= _end_as_completed(document, detected, extraction, reference, chunks)
+            said |= _end_as_completed(document, detected, extraction, kept_as(store, reference), chunks)
     return ContentResult(**said)
+
+
+def _kept(document: Document, described: KMDocument, from_stage: str) -> str:
+    """The reference of a store that has the bytes already: from the time before, or sent a moment ago in a batch."""
+    return described.reference if from_stage == Stage.INDEXING or not document.type else ""
 
 
 def _end_otherwise(document: Document, commit: Commit) -> ContentResult:

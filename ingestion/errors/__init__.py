@@ -36,6 +36,17 @@ from ingestion.errors.base import (
     IngestionError,
     error_classes,
 )
+from ingestion.errors.knowledge import (
+    KmAuth,
+    KmAway,
+    KmBadAnswer,
+    KmError,
+    KmInterrupted,
+    KmRejected,
+    KmServerError,
+    KmTimeout,
+    KmUnavailable,
+)
 from ingestion.errors.processing import (
     BlobMissing,
     ContentRatioExceeded,
@@ -110,6 +121,15 @@ __all__ = [
     "InvalidStage",
     "InvalidWait",
     "JsonTooDeep",
+    "KmAuth",
+    "KmAway",
+    "KmBadAnswer",
+    "KmError",
+    "KmInterrupted",
+    "KmRejected",
+    "KmServerError",
+    "KmTimeout",
+    "KmUnavailable",
     "LinkEntry",
     "MultiVolumeArchive",
     "NeedsAsgi",
