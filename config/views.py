@@ -15,6 +15,7 @@ from rest_framework.request import Request
 
 from config import login_links
 from docqueue.receivers.metrics import scrape
+from ingestion.diagnostics import metrics as km_metrics
 
 
 @require_GET
@@ -38,9 +39,9 @@ def one_time_login(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 @api_view(["GET"])
 @permission_classes([IsAdminUser])
 def metrics(request: Request) -> HttpResponse:  # noqa: ARG001 - a view has one
-    """The queue's metrics for Prometheus: staff only, by token (`Authorization: Token …`) or login."""
+    """The queue's metrics for Prometheus, and ingestion's: staff only, by token (`Authorization: Token …`) or login."""
     body, content_type = scrape()
-    return HttpResponse(body, content_type=content_type)
+    return HttpResponse(body + km_metrics.exposition(), content_type=content_type)
 
 
 @staff_member_required

@@ -169,6 +169,9 @@ class Limits:
         256 * KIB, "Smaller files of an archive are sent to the knowledge store many at once; 0: never.", minimum=0
     )
 
+    km_call_days: int = _internal(7, "Days for which calls to the knowledge store are kept one by one.")
+    km_call_rows: int = _internal(50_000, "Calls to the knowledge store that are kept one by one, the newest.")
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""

@@ -17,6 +17,7 @@ from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
 from ingestion import blobs, deleting, reconcile, storage
 from ingestion.containers import Container
+from ingestion.diagnostics import keeping
 from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
 from ingestion.fallback import Verdict, judge, last_word
 from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
@@ -203,6 +204,12 @@ def sweep_blobs(using: str) -> int:  # noqa: ARG001
 def finish_deletions(using: str) -> int:  # noqa: ARG001
     """Delete what requests have left of the intakes that they were told to delete."""
     return deleting.delete_rest()
+
+
+@duty("ingestion.km_calls", every_seconds=60)
+def prune_km_calls(using: str) -> int:  # noqa: ARG001
+    """Sum up the oldest calls to the knowledge store, and remove their rows."""
+    return keeping.prune()
 
 
 on_dead(INGEST)(reconcile.item_died)

@@ -23,6 +23,7 @@ M = TypeVar("M", bound=Model)
 REFUSALS = {
     400: "The request makes no sense as it is.",
     401: "Neither logged in nor a token.",
+    403: "For staff only.",
     404: "There is no such thing, or it is another user's.",
     406: "This web server does not answer in that form; see `code`.",
     409: "Its state does not allow it, or the Idempotency-Key was used for other files.",

@@ -67,6 +67,14 @@ class InvalidWait(ValidationFailed):
     hint = "Leave it out to be answered at once."
 
 
+class InvalidWindow(ValidationFailed):
+    """hours must be a whole number from 1 to 744."""
+
+    code = "invalid_window"
+    status = 400
+    hint = "Leave it out to be told of the last day."
+
+
 class EventsRefused(IngestionError):
     """There is no stream of events now."""
 
