@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -109,11 +108,11 @@ class KmCallAdmin(AnyModelAdmin):
     paginator = BoundedPaginator
     ordering = ("-id",)
     actions = None
-    fields = (
-        "when", "method", "attempt", "status", "code", "documents", "bytes_sent", "speed",
+    readonly_fields = (
+        *("when", "method", "attempt", "status", "code", "documents", "bytes_sent", "speed"),
         *(f"{phase}_seconds" for phase in PHASES),
-    )  # fmt: skip
-    readonly_fields = fields
+    )
+    fields = readonly_fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -198,7 +197,7 @@ def milliseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds * 1000:,.1f} ms"
 
 
-def _row(one: reading.Method) -> tuple[reading.Method, str, str, list[Sequence[str]]]:
+def _row(one: reading.Method) -> tuple[reading.Method, str, str, list[tuple[str, ...]]]:
     """A method with its bytes, speed, and three percentiles for each phase."""
     phases = [
         ("–",) * 3 if found is None else tuple(map(milliseconds, (found.p50, found.p95, found.p99)))

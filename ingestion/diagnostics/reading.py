@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections, router
-from django.db.models import Subquery
 from django.utils import timezone
 
 from ingestion.diagnostics.keeping import PHASES
@@ -36,11 +35,13 @@ _PERCENTILES = ", ".join(
 )
 METHODS = f"""
 {WINDOW}
-select method, count(*), count(*) filter (where code <> ''), count(*) filter (where attempt > 1), sum(bytes_sent),
+select method, count(*), count(*) filter (where code <> ''), count(*) filter (where attempt > 1),
+    sum(bytes_sent)::bigint,
     sum(send_seconds) filter (where bytes_sent > 0), {_PERCENTILES}
 from looked group by method order by method
 """  # noqa: S608 - put together from what stands above
 CODES = f"{WINDOW} select code, count(*), max(started_at) from looked where code <> '' group by code order by 2 desc, 1"  # noqa: S608
+SLOW = f"{WINDOW} select id from looked order by total_seconds desc, id desc limit %(slowest)s"  # noqa: S608
 OF_DOCUMENTS = """
 with mine as materialized (select id from ingestion_kmcall where document_ids && %s::bigint[])
 select id from mine order by id desc limit %s
@@ -130,11 +131,9 @@ def diagnose(*, hours: str | int = HOURS, method: str = "", now: datetime | None
         methods = [_method(row) for row in cursor.fetchall()]
         cursor.execute(CODES, params)
         error_codes = [Code(code=code, calls=calls, last_at=last) for code, calls, last in cursor.fetchall()]
-    looked = KmCall.objects.filter(started_at__gte=since)
-    if method:
-        looked = looked.filter(method=method)
-    newest = looked.order_by("-started_at").values("pk")[:MOST_CALLS]
-    slowest = KmCall.objects.filter(pk__in=Subquery(newest)).order_by("-total_seconds", "-pk")[:SLOWEST]
+        cursor.execute(SLOW, params | {"slowest": SLOWEST})
+        slow = [pk for (pk,) in cursor.fetchall()]
+    slowest = KmCall.objects.filter(pk__in=slow).order_by("-total_seconds", "-pk")
     calls = sum(one.calls for one in methods)
     return Diagnostics(
         since=since,
@@ -207,7 +206,7 @@ def _method(row: Sequence[Any]) -> Method:
         calls=calls,
         failed=failed,
         retries=retries,
-        bytes_sent=int(sent),
+        bytes_sent=sent,
         bytes_per_second=_rounded(sent / seconds) if seconds else None,
         seconds={name: _percentiles(values) for name, values in zip(PHASES, phases, strict=True)},
     )
