@@ -29,6 +29,9 @@ PROBE_ID = 0
 """No document has this id, so the store's key for the probe is nobody else's."""
 
 
+OTHER_HINT = "Is INGESTION_KM_URL that of the store? If so, look at the store's own log."
+
+
 class NotAsItShouldBe(Exception):
     """A step that was answered, but wrongly: why, and what to do."""
 
@@ -204,7 +207,7 @@ def _health(store: KnowledgeStore, heard: list[calls.KMCall]) -> str:
     found = store.health()
     if not found.ok:
         codes = {call.code for call in heard}
-        hint = next((each.hint for each in error_classes() if each.code in codes and each.hint), "")
+        hint = next((each.hint for each in error_classes() if each.code in codes and each.hint), OTHER_HINT)
         raise NotAsItShouldBe(found.message or "The store says that it does not serve.", hint)
     return found.message or "ok"
 
