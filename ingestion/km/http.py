@@ -89,7 +89,7 @@ class HttpKM(LocalIndex):
         """
         answers: dict[int, Sent] = dict(self.exists(documents))
         for batch in _batches([one for one in documents if one.id not in answers]):
-            answers |= self._send(batch)
+            answers |= self._send(batch, new=True)
         return answers
 
     def status(self, reference: str) -> Status | None:
@@ -161,10 +161,19 @@ class HttpKM(LocalIndex):
                 return None
             raise
 
-    def _send(self, documents: Sequence[KMDocument]) -> dict[int, Sent]:
-        """Send a batch; where it fails as a whole, its halves, until what fails is alone."""
+    def _send(self, documents: Sequence[KMDocument], *, new: bool = False) -> dict[int, Sent]:
+        """Send a batch; where it fails as a whole, its halves, until what fails is alone.
+
+        `new`: the store does not have them. After a failure it may: it is asked again.
+        """
+
+        def once(attempt: int) -> dict[int, Sent]:
+            found: dict[int, Sent] = {} if new and attempt == 1 else {**self._exists(documents, attempt)}
+            rest = [one for one in documents if one.id not in found]
+            return found | self._put_many(rest, attempt) if rest else found
+
         try:
-            return self._call("put_many", partial(self._put_many, documents))
+            return self._call("put_many", once)
         except KmAway:
             if not self.health().ok:
                 raise
