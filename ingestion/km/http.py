@@ -23,6 +23,7 @@ from ingestion.errors import (
     KmAway,
     KmBadAnswer,
     KmError,
+    KmInterrupted,
     KmRejected,
     KmTimeout,
     KmUnavailable,
@@ -63,8 +64,12 @@ class HttpKM(LocalIndex):
 
     def health(self) -> Health:
         """What GET /health says, within some seconds; asked also while the breaker is open."""
+        ask = partial(exchange, self.target, "health", "GET", "/health", seconds=HEALTH_SECONDS)
         try:
-            said = exchange(self.target, "health", "GET", "/health", seconds=HEALTH_SECONDS).json()
+            try:
+                said = ask().json()
+            except KmInterrupted:  # as an idle connection does that the store has closed
+                said = ask(attempt=2).json()
         except KmError as error:
             return Health(ok=False, message=str(error))
         return Health(ok=said.get("status") == "ok", message=str(said.get("message") or "")[:300])
@@ -199,7 +204,7 @@ class HttpKM(LocalIndex):
     def _put_many(self, documents: Sequence[KMDocument], attempt: int) -> dict[int, Sent]:
         answer = exchange(
             self.target, "put_many", "POST", "/documents/batch",
-            body=Body("documents", [metadata(one) for one in documents], documents),
+            body=Body("batch", {"documents": [metadata(one) for one in documents]}, documents),
             documents=[one.id for one in documents], attempt=attempt,
         )  # fmt: skip
         results = answer.json().get("results")
