@@ -16,6 +16,7 @@ from bench import (
     history,
     ingest,
     keys,
+    km,
     machine,
     memory,
     pickup,
@@ -45,8 +46,9 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "upload": upload.measure,
     "ingest": ingest.measure,
     "search": search.measure,
+    "km": km.measure,
 }
-APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
+APART = ("soak", "upload", "ingest", "search", "km")  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest
+from bench import ingest, km
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -253,6 +253,19 @@ TARGETS = (
         workload="ingest",
         at_most=1.1,
         measure=_value("ingest", ingest.HISTORY, "time_ratio"),
+    ),
+    Target(
+        text="knowledge store: HttpKM sends a file of 1 GiB ÷ curl",
+        workload="km",
+        at_least=0.7,
+        measure=_value("km", km.ROW, "ratio"),
+    ),
+    Target(
+        text="knowledge store: growth of the sending process",
+        workload="km",
+        at_most=60,
+        unit="MiB",
+        measure=_value("km", km.ROW, "growth_mib"),
     ),
     Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",

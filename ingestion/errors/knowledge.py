@@ -32,6 +32,10 @@ class KmUnavailable(KmError):
     hint = "It is tried again by itself and spends no attempt. If it lasts, look at the store's own health."
 
 
+class KmBusy(KmUnavailable):
+    """The knowledge store says that it can not serve now."""
+
+
 class KmAuth(KmUnavailable):
     """The knowledge store refuses our credentials."""
 

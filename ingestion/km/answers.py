@@ -16,6 +16,7 @@ from ingestion.errors import (
     KmAuth,
     KmAway,
     KmBadAnswer,
+    KmBusy,
     KmError,
     KmInterrupted,
     KmRejected,
@@ -88,7 +89,7 @@ def error_of(answer: Answer, method: str, path: str) -> KmError | None:
     if status in (401, 403):
         kind = KmAuth
     elif status in NOT_NOW:
-        kind = KmUnavailable
+        kind = KmBusy
     elif status < 400 or status in AWAY:
         kind, message = KmAway, f"{message} Is INGESTION_KM_URL right?"
     elif status in (408, 425):

@@ -16,7 +16,7 @@ _ESCAPED = str.maketrans({chr(c): f"%{c:02X}" for c in [*range(32), 0x22, 0x7F]}
 
 
 class Body:
-    """A part `documents` (or `document`) of JSON, then a part `file` for each document; read anew at each send."""
+    """A part of JSON (`document`, or `batch`), then a part `file` for each document; read anew at each send."""
 
     def __init__(self, name: str, about: Any, documents: Sequence[KMDocument]) -> None:
         self.boundary = f"docqueue-{os.urandom(12).hex()}"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 FAILURES = 3
 """So many calls in a row have to find the store out of order."""
-OPEN_SECONDS, LONGEST_SECONDS = 3.0, 15.0
+OPEN_SECONDS, LONGEST_SECONDS = 3.0, 10.0
 
 
 class Breaker:

@@ -66,6 +66,10 @@ class FakeKM:
                 journal.write(json.dumps(entry) + "\n")
 
 
+class _Said(Exception):
+    """A mood has the last word."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -113,6 +117,8 @@ class _Handler(Connection):
             self.say(*self._do())
         except Refused as error:
             self.refuse(error.status, error.code, error.detail)
+        except _Said:
+            self.send(200, "text/html", WRONG_BODY)
         except NotMultipart as error:
             self.refuse(400, "invalid_body", str(error))
         except (Cut, OSError):
@@ -142,8 +148,7 @@ class _Handler(Connection):
                 self.wait(mood.delay_seconds or 3600)
                 self.hang_up()
             if mood.kind == "wrong_body":
-                self.send(200, "text/html", WRONG_BODY)
-                raise Cut
+                raise _Said
             raise Refused(mood.status, "refused", mood.detail)
 
     def _authorise(self) -> None:
@@ -194,7 +199,8 @@ class _Handler(Connection):
         if self.left > BATCH_BYTES * 2:
             raise Refused(413, "batch_too_large", f"a batch has at most {BATCH_BYTES} bytes")
         parts = iter(self._multipart())
-        documents = self._about(next(parts, None), "documents")
+        batch = self._about(next(parts, None), "batch")
+        documents = batch.get("documents") if isinstance(batch, dict) else None
         if not isinstance(documents, list) or not 0 < len(documents) <= BATCH_FILES:
             raise Refused(400, "invalid_batch", f"a batch has 1 to {BATCH_FILES} documents")
         described = [checked(about) for about in documents]

@@ -23,6 +23,7 @@ from ingestion.errors import (
     KmAway,
     KmBadAnswer,
     KmError,
+    KmInterrupted,
     KmRejected,
     KmTimeout,
     KmUnavailable,
@@ -63,8 +64,12 @@ class HttpKM(LocalIndex):
 
     def health(self) -> Health:
         """What GET /health says, within some seconds; asked also while the breaker is open."""
+        ask = partial(exchange, self.target, "health", "GET", "/health", seconds=HEALTH_SECONDS)
         try:
-            said = exchange(self.target, "health", "GET", "/health", seconds=HEALTH_SECONDS).json()
+            try:
+                said = ask().json()
+            except KmInterrupted:  # as an idle connection does that the store has closed
+                said = ask(attempt=2).json()
         except KmError as error:
             return Health(ok=False, message=str(error))
         return Health(ok=said.get("status") == "ok", message=str(said.get("message") or "")[:300])
@@ -89,7 +94,7 @@ class HttpKM(LocalIndex):
         """
         answers: dict[int, Sent] = dict(self.exists(documents))
         for batch in _batches([one for one in documents if one.id not in answers]):
-            answers |= self._send(batch)
+            answers |= self._send(batch, new=True)
         return answers
 
     def status(self, reference: str) -> Status | None:
@@ -161,10 +166,19 @@ class HttpKM(LocalIndex):
                 return None
             raise
 
-    def _send(self, documents: Sequence[KMDocument]) -> dict[int, Sent]:
-        """Send a batch; where it fails as a whole, its halves, until what fails is alone."""
+    def _send(self, documents: Sequence[KMDocument], *, new: bool = False) -> dict[int, Sent]:
+        """Send a batch; where it fails as a whole, its halves, until what fails is alone.
+
+        `new`: the store does not have them. After a failure it may: it is asked again.
+        """
+
+        def once(attempt: int) -> dict[int, Sent]:
+            found: dict[int, Sent] = {} if new and attempt == 1 else {**self._exists(documents, attempt)}
+            rest = [one for one in documents if one.id not in found]
+            return found | self._put_many(rest, attempt) if rest else found
+
         try:
-            return self._call("put_many", partial(self._put_many, documents))
+            return self._call("put_many", once)
         except KmAway:
             if not self.health().ok:
                 raise
@@ -190,7 +204,7 @@ class HttpKM(LocalIndex):
     def _put_many(self, documents: Sequence[KMDocument], attempt: int) -> dict[int, Sent]:
         answer = exchange(
             self.target, "put_many", "POST", "/documents/batch",
-            body=Body("documents", [metadata(one) for one in documents], documents),
+            body=Body("batch", {"documents": [metadata(one) for one in documents]}, documents),
             documents=[one.id for one in documents], attempt=attempt,
         )  # fmt: skip
         results = answer.json().get("results")

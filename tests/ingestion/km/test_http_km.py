@@ -15,6 +15,7 @@ from ingestion.errors import (
     KmAuth,
     KmAway,
     KmBadAnswer,
+    KmBusy,
     KmInterrupted,
     KmRejected,
     KmServerError,
@@ -138,11 +139,11 @@ def test_batches_have_64_files_or_8_mib_at_most(store, km):
 @pytest.mark.parametrize(
     ("mood", "error", "says"),
     [
-        (Mood(kind="refuse", status=503), KmUnavailable, "503"),
-        (Mood(kind="refuse", path=DOCUMENTS, status=503), KmUnavailable, "told to refuse"),
+        (Mood(kind="refuse", status=503), KmBusy, "503"),
+        (Mood(kind="refuse", path=DOCUMENTS, status=503), KmBusy, "told to refuse"),
         (Mood(kind="refuse", status=500), KmUnavailable, "500"),
         (Mood(kind="refuse", path=DOCUMENTS, status=500), KmServerError, "500"),
-        (Mood(kind="refuse", path=DOCUMENTS, status=429, retry_after=120), KmUnavailable, "429"),
+        (Mood(kind="refuse", path=DOCUMENTS, status=429, retry_after=120), KmBusy, "429"),
         (Mood(kind="refuse", path=DOCUMENTS, status=422, detail="no \x1b[1mcats"), KmRejected, "no [1mcats"),
         (Mood(kind="refuse", path=DOCUMENTS, status=403), KmRejected, "403"),
         (Mood(kind="refuse", status=403), KmAuth, "403"),
