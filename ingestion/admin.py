@@ -280,5 +280,12 @@ class DocumentAdmin(FileWork, Deleting):
     def document_of(self, row: Document) -> Document:
         return row
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "km_calls"]
+
+    @admin.display(description=_("knowledge store calls"))
+    def km_calls(self, row: Document) -> str:
+        return format_html('<a href="{}?q={}">{}</a>', reverse("admin:ingestion_kmcall_changelist"), row.pk, _("show"))
+
     def delete_model(self, request: HttpRequest, obj: Document) -> None:
         delete_document(obj, by=request.user.get_username())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -93,24 +94,41 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset
 
 
+def milliseconds(seconds: float | None) -> str:
+    """A duration as the pages write it."""
+    return "–" if seconds is None else f"{seconds * 1000:,.1f}\xa0ms"
+
+
+def _phase(name: str) -> Callable[[Any, KmCall], str]:
+    """The column of one duration."""
+    field = f"{name}_seconds"
+
+    @admin.display(description=PHASE_NAMES[name], ordering=field)
+    def shown(page: Any, call: KmCall) -> str:
+        return milliseconds(getattr(call, field))
+
+    return shown
+
+
 @admin.register(KmCall)
 class KmCallAdmin(AnyModelAdmin):
     """Calls, the newest first. They are looked at and nothing else."""
 
     change_list_template = "admin/ingestion/km_calls.html"
-    list_display = ("id", "when", "method", "attempt", "status", "code", "documents", "size", "speed", "total")
+    list_display = ("id", "when", "method", "attempt", "status", "code", "total", "documents", "size", "speed")
     list_filter = (MethodFilter, EndFilter, StatusFilter)
     search_fields = ("document_ids",)
     search_help_text = _("The id of a document.")
     list_per_page = PAGE
     list_max_show_all = PAGE
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     ordering = ("-id",)
     actions = None
     readonly_fields = (
         *("when", "method", "attempt", "status", "code", "documents", "bytes_sent", "speed"),
-        *(f"{phase}_seconds" for phase in PHASES),
+        *PHASES,
     )
     fields = readonly_fields
 
@@ -187,14 +205,7 @@ class KmCallAdmin(AnyModelAdmin):
     def speed(self, call: KmCall) -> str:
         return _per_second(call.bytes_per_second)
 
-    @admin.display(description=_("total"), ordering="total_seconds")
-    def total(self, call: KmCall) -> str:
-        return milliseconds(call.total_seconds)
-
-
-def milliseconds(seconds: float | None) -> str:
-    """A duration as the pages write it."""
-    return "–" if seconds is None else f"{seconds * 1000:,.1f} ms"
+    queue_wait, connect, send, first_byte, total = map(_phase, PHASES)
 
 
 def _row(one: reading.Method) -> tuple[reading.Method, str, str, list[tuple[str, ...]]]:

@@ -29,6 +29,7 @@ PROBE_ID = 0
 """No document has this id, so the store's key for the probe is nobody else's."""
 
 
+DATABASE_HINT = "See `manage.py queue_doctor`."
 OTHER_HINT = "Is INGESTION_KM_URL that of the store? If so, look at the store's own log."
 
 
@@ -116,7 +117,7 @@ def _run(name: str, work: Callable[[], str], heard: list[calls.KMCall]) -> Step:
     except ImproperlyConfigured as error:
         said, hint = str(error), "See docs/settings.md, and `manage.py check`."
     except DatabaseError as error:
-        said, hint = f"The database does not answer: {error}".strip(), "See `manage.py queue_doctor`."
+        said, hint = f"The database does not answer: {error}".strip(), DATABASE_HINT
     took = round((time.perf_counter() - began) * 1000, 1)
     return Step(name=name, ok=ok, said=said, hint=hint, milliseconds=took, calls=[_call(call) for call in heard])
 
@@ -163,7 +164,8 @@ class _Opened:
                 f"There is no such name: {self.host} ({error.strerror or error})",
                 "Correct the host in INGESTION_KM_URL, or the name server of this machine.",
             ) from error
-        return f"{self.host} is {', '.join(dict.fromkeys(str(each[4][0]) for each in found))}"
+        addresses = ", ".join(dict.fromkeys(str(each[4][0]) for each in found))
+        return addresses if addresses == self.host else f"{self.host} is {addresses}"
 
     def connect(self) -> str:
         self._socket().close()
@@ -207,7 +209,8 @@ def _health(store: KnowledgeStore, heard: list[calls.KMCall]) -> str:
     found = store.health()
     if not found.ok:
         codes = {call.code for call in heard}
-        hint = next((each.hint for each in error_classes() if each.code in codes and each.hint), OTHER_HINT)
+        other = OTHER_HINT if store.keeps_copies else DATABASE_HINT
+        hint = next((each.hint for each in error_classes() if each.code in codes and each.hint), other)
         raise NotAsItShouldBe(found.message or "The store says that it does not serve.", hint)
     return found.message or "ok"
 

@@ -143,11 +143,11 @@ def exchange(
     elif payload is not None:
         sent["Content-Type"] = "application/json"
         content = json.dumps(payload).encode()
+    client = client_for(target)  # before the clock: the first one of a process takes long to make
     clock, started_at = _Clock(), datetime.now(UTC)
     status, code = None, ""
     options: dict[str, Any] = {} if seconds is None else {"timeout": seconds}
     try:
-        client = client_for(target)
         request = client.build_request(
             method, target.url + path, params=params, headers=sent, content=content,
             extensions={"trace": clock}, **options,

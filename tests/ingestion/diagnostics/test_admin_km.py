@@ -76,6 +76,7 @@ def test_a_call_leads_to_its_documents(reader, some):
     assert "and 16 more" in text
     page = reader.get(reverse("admin:ingestion_kmcall_change", args=[some[1]])).content.decode()
     assert "km_unavailable" in page
+    assert "200.0\xa0ms" in page
     assert 'type="submit"' not in re.sub(r"(?s)<header.*?</header>", "", page)
 
 
@@ -133,6 +134,13 @@ def test_the_list_counts_no_table_and_costs_the_same_however_long(reader):
     assert len(many) == len(few)
     counts = [q["sql"] for q in many.captured_queries if re.search(r"count\(\*\)", q["sql"], re.IGNORECASE)]
     assert all("LIMIT" in sql or "limit" in sql for sql in counts)
+
+
+def test_a_document_leads_to_its_calls(owner):
+    document = accept_document(owner)
+    admin = logged_in(UserFactory(is_staff=True, is_superuser=True))
+    page = admin.get(reverse("admin:ingestion_document_change", args=[document.pk])).content.decode()
+    assert f'href="{reverse(LIST)}?q={document.pk}"' in page
 
 
 def test_a_deleted_document_breaks_no_page(reader, owner):
