@@ -21,7 +21,6 @@ from ingestion.admin_paging import PAGE, BoundedPaginator
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.keeping import PHASES
 from ingestion.errors import InvalidWindow
-from ingestion.km import get_store
 from ingestion.models import KmCall
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class EndFilter(admin.SimpleListFilter):
     parameter_name = "end"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        codes = {one.code for one in reading.diagnose().error_codes} | ({self.value() or ""} - {"", "ok", "failed"})
+        codes = {one.code for one in reading.error_codes()} | ({self.value() or ""} - {"", "ok", "failed"})
         return [("ok", _("well")), ("failed", _("failed")), *((code, code) for code in sorted(codes))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -104,7 +103,7 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
     field = f"{name}_seconds"
 
     @admin.display(description=PHASE_NAMES[name], ordering=field)
-    def shown(page: Any, call: KmCall) -> str:
+    def shown(_page: Any, call: KmCall) -> str:
         return milliseconds(getattr(call, field))
 
     return shown
@@ -168,7 +167,7 @@ class KmCallAdmin(AnyModelAdmin):
             **self.admin_site.each_context(request),
             "title": gettext("How the knowledge store does"),
             "opts": self.opts,
-            "store": get_store().name,
+            "store": reading.store_name(),
             "refusal": refusal,
             "found": found,
             "method": method,

@@ -14,7 +14,6 @@ from rest_framework.views import APIView
 from ingestion.api.base import OwnedView, refused
 from ingestion.api.serializers import Shape
 from ingestion.diagnostics import reading
-from ingestion.km import get_store
 
 _CALL: dict[str, Any] = {
     "id": 4711,
@@ -195,7 +194,7 @@ class DiagnosticsView(APIView):
         """The figures of the window."""
         given = request.query_params
         found = reading.diagnose(hours=given.get("hours", reading.HOURS), method=given.get("method", ""))
-        return Response({"store": get_store().name, **reading.as_dict(found)})
+        return Response({"store": reading.store_name(), **reading.as_dict(found)})
 
 
 class IntakeDiagnosticsView(OwnedView):

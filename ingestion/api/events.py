@@ -61,6 +61,7 @@ class EventsView(Followed):
     """The stream of events of one thing."""
 
     renderer_classes = [EventStreamRenderer, JSONRenderer]
+    http_method_names = ["get", "options"]  # HEAD would hold a stream that nobody hears
 
     def stream(self, request: Request, pk: int) -> HttpResponse | StreamingHttpResponse | Response:
         """The answer. Raises `NeedsAsgi`, and what `Stream` does; 404 for what is not the caller's."""

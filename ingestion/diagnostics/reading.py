@@ -9,9 +9,11 @@ from typing import Any
 
 from django.db import connections, router
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from ingestion.diagnostics.keeping import PHASES
 from ingestion.errors import InvalidWindow, KmAuth, KmUnavailable
+from ingestion.limits import get_limits
 from ingestion.models import Document, Intake, KmCall
 
 HOURS, MOST_HOURS = 24, 24 * 31
@@ -129,12 +131,11 @@ def diagnose(*, hours: str | int = HOURS, method: str = "", now: datetime | None
     with connections[router.db_for_read(KmCall)].cursor() as cursor:
         cursor.execute(METHODS, params)
         methods = [_method(row) for row in cursor.fetchall()]
-        cursor.execute(CODES, params)
-        error_codes = [Code(code=code, calls=calls, last_at=last) for code, calls, last in cursor.fetchall()]
         cursor.execute(SLOW, params | {"slowest": SLOWEST})
         slow = [pk for (pk,) in cursor.fetchall()]
     slowest = KmCall.objects.filter(pk__in=slow).order_by("-total_seconds", "-pk")
     calls = sum(one.calls for one in methods)
+    failed = error_codes(hours=wanted, method=method, now=now)
     return Diagnostics(
         since=since,
         hours=wanted,
@@ -142,9 +143,25 @@ def diagnose(*, hours: str | int = HOURS, method: str = "", now: datetime | None
         complete=calls < MOST_CALLS,
         breaker=breaker(),
         methods=methods,
-        error_codes=error_codes,
+        error_codes=failed,
         slowest=list(slowest),
     )
+
+
+def error_codes(*, hours: int = HOURS, method: str = "", now: datetime | None = None) -> list[Code]:
+    """The codes that calls of the last `hours` failed with, the most frequent first."""
+    since = (now or timezone.now()) - timedelta(hours=hours)
+    with connections[router.db_for_read(KmCall)].cursor() as cursor:
+        cursor.execute(CODES, {"since": since, "method": method, "most": MOST_CALLS})
+        return [Code(code=code, calls=calls, last_at=last) for code, calls, last in cursor.fetchall()]
+
+
+def store_name() -> str:
+    """The kind of store that is configured, also where its settings are not usable. "?": there is no such class."""
+    try:
+        return str(import_string(get_limits().km).name)
+    except (ImportError, AttributeError):
+        return "?"
 
 
 def breaker() -> Breaker:

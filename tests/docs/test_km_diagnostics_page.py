@@ -61,10 +61,9 @@ def test_the_addresses_answer(page: str, owner, worker, http_km, live_server) ->
         script = f"{first}\n{command}".replace("http://127.0.0.1:8000", live_server.url).replace(
             "/12/", f"/{intake.pk}/"
         )
-        answer = subprocess.run(
-            ["sh", "-c", script.replace("curl ", "curl -sS --fail-with-body ")], env={"TOKEN": key, "PATH": "/usr/bin:/bin"},
-            capture_output=True, text=True, timeout=30,
-        )  # fmt: skip
+        script = script.replace("curl ", "curl -sS --fail-with-body ")
+        env = {"TOKEN": key, "PATH": "/usr/bin:/bin"}
+        answer = subprocess.run(["sh", "-c", script], env=env, capture_output=True, text=True, timeout=30)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert '"put"' in answer.stdout
 

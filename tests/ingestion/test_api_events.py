@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
 
+import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.test import Client
+from django.test import AsyncRequestFactory, Client
 from rest_framework.authtoken.models import Token
+from rest_framework.test import force_authenticate
 
 from config.processes import web_command
+from ingestion.api.events import IntakeEventsView
 from ingestion.models import Intake
 from ingestion.services import delete_intake
 from tests.ingestion.event_streams import Listener, gunicorn_asgi, serving, uvicorn
@@ -226,7 +230,33 @@ def test_clients_that_leave_in_the_middle_of_a_look_leave_no_connection(server, 
     until(lambda: connections() == 0)
 
 
-@pytest.mark.parametrize("command", [gunicorn_asgi, uvicorn])
+def test_a_stream_outlives_an_outage_of_the_database(server, owner, worker):
+    """Nobody can connect for a while: the stream is silent, then tells what has happened meanwhile."""
+    intake = accept(owner)
+    stream = listen(server, f"intakes/{intake.pk}/events", owner)
+    assert stream.next().name == "progress"
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    mine = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    elsewhere = psycopg.connect(**{**connection.get_connection_params(), "dbname": "postgres"}, autocommit=True)
+    with connection.cursor() as cursor, elsewhere:
+        elsewhere.execute(f"alter database {name} allow_connections false")
+        try:
+            until(lambda: cursor.execute(f"{mine} and backend_type = 'client backend'").fetchone() == (0,))
+            worker.run()
+            told, _, _ = select.select([stream.socket], [], [], 2.5)
+            assert not told, "it can not know of that"
+        finally:
+            elsewhere.execute(f"alter database {name} allow_connections true")
+    *told, end = stream.rest()
+    assert (told[-1].data["status"], end.data) == ("completed", {"reason": "finished"})
+
+
+def test_only_get_opens_a_stream(server, owner):
+    path = f"intakes/{accept(owner).pk}/events"
+    assert server.get(path, token(owner), method="HEAD").status == 405
+
+
+@pytest.mark.parametrize("command", [gunicorn_asgi, pytest.param(uvicorn, marks=pytest.mark.slow)])
 def test_a_stop_of_the_server_ends_its_streams_at_once(environment, root, owner, command):
     path = f"intakes/{accept(owner).pk}/events"
     with serving(command, root, environment) as server:
@@ -280,11 +310,12 @@ def test_gunicorn_refuses_streams(environment, root, owner):
         assert (status, problem["code"]) == (406, "needs_asgi")
 
 
-def test_streams_can_be_switched_off(environment, root, owner):
-    intake = accept(owner)
-    with serving(gunicorn_asgi, root, environment | {"INGESTION_MAX_EVENT_STREAMS": "0"}) as server:
-        status, problem, _ = server.refusal(f"intakes/{intake.pk}/events", token(owner))
-        assert (status, problem["code"]) == (406, "events_off")
+def test_streams_can_be_switched_off(owner, settings):
+    settings.INGESTION = {**settings.INGESTION, "MAX_EVENT_STREAMS": 0}
+    request = AsyncRequestFactory().get("/api/v1/intakes/1/events")
+    force_authenticate(request, owner)
+    answer = IntakeEventsView.as_view()(request, pk=accept(owner).pk)
+    assert (answer.status_code, answer.data["code"]) == (406, "events_off")
 
 
 @pytest.mark.slow
