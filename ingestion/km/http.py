@@ -76,7 +76,7 @@ class HttpKM(LocalIndex):
 
     def exists(self, documents: Sequence[KMDocument]) -> Mapping[int, str]:
         """References of those that the store has under our key with these bytes."""
-        return self._call("exists", partial(self._exists, documents))
+        return self._call(partial(self._exists, documents))
 
     def put(self, document: KMDocument) -> str:
         """Send the document in one streamed request, unless the store has it."""
@@ -85,7 +85,7 @@ class HttpKM(LocalIndex):
             found = self._exists([document], attempt)
             return found.get(document.id) or self._put(document, attempt)
 
-        return self._call("put", once)
+        return self._call(once)
 
     def put_many(self, documents: Sequence[KMDocument]) -> Mapping[int, Sent]:
         """Send what the store does not have, many in a request; a request that fails as a whole is halved.
@@ -99,7 +99,7 @@ class HttpKM(LocalIndex):
 
     def status(self, reference: str) -> Status | None:
         """What GET /documents/{reference} says."""
-        answer = self._call("status", partial(self._of, "status", "GET", reference, None))
+        answer = self._call(partial(self._of, "status", "GET", reference, None))
         if answer is None:
             return None
         said = answer.json()
@@ -115,13 +115,13 @@ class HttpKM(LocalIndex):
     def delete(self, document: KMDocument) -> None:
         """Have the store delete it, by its reference; where we have none, by the one that it tells for our key."""
         if reference := document.reference or self.exists([document]).get(document.id):
-            self._call("delete", partial(self._of, "delete", "DELETE", reference, None))
+            self._call(partial(self._of, "delete", "DELETE", reference, None))
 
     def tag(self, document: KMDocument) -> None:
         """Replace the tags that the store has."""
         if reference := document.reference or self.exists([document]).get(document.id):
             tags = {"tags": list(document.tags)}
-            self._call("tag", partial(self._of, "tag", "PATCH", reference, tags))
+            self._call(partial(self._of, "tag", "PATCH", reference, tags))
 
     def search(self, query: str, *, owner_id: int, tags: Collection[str] = (), limit: int = 20) -> Sequence[Hit]:
         """What GET /search finds; snippets come as text and are given as HTML."""
@@ -129,7 +129,7 @@ class HttpKM(LocalIndex):
         if tags:
             params["tags"] = ",".join(tags)
         answer = self._call(
-            "search", lambda attempt: exchange(self.target, "search", "GET", "/search", params=params, attempt=attempt)
+            lambda attempt: exchange(self.target, "search", "GET", "/search", params=params, attempt=attempt)
         )
         hits = answer.json().get("hits")
         if not isinstance(hits, list):
@@ -178,7 +178,7 @@ class HttpKM(LocalIndex):
             return found | self._put_many(rest, attempt) if rest else found
 
         try:
-            return self._call("put_many", once)
+            return self._call(once)
         except KmAway:
             if not self.health().ok:
                 raise
@@ -215,7 +215,7 @@ class HttpKM(LocalIndex):
             raise KmBadAnswer(f"The store's answer to a batch says nothing about {len(missing)} of {len(documents)}.")
         return {one.id: result(by_key[one.key], one) for one in documents}
 
-    def _call(self, verb: str, once: Callable[[int], T]) -> T:
+    def _call(self, once: Callable[[int], T]) -> T:
         """Run `once` until it works, a few times; what it ends with is judged and told to the breaker."""
         if wait := self.breaker.wait_seconds():
             said = f"The knowledge store is left alone for a moment: {self.breaker.because}"
