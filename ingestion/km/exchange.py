@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ingestion.errors import IngestionError, KmBadAnswer
 from ingestion.km import calls
 from ingestion.km.answers import Answer, error_of, named
-from ingestion.km.body import Body
+from ingestion.km.body import Body, Raw
 from ingestion.limits import Limits
 
 ANSWER_BYTES = 4 * 1024 * 1024
@@ -123,7 +123,7 @@ def exchange(
     *,
     attempt: int = 1,
     documents: Sequence[int] = (),
-    body: Body | None = None,
+    body: Body | Raw | None = None,
     payload: Any = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
