@@ -133,7 +133,7 @@ def exchange(
 
     `verb` is the protocol's, for `calls`. `seconds` bounds each wait, for questions that are worth no more.
     """
-    sent = dict(headers or {}) | {"Accept": "application/json", "User-Agent": "docqueue"}
+    sent = dict(headers or {}) | {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "docqueue"}
     if target.token:
         sent["Authorization"] = f"Bearer {target.token}"
     content: Any = None
@@ -188,7 +188,7 @@ def exchange(
 
 def _read(response: httpx2.Response) -> bytes:
     found = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         found += chunk
         if len(found) > ANSWER_BYTES:
             raise KmBadAnswer(f"The store's answer is longer than the {ANSWER_BYTES:,} bytes that are read of one.")

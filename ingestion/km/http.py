@@ -79,7 +79,10 @@ class HttpKM(LocalIndex):
 
     def exists(self, documents: Sequence[KMDocument]) -> Mapping[int, str]:
         """References of those that the store has under our key with these bytes."""
-        return self.call(partial(self.find, documents))
+        found: dict[int, str] = {}
+        for start in range(0, len(documents), BATCH_FILES):
+            found |= self.call(partial(self.find, documents[start : start + BATCH_FILES]))
+        return found
 
     def put(self, document: KMDocument) -> str:
         """Send the document in one streamed request, unless the store has it."""
@@ -251,7 +254,7 @@ class HttpKM(LocalIndex):
             return error
         plainly = isinstance(error, KmUnavailable) and not isinstance(error, KmAway | KmAuth)
         health = Health(ok=False) if plainly else self.health()
-        if health.ok:
+        if health.ok and not isinstance(error, KmAway):
             self.breaker.learnt_nothing()
             # With the same credentials it is well: what it forbids is this document.
             return KmRejected(str(error)) if isinstance(error, KmAuth) else error

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -87,6 +88,10 @@ def test_files_wait_while_the_store_is_down_and_all_complete_when_it_is_back(roo
         print(f"\n{said}: it goes on {first_after:.1f} s after that, all are there after {all_after:.1f} s")
 
 
+def _far_enough(km: FakeKM, requests: int, everything: int) -> bool:
+    return len(km.log) >= requests or len(km.shelf.objects) == everything
+
+
 def _waiting() -> int:
     return IngestFile.objects.filter(outcome="", waiting_reason="km_unavailable").count()
 
@@ -108,9 +113,9 @@ def test_thirty_workers_killed_at_random_moments_bring_each_file_to_the_store_on
                     more = papers(60, len(texts), large=6)
                     accept_zip(owner, more)
                     texts |= more
-                wanted, moment = len(km.log) + rng.randint(1, 25), rng.uniform(0, 0.08)
-                workers[0].until(lambda wanted=wanted: len(km.log) >= wanted, 60)
-                at = time.monotonic() + moment
+                wanted, everything = len(km.log) + rng.randint(1, 25), len(texts)
+                workers[0].until(partial(_far_enough, km, wanted, everything), 60)
+                at = time.monotonic() + rng.uniform(0, 0.08)
                 while time.monotonic() < at:
                     time.sleep(0.001)
                 os.killpg(workers[0].process.pid, signal.SIGKILL)
