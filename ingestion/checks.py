@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
@@ -78,6 +79,9 @@ def _ocr(limits: Limits) -> list[CheckMessage]:
 
 def _km() -> list[CheckMessage]:
     """Whether the knowledge store can be made. It is not asked whether it is well: work waits where it is not."""
+    if hasattr(settings, "INGESTION_KM"):
+        told = "INGESTION_KM is no setting of its own any more, and has no effect."
+        return [Error(told, hint="Make it the key KM of INGESTION.", id="ingestion.E005")]
     try:
         get_store()
     except (ImportError, ImproperlyConfigured) as error:

@@ -115,7 +115,7 @@ def _process(ctx: Context, file: IngestFile) -> None:
 def _later(error: KmUnavailable) -> float:
     """In how many seconds to try again: not all that wait at the same moment."""
     least = max(KM_SECONDS, error.retry_after or 0.0)
-    return least * random.uniform(1, 2)  # noqa: S311 - no secret
+    return least + random.uniform(0, min(least, 10.0))  # noqa: S311 - no secret
 
 
 def _unpack_instead(ctx: Context, file: IngestFile) -> None:

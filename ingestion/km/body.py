@@ -48,6 +48,22 @@ class Body:
         return f"{head}Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
 
 
+class Raw:
+    """A document's bytes and nothing else, for stores that take them so."""
+
+    def __init__(self, document: KMDocument) -> None:
+        self.document, self.file_bytes = document, document.size
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that describe the body."""
+        return {"Content-Type": _type(self.document), "Content-Length": str(self.document.size)}
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes in pieces. Raises BlobMissing where they are not as many as they should be."""
+        return _bytes_of(self.document)
+
+
 def _type(document: KMDocument) -> str:
     plain = document.content_type.isascii() and document.content_type.isprintable()
     return document.content_type if document.content_type and plain else "application/octet-stream"

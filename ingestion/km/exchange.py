@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ingestion.errors import IngestionError, KmBadAnswer
 from ingestion.km import calls
 from ingestion.km.answers import Answer, error_of, named
-from ingestion.km.body import Body
+from ingestion.km.body import Body, Raw
 from ingestion.limits import Limits
 
 ANSWER_BYTES = 4 * 1024 * 1024
@@ -123,7 +123,7 @@ def exchange(
     *,
     attempt: int = 1,
     documents: Sequence[int] = (),
-    body: Body | None = None,
+    body: Body | Raw | None = None,
     payload: Any = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
@@ -133,7 +133,7 @@ def exchange(
 
     `verb` is the protocol's, for `calls`. `seconds` bounds each wait, for questions that are worth no more.
     """
-    sent = dict(headers or {}) | {"Accept": "application/json", "User-Agent": "docqueue"}
+    sent = dict(headers or {}) | {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "docqueue"}
     if target.token:
         sent["Authorization"] = f"Bearer {target.token}"
     content: Any = None
@@ -188,7 +188,7 @@ def exchange(
 
 def _read(response: httpx2.Response) -> bytes:
     found = bytearray()
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         found += chunk
         if len(found) > ANSWER_BYTES:
             raise KmBadAnswer(f"The store's answer is longer than the {ANSWER_BYTES:,} bytes that are read of one.")

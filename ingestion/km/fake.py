@@ -111,6 +111,8 @@ class _Handler(Connection):
         try:
             if control:
                 return self.say(200, self._control())
+            if self.km.closing.is_set():
+                self.hang_up()
             self.km.log.append(self.entry)
             self._misbehave_first()
             self._authorise()

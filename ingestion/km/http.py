@@ -49,7 +49,10 @@ os.register_at_fork(after_in_child=_breakers.clear)
 
 
 class HttpKM(LocalIndex):
-    """A store behind INGESTION_KM_URL. Cheap to make: connections and breaker belong to the process."""
+    """A store behind INGESTION_KM_URL. Cheap to make: connections and breaker belong to the process.
+
+    For a store that speaks otherwise override the verbs, `find` and `send_one`: docs/how-to/knowledge-store.md.
+    """
 
     name = "http"
     keeps_copies = True
@@ -76,16 +79,19 @@ class HttpKM(LocalIndex):
 
     def exists(self, documents: Sequence[KMDocument]) -> Mapping[int, str]:
         """References of those that the store has under our key with these bytes."""
-        return self._call("exists", partial(self._exists, documents))
+        found: dict[int, str] = {}
+        for start in range(0, len(documents), BATCH_FILES):
+            found |= self.call(partial(self.find, documents[start : start + BATCH_FILES]))
+        return found
 
     def put(self, document: KMDocument) -> str:
         """Send the document in one streamed request, unless the store has it."""
 
         def once(attempt: int) -> str:
-            found = self._exists([document], attempt)
-            return found.get(document.id) or self._put(document, attempt)
+            found = self.find([document], attempt)
+            return found.get(document.id) or self.send_one(document, attempt)
 
-        return self._call("put", once)
+        return self.call(once)
 
     def put_many(self, documents: Sequence[KMDocument]) -> Mapping[int, Sent]:
         """Send what the store does not have, many in a request; a request that fails as a whole is halved.
@@ -99,7 +105,7 @@ class HttpKM(LocalIndex):
 
     def status(self, reference: str) -> Status | None:
         """What GET /documents/{reference} says."""
-        answer = self._call("status", partial(self._of, "status", "GET", reference, None))
+        answer = self.call(partial(self._of, "status", "GET", reference, None))
         if answer is None:
             return None
         said = answer.json()
@@ -115,28 +121,29 @@ class HttpKM(LocalIndex):
     def delete(self, document: KMDocument) -> None:
         """Have the store delete it, by its reference; where we have none, by the one that it tells for our key."""
         if reference := document.reference or self.exists([document]).get(document.id):
-            self._call("delete", partial(self._of, "delete", "DELETE", reference, None))
+            self.call(partial(self._of, "delete", "DELETE", reference, None))
 
     def tag(self, document: KMDocument) -> None:
         """Replace the tags that the store has."""
         if reference := document.reference or self.exists([document]).get(document.id):
             tags = {"tags": list(document.tags)}
-            self._call("tag", partial(self._of, "tag", "PATCH", reference, tags))
+            self.call(partial(self._of, "tag", "PATCH", reference, tags))
 
     def search(self, query: str, *, owner_id: int, tags: Collection[str] = (), limit: int = 20) -> Sequence[Hit]:
         """What GET /search finds; snippets come as text and are given as HTML."""
         params = {"q": query, "owner": str(owner_id), "limit": str(limit)}
         if tags:
             params["tags"] = ",".join(tags)
-        answer = self._call(
-            "search", lambda attempt: exchange(self.target, "search", "GET", "/search", params=params, attempt=attempt)
+        answer = self.call(
+            lambda attempt: exchange(self.target, "search", "GET", "/search", params=params, attempt=attempt)
         )
         hits = answer.json().get("hits")
         if not isinstance(hits, list):
             raise KmBadAnswer("The store's answer to a search has no list of hits.")
         return [hit(one) for one in hits[:limit]]
 
-    def _exists(self, documents: Sequence[KMDocument], attempt: int) -> dict[int, str]:
+    def find(self, documents: Sequence[KMDocument], attempt: int = 1) -> dict[int, str]:
+        """One exchange: references of those that the store has, by their ids. For a store of other words: override."""
         asked = [{"key": one.key, "sha256": one.sha256, "size": one.size} for one in documents]
         answer = exchange(
             self.target, "exists", "POST", "/documents/exists",
@@ -148,7 +155,8 @@ class HttpKM(LocalIndex):
         references = {one.get("key"): reference_of(one) for one in found}
         return {one.id: references[one.key] for one in documents if one.key in references}
 
-    def _put(self, document: KMDocument, attempt: int) -> str:
+    def send_one(self, document: KMDocument, attempt: int = 1) -> str:
+        """One exchange: send a document, and return its reference. For a store of other words: override."""
         answer = exchange(
             self.target, "put", "POST", "/documents",
             body=Body("document", metadata(document), [document]), headers={"Idempotency-Key": document.key},
@@ -173,12 +181,12 @@ class HttpKM(LocalIndex):
         """
 
         def once(attempt: int) -> dict[int, Sent]:
-            found: dict[int, Sent] = {} if new and attempt == 1 else {**self._exists(documents, attempt)}
+            found: dict[int, Sent] = {} if new and attempt == 1 else {**self.find(documents, attempt)}
             rest = [one for one in documents if one.id not in found]
-            return found | self._put_many(rest, attempt) if rest else found
+            return found | self.send_many(rest, attempt) if rest else found
 
         try:
-            return self._call("put_many", once)
+            return self.call(once)
         except KmAway:
             if not self.health().ok:
                 raise
@@ -201,7 +209,8 @@ class HttpKM(LocalIndex):
         except IngestionError as error:
             return error
 
-    def _put_many(self, documents: Sequence[KMDocument], attempt: int) -> dict[int, Sent]:
+    def send_many(self, documents: Sequence[KMDocument], attempt: int = 1) -> dict[int, Sent]:
+        """One exchange: send a batch. Not called where `batch_file_bytes` is 0."""
         answer = exchange(
             self.target, "put_many", "POST", "/documents/batch",
             body=Body("batch", {"documents": [metadata(one) for one in documents]}, documents),
@@ -215,8 +224,8 @@ class HttpKM(LocalIndex):
             raise KmBadAnswer(f"The store's answer to a batch says nothing about {len(missing)} of {len(documents)}.")
         return {one.id: result(by_key[one.key], one) for one in documents}
 
-    def _call(self, verb: str, once: Callable[[int], T]) -> T:
-        """Run `once` until it works, a few times; what it ends with is judged and told to the breaker."""
+    def call(self, once: Callable[[int], T]) -> T:
+        """Run `once(attempt)` until it works, a few times; what it ends with is judged and told to the breaker."""
         if wait := self.breaker.wait_seconds():
             said = f"The knowledge store is left alone for a moment: {self.breaker.because}"
             raise (KmAuth if isinstance(self.breaker.because, KmAuth) else KmUnavailable)(said, retry_after=wait)
@@ -245,7 +254,7 @@ class HttpKM(LocalIndex):
             return error
         plainly = isinstance(error, KmUnavailable) and not isinstance(error, KmAway | KmAuth)
         health = Health(ok=False) if plainly else self.health()
-        if health.ok:
+        if health.ok and not isinstance(error, KmAway):
             self.breaker.learnt_nothing()
             # With the same credentials it is well: what it forbids is this document.
             return KmRejected(str(error)) if isinstance(error, KmAuth) else error

@@ -113,7 +113,7 @@ def test_what_both_say_is_what_the_contract_says(contract, document, store, km, 
     documents = [stored(n, f"heron {n}", name=f"n{n} é.txt", tags=("a", "b")) for n in range(5)]
     assert store.health().ok
     reference = store.put(documents[0])
-    assert store._put(documents[0], 1) == reference
+    assert store.send_one(documents[0], 1) == reference
     km.behave(Mood(kind="refuse", name="n3*", status=413))
     store.put_many(documents)
     store.status(reference)

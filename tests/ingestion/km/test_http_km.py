@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
+import subprocess
+from datetime import UTC, datetime
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -22,7 +25,8 @@ from ingestion.errors import (
     KmTimeout,
     KmUnavailable,
 )
-from ingestion.km import calls, get_store
+from ingestion.km import calls, exchange, get_store, http
+from ingestion.km.answers import retry_after
 from ingestion.km.exchange import client_for
 from ingestion.km.fake_moods import Mood
 from ingestion.km.http import HttpKM
@@ -286,3 +290,65 @@ def test_an_address_that_is_none_is_named(settings, url):
     settings.INGESTION = {"KM_URL": url}
     with pytest.raises(ImproperlyConfigured, match="INGESTION_KM_URL"):
         HttpKM()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_taken(http_km, settings, documents_dir, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = ["openssl", "req", *kind, *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    http_km.server.socket = context.wrap_socket(http_km.server.socket, server_side=True)
+    settings.INGESTION = {**settings.INGESTION, "KM_URL": http_km.url.replace("http:", "https:"), "KM_TRIES": 1}
+    with pytest.raises(KmUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        get_store().put(stored())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificate))
+        exchange._clients.clear()
+        http._breakers.clear()
+        assert get_store().put(stored())
+
+
+def test_an_endless_answer_is_read_to_a_bound(store, km, monkeypatch):
+    monkeypatch.setattr(exchange, "ANSWER_BYTES", 40)
+    with pytest.raises(KmBadAnswer, match="longer than"):
+        store.send_one(stored())
+
+
+def test_an_address_without_a_store_is_left_alone_as_well(store, km):
+    km.behave(Mood(kind="refuse", path=DOCUMENTS, status=404))
+    for _ in range(3):
+        with pytest.raises(KmAway):
+            store.put(stored())
+    seen = len(km.log)
+    with pytest.raises(KmUnavailable, match="left alone"):
+        store.put(stored())
+    assert len(km.log) == seen
+
+
+def test_a_store_that_takes_no_batches_gets_its_documents_one_by_one(store, km):
+    km.behave(Mood(kind="refuse", path="/documents/batch", status=405))
+    for start in (0, 5, 10, 15):
+        store.put_many([stored(n, f"paper {n}") for n in range(start, start + 5)])
+    assert len(km.shelf.objects) == 20
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("7", 7.0),
+        (" 7 ", 7.0),
+        ("99999999999999999999", 300.0),
+        ("Fri, 02 Jan 2026 00:00:30 GMT", 30.0),
+        ("Fri, 02 Jan 2026 09:00:00 GMT", 300.0),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-7", None),
+        ("7.5", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date_and_never_long(given, seconds):
+    assert retry_after(given, datetime(2026, 1, 2, tzinfo=UTC)) == seconds
