@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from ingestion.diagnostics import recording
 from ingestion.km.fake import FakeKM
+
+
+@pytest.fixture(autouse=True)
+def _keep_no_calls():
+    """Most of these tests have no database to keep what calls have cost in."""
+    with recording.muted():
+        yield
 
 
 @pytest.fixture
