@@ -16,6 +16,7 @@ from bench import (
     history,
     ingest,
     keys,
+    km,
     machine,
     memory,
     pickup,
@@ -50,6 +51,7 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "ingest": ingest.measure,
     "search": search.measure,
     "s3": s3.measure,
+    "km": km.measure,
 }
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest, resumable, s3
+from bench import ingest, km, resumable, s3
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -266,6 +266,19 @@ TARGETS = (
         at_most=150,
         unit="MB",
         measure=_value("resumable", resumable.ROW, "rss_mb"),
+    ),
+    Target(
+        text="knowledge store: HttpKM sends a file of 1 GiB ÷ curl",
+        workload="km",
+        at_least=0.7,
+        measure=_value("km", km.ROW, "ratio"),
+    ),
+    Target(
+        text="knowledge store: growth of the sending process",
+        workload="km",
+        at_most=60,
+        unit="MiB",
+        measure=_value("km", km.ROW, "growth_mib"),
     ),
     Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",

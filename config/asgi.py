@@ -1,4 +1,4 @@
-"""ASGI entry point: `uvicorn config.asgi:application`, for streams of events beside everything else."""
+"""ASGI entry point: `gunicorn config.asgi:application -k asgi`, for streams of events."""
 
 import os
 

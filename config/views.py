@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from config import csp, login_links
 from docqueue.receivers.metrics import scrape
+from ingestion.diagnostics import metrics as km_metrics
 
 
 @require_GET
@@ -37,9 +38,9 @@ def one_time_login(request: HttpRequest, uid: str, token: str) -> HttpResponse:
 @api_view(["GET"])
 @permission_classes([IsAdminUser])
 def metrics(request: Request) -> HttpResponse:  # noqa: ARG001 - a view has one
-    """The queue's metrics for Prometheus: staff only, by token (`Authorization: Token …`) or login."""
+    """The queue's metrics for Prometheus, and ingestion's: staff only, by token (`Authorization: Token …`) or login."""
     body, content_type = scrape()
-    return HttpResponse(body, content_type=content_type)
+    return HttpResponse(body + km_metrics.exposition(), content_type=content_type)
 
 
 @staff_member_required

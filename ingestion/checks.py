@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from ingestion.formats import load
+from ingestion.km import get_store
 from ingestion.limits import Limits, get_limits
 from ingestion.models import Chunk
 from ingestion.search.config import text_search_config
@@ -30,7 +32,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     formats, problems = load(limits.formats)
     wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
     programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
-    return [*wrong, *_missing(programs), *_ocr(limits)]
+    return [*wrong, *_missing(programs), *_ocr(limits), *_km()]
 
 
 @register("ingestion", "docqueue")
@@ -85,3 +87,18 @@ def _ocr(limits: Limits) -> list[CheckMessage]:
         hint = "Name a function(path, out), such as 'ingestion.extract.ocr.recognise'; or leave OCR empty."
         return [Error(f"INGESTION['OCR'] can not be loaded: {error}", hint=hint, id="ingestion.E003")]
     return _missing(["tesseract"] if limits.ocr == "ingestion.extract.ocr.recognise" else [])
+
+
+def _km() -> list[CheckMessage]:
+    """Whether the knowledge store can be made. It is not asked whether it is well: work waits where it is not."""
+    if hasattr(settings, "INGESTION_KM"):
+        told = "INGESTION_KM is no setting of its own any more, and has no effect."
+        return [Error(told, hint="Make it the key KM of INGESTION.", id="ingestion.E005")]
+    try:
+        get_store()
+    except (ImportError, ImproperlyConfigured) as error:
+        hint = "See docs/how-to/knowledge-store.md."
+        return [
+            Error(f"The knowledge store of INGESTION['KM'] can not be used: {error}", hint=hint, id="ingestion.E005")
+        ]
+    return []

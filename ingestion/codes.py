@@ -17,6 +17,7 @@ class MessageCode(TextChoices):
     WAITING_FOR_WORKER = "waiting_for_worker", _("may start now, and does as soon as a worker is free")
     RETRY_BACKOFF = "retry_backoff", _("failed for the moment; tried again by itself")
     WAITING_FOR_ROOM = "waiting_for_room", _("the disk is full; looks again by itself")
+    WAITING_FOR_KM = "waiting_for_km", _("the knowledge store does not answer; tries again by itself")
     WAITING_FOR_TURN = "waiting_for_turn", _("earlier work on the same document comes first")
     WAITING = "waiting", _("waits for something else; waiting_reason says what")
     WAITING_TO_BE_UNZIPPED = "waiting_to_be_unzipped", _("its turn in the archive has not come")

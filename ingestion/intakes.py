@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from docqueue import correlation
-from docqueue.service import DocumentQueueService, NewItem
+from docqueue.service import DocumentQueueService, NewItem, Rules
 from docqueue.validation import priority as checked_priority
 from ingestion import mismatch, storage, unsupported
 from ingestion.archives import is_encrypted_7z, plan_archive, printable, safe_name
@@ -31,6 +31,7 @@ from ingestion.errors import (
 from ingestion.finished_files import LocalFile, put_file
 from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
+from ingestion.sending import sends_for
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob
 from ingestion.tags import FILE_TAGS, clean_file_tags, clean_tags, tags_for
@@ -229,13 +230,27 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
         for file in files  # each has its blob: enqueue_files() is called with stored ones only
     )
     service = DocumentQueueService()
+    sends = sends_for(intake, files, documents)
+    after = {document.pk: Rules(after=[item], if_parent_fails="run") for item, sent in sends for document in sent}
     with correlation.bind(intake=str(intake.pk)):
         if len(documents) == 1:
             ids = [service.enqueue(documents[0].pk, INGEST, intake.priority).id]
         else:
-            ids = service.enqueue_many(
-                NewItem(document_id=document.pk, operation=INGEST, priority=intake.priority) for document in documents
+            made = service.enqueue_many(
+                [
+                    *(item for item, _ in sends),
+                    *(
+                        NewItem(
+                            document_id=document.pk,
+                            operation=INGEST,
+                            priority=intake.priority,
+                            rules=after.get(document.pk),
+                        )
+                        for document in documents
+                    ),
+                ]
             )
+            ids = made[len(sends) :]
     for file, document, item_id in zip(files, documents, ids, strict=True):
         file.document, file.item_id = document, item_id
 

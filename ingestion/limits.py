@@ -34,9 +34,10 @@ def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
     return value
 
 
-def _internal(default: Any, doc: str, pattern: str = "") -> Any:
-    """A field that is no limit: a text (that fits `pattern`), or several, of which the API says nothing."""
-    return field(default=default, metadata={"doc": doc, "internal": True, "pattern": pattern})
+def _internal(default: Any, doc: str, pattern: str = "", *, minimum: int = 1, secret: bool = False) -> Any:
+    """A field that the API says nothing of: a text (that fits `pattern`), several, or a number. `secret`: no repr."""
+    about = {"doc": doc, "internal": True, "pattern": pattern, "minimum": minimum, "secret": secret}
+    return field(default=default, repr=not secret, metadata=about)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,6 +181,26 @@ class Limits:
         1_000, "Matches that one search ranks, those of the newest documents; more make it slower."
     )
 
+    # The knowledge store.
+    km: str = _internal(
+        "ingestion.km.local.LocalKM",
+        "Dotted path of the knowledge store: ingestion.km.local.LocalKM (this database), ingestion.km.http.HttpKM, or "
+        "your own.",
+        r"[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+",
+    )
+    km_url: str = _internal("", "Where HttpKM finds its store, as https://km.example.org/api.")
+    km_token: str = _internal("", "What HttpKM sends as `Authorization: Bearer`. Never shown anywhere.", secret=True)
+    km_connect_seconds: int = _internal(5, "How long HttpKM waits for a connection.")
+    km_read_seconds: int = _internal(60, "How long HttpKM waits for an answer, and for each piece that it sends.")
+    km_tries: int = _internal(3, "Exchanges of one call of HttpKM, before the item itself is tried again later.")
+    km_parallel: int = _internal(4, "Connections of one process to the knowledge store.")
+    km_batch_file_bytes: int = _internal(
+        256 * KIB, "Smaller files of an archive are sent to the knowledge store many at once; 0: never.", minimum=0
+    )
+
+    km_call_days: int = _internal(7, "Days for which calls to the knowledge store are kept one by one.")
+    km_call_rows: int = _internal(50_000, "Calls to the knowledge store that are kept one by one, the newest.")
+
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
         """Build the limits from a mapping with upper-case keys; ImproperlyConfigured names what is wrong."""
@@ -218,7 +239,8 @@ def _checked(key: str, value: Any, spec: Field[Any]) -> Any:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
         wanted = f"a whole number of at least {minimum}"
     if not good:
-        raise ImproperlyConfigured(f"INGESTION[{key!r}] must be {wanted}, not {value!r}.")
+        shown = "what it is" if spec.metadata.get("secret") else repr(value)
+        raise ImproperlyConfigured(f"INGESTION[{key!r}] must be {wanted}, not {shown}.")
     return tuple(value) if many else value
 
 

@@ -24,14 +24,16 @@ M = TypeVar("M", bound=Model)
 REFUSALS = {
     400: "The request makes no sense as it is.",
     401: "Neither logged in nor a token.",
+    403: "For staff only.",
     404: "There is no such thing, or it is another user's.",
+    406: "This web server does not answer in that form; see `code`.",
     409: "Its state does not allow it, or the Idempotency-Key was used for other files.",
     410: "Its bytes are not kept (any more).",
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
-    501: "This web server can not do that; see `code`.",
-    503: "Storage or database do not answer, or all places are taken: see Retry-After.",
+    429: "All places are taken: see Retry-After.",
+    503: "Storage or database do not answer.",
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1

@@ -33,7 +33,7 @@ DESCRIPTION = (
     "`event: progress` with the present state, then one whenever it has changed; `data` is what the address without "
     "/events answers, `id` its ETag. `event: end` when it has finished or is gone; close the stream then. Coming back "
     "with `Last-Event-ID` tells nothing until that state has changed; with `end`, of what is still finished: 204. "
-    "Needs a server that speaks ASGI (501 `needs_asgi` elsewhere): be ready to ask with `wait` instead."
+    "Needs a server that speaks ASGI (406 `needs_asgi` elsewhere): be ready to ask with `wait` instead."
 )
 PARAMETERS = [
     OpenApiParameter(
@@ -46,7 +46,7 @@ PARAMETERS = [
 RESPONSES: dict[Any, Any] = {
     (200, CONTENT_TYPE): OpenApiResponse(OpenApiTypes.STR, description="The stream.", examples=[EVENTS]),
     204: OpenApiResponse(description="The end was told, and nothing has begun since. Browsers do not come again."),
-    **refused(401, 404, 501, 503),
+    **refused(401, 404, 406, 429, 503),
 }
 
 
@@ -61,6 +61,7 @@ class EventsView(Followed):
     """The stream of events of one thing."""
 
     renderer_classes = [EventStreamRenderer, JSONRenderer]
+    http_method_names = ["get", "options"]  # HEAD would hold a stream that nobody hears
 
     def stream(self, request: Request, pk: int) -> HttpResponse | StreamingHttpResponse | Response:
         """The answer. Raises `NeedsAsgi`, and what `Stream` does; 404 for what is not the caller's."""

@@ -175,9 +175,3 @@ class _Stop:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         _stopping.set()
         self.before(number, frame)
-
-
-def open_streams() -> int:
-    """How many streams this process holds open."""
-    with _lock:
-        return len(_open)

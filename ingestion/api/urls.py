@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from ingestion.api import content, events, reprocessing, searching, tagging, types, uploading, views
+from ingestion.api import content, diagnostics, events, reprocessing, searching, tagging, types, uploading, views
 
 app_name = "ingestion"
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("intakes", views.IntakesView.as_view(), name="intakes"),
     path("intakes/<int:pk>", views.IntakeView.as_view(), name="intake"),
     path("intakes/<int:pk>/events", events.IntakeEventsView.as_view(), name="intake-events"),
+    path("intakes/<int:pk>/diagnostics", diagnostics.IntakeDiagnosticsView.as_view(), name="intake-diagnostics"),
     path("intakes/<int:pk>/files", views.IntakeFilesView.as_view(), name="intake-files"),
     path("intakes/<int:pk>/cancel", views.CancelIntakeView.as_view(), name="intake-cancel"),
     path("intakes/<int:pk>/tags", tagging.IntakeTagsView.as_view(), name="intake-tags"),
@@ -29,6 +30,7 @@ urlpatterns = [
     path("files/<int:pk>/retry", reprocessing.RetryFileView.as_view(), name="file-retry"),
     path("reprocess", reprocessing.ReprocessView.as_view(), name="reprocess"),
     path("reprocess/<int:pk>", reprocessing.ReprocessProgressView.as_view(), name="reprocessing"),
+    path("km/diagnostics", diagnostics.DiagnosticsView.as_view(), name="km-diagnostics"),
     path("search", searching.SearchView.as_view(), name="search"),
     path("limits", views.LimitsView.as_view(), name="limits"),
     path("types", types.TypesView.as_view(), name="types"),

@@ -67,11 +67,19 @@ class InvalidWait(ValidationFailed):
     hint = "Leave it out to be answered at once."
 
 
+class InvalidWindow(ValidationFailed):
+    """hours must be a whole number from 1 to 744."""
+
+    code = "invalid_window"
+    status = 400
+    hint = "Leave it out to be told of the last day."
+
+
 class EventsRefused(IngestionError):
     """There is no stream of events now."""
 
     code = "events_refused"
-    status = 503
+    status = 406
     hint = "Ask the address without /events instead, with wait and the last answer's ETag."
 
 
@@ -79,10 +87,9 @@ class NeedsAsgi(EventsRefused):
     """This web server can not stream events: each stream would take one of its threads."""
 
     code = "needs_asgi"
-    status = 501
     hint = (
-        "Ask the address without /events instead, with wait and the last answer's ETag. Operators: serve config.asgi "
-        "by uvicorn, see docs/how-to/progress.md."
+        "Ask the address without /events instead, with wait and the last answer's ETag. Operators: serve the "
+        "streams by ASGI, see docs/how-to/progress.md."
     )
 
 
@@ -90,13 +97,13 @@ class EventsOff(EventsRefused):
     """Streams of events are switched off (MAX_EVENT_STREAMS is 0)."""
 
     code = "events_off"
-    status = 501
 
 
 class TooManyStreams(EventsRefused):
     """This web process holds as many streams of events as it may (MAX_EVENT_STREAMS)."""
 
     code = "too_many_streams"
+    status = 429
     retryable = True
     retry_after = 10
 

@@ -30,10 +30,12 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Any = None
 
-    def get(self, path: str, headers: dict[str, str], *, timeout: float = 20) -> http.client.HTTPResponse:
+    def get(
+        self, path: str, headers: dict[str, str], *, timeout: float = 20, method: str = "GET"
+    ) -> http.client.HTTPResponse:
         """The answer to GET /api/v1/`path`, its body not read yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        connection.request("GET", f"/api/v1/{path}", headers=headers)
+        connection.request(method, f"/api/v1/{path}", headers=headers)
         return connection.getresponse()
 
     def refusal(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, Any], http.client.HTTPResponse]:
@@ -54,6 +56,14 @@ def uvicorn(port: int) -> list[str]:
     return [
         sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port),
         "--log-level", "warning",
+    ]  # fmt: skip
+
+
+def gunicorn_asgi(port: int) -> list[str]:
+    """The same with gunicorn's own worker for ASGI, the server that the documentation names."""
+    return [
+        sys.executable, "-m", "gunicorn", "config.asgi:application", "--worker-class", "asgi",
+        "--bind", f"127.0.0.1:{port}", "--no-control-socket", "--log-level", "warning",
     ]  # fmt: skip
 
 
@@ -104,6 +114,11 @@ class Listener:
         assert answer.status == 200, answer.read()
         return cls(answer)
 
+    @property
+    def socket(self) -> socket.socket:
+        """The connection itself."""
+        return self.answer.fp.raw._sock
+
     def next(self) -> Event | None:
         """The next event; None when the stream is over. TimeoutError when nothing comes."""
         while line := self.answer.readline():
@@ -126,5 +141,5 @@ class Listener:
 
     def close(self) -> None:
         """Go away, as a browser does: the connection is reset or closed, and nobody reads on."""
-        self.answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+        self.socket.shutdown(socket.SHUT_RDWR)
         self.answer.close()

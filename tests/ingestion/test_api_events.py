@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
 
+import psycopg
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.test import Client
+from django.test import AsyncRequestFactory, Client
 from rest_framework.authtoken.models import Token
+from rest_framework.test import force_authenticate
 
 from config.processes import web_command
+from ingestion.api.events import IntakeEventsView
 from ingestion.models import Intake
 from ingestion.services import delete_intake
-from tests.ingestion.event_streams import Listener, serving, uvicorn
-from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
+from tests.ingestion.event_streams import Listener, gunicorn_asgi, serving, uvicorn
+from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, zipped
 from tests.ingestion.running import WorkerProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +38,7 @@ def environment(django_db_setup, django_db_blocker, root):
 
 @pytest.fixture(scope="module")
 def server(environment, root):
-    with serving(uvicorn, root, environment) as running:
+    with serving(gunicorn_asgi, root, environment) as running:
         yield running
 
 
@@ -185,7 +189,7 @@ def test_places_are_bounded_and_freed_by_clients_that_go(server, owner):
     path = f"intakes/{accept(owner).pk}/events"
     streams = [listen(server, path, owner) for _ in range(PLACES)]
     status, problem, answer = server.refusal(path, token(owner))
-    assert (status, problem["code"], problem["retryable"]) == (503, "too_many_streams", True)
+    assert (status, problem["code"], problem["retryable"]) == (429, "too_many_streams", True)
     assert answer.headers["Retry-After"] == "10"
     streams.pop().close()
     until(lambda: places_free(server, path, token(owner)))
@@ -226,10 +230,40 @@ def test_clients_that_leave_in_the_middle_of_a_look_leave_no_connection(server, 
     until(lambda: connections() == 0)
 
 
-def test_a_stop_of_the_server_ends_its_streams_at_once(environment, root, owner):
+def test_a_stream_outlives_an_outage_of_the_database(server, owner, worker):
+    """Nobody can connect for a while: the stream is silent, then tells what has happened meanwhile."""
     intake = accept(owner)
-    with serving(uvicorn, root, environment) as server:
-        stream = listen(server, f"intakes/{intake.pk}/events", owner)
+    stream = listen(server, f"intakes/{intake.pk}/events", owner)
+    assert stream.next().name == "progress"
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    mine = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    elsewhere = psycopg.connect(**{**connection.get_connection_params(), "dbname": "postgres"}, autocommit=True)
+    with connection.cursor() as cursor, elsewhere:
+        elsewhere.execute(f"alter database {name} allow_connections false")
+        try:
+            until(lambda: cursor.execute(f"{mine} and backend_type = 'client backend'").fetchone() == (0,))
+            worker.run()
+            told, _, _ = select.select([stream.socket], [], [], 2.5)
+            assert not told, "it can not know of that"
+        finally:
+            elsewhere.execute(f"alter database {name} allow_connections true")
+    *told, end = stream.rest()
+    assert (told[-1].data["status"], end.data) == ("completed", {"reason": "finished"})
+
+
+def test_only_get_opens_a_stream(server, owner):
+    path = f"intakes/{accept(owner).pk}/events"
+    assert server.get(path, token(owner), method="HEAD").status == 405
+
+
+@pytest.mark.parametrize("command", [gunicorn_asgi, pytest.param(uvicorn, marks=pytest.mark.slow)])
+def test_a_stop_of_the_server_ends_its_streams_at_once(environment, root, owner, command):
+    path = f"intakes/{accept(owner).pk}/events"
+    with serving(command, root, environment) as server:
+        for _ in range(PLACES + 1):  # a client that goes frees its place
+            until(lambda: places_free(server, path, token(owner)))
+        until(lambda: places_free(server, path, token(owner)))
+        stream = listen(server, path, owner)
         assert stream.next().name == "progress"
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
@@ -238,10 +272,10 @@ def test_a_stop_of_the_server_ends_its_streams_at_once(environment, root, owner)
         assert time.monotonic() - began < 5
 
 
-def test_a_stream_is_ended_after_its_time_and_beats_while_it_is_silent(environment, root, owner, worker):
+def test_a_stream_is_ended_after_its_time(environment, root, owner):
     intake = accept(owner)
     env = environment | {"INGESTION_MAX_EVENT_STREAM_SECONDS": "1"}
-    with serving(uvicorn, root, env) as server:
+    with serving(gunicorn_asgi, root, env) as server:
         stream = listen(server, f"intakes/{intake.pk}/events", owner)
         [told] = stream.rest()
         assert told.name == "progress"
@@ -264,7 +298,7 @@ def test_a_silent_stream_beats(server, owner):
 def test_without_asgi_a_client_is_sent_to_ask(client, owner, path):
     client.force_login(owner)
     answer = client.get(f"/api/v1/{path.format(1)}", headers={"Accept": "text/event-stream"})
-    assert (answer.status_code, answer.json()["code"]) == (501, "needs_asgi")
+    assert (answer.status_code, answer.json()["code"]) == (406, "needs_asgi")
     assert "wait" in answer.json()["hint"]
     assert answer.headers["Content-Type"] == "application/problem+json"
 
@@ -273,27 +307,28 @@ def test_gunicorn_refuses_streams(environment, root, owner):
     intake = accept(owner)
     with serving(web_command, root, environment) as server:
         status, problem, _ = server.refusal(f"intakes/{intake.pk}/events", token(owner))
-        assert (status, problem["code"]) == (501, "needs_asgi")
+        assert (status, problem["code"]) == (406, "needs_asgi")
 
 
-def test_streams_can_be_switched_off(environment, root, owner):
-    intake = accept(owner)
-    with serving(uvicorn, root, environment | {"INGESTION_MAX_EVENT_STREAMS": "0"}) as server:
-        status, problem, _ = server.refusal(f"intakes/{intake.pk}/events", token(owner))
-        assert (status, problem["code"]) == (501, "events_off")
+def test_streams_can_be_switched_off(owner, settings):
+    settings.INGESTION = {**settings.INGESTION, "MAX_EVENT_STREAMS": 0}
+    request = AsyncRequestFactory().get("/api/v1/intakes/1/events")
+    force_authenticate(request, owner)
+    answer = IntakeEventsView.as_view()(request, pk=accept(owner).pk)
+    assert (answer.status_code, answer.data["code"]) == (406, "events_off")
 
 
 @pytest.mark.slow
 def test_an_upload_is_followed_through_a_real_worker_to_its_end(environment, root, owner, settings, tmp_path):
     env = environment | {"VAR_DIR": str(tmp_path / "var"), "EMBEDDED_POSTGRES_DIR": os.environ["EMBEDDED_POSTGRES_DIR"]}
-    with serving(uvicorn, root, env) as server:
-        document = upload("papers.zip", _archive()).read()
+    with serving(gunicorn_asgi, root, env) as server:
+        archive = zipped({f"{n}.txt": f"paper {n} " * 2000 for n in range(40)})
         sent = subprocess.run(
             [
                 "curl", "-sS", "-H", f"Authorization: {token(owner)['Authorization']}", "-F",
                 "file=@-;filename=papers.zip", f"http://127.0.0.1:{server.port}/api/v1/documents",
             ],
-            input=document, capture_output=True, check=True, timeout=60,
+            input=archive, capture_output=True, check=True, timeout=60,
         )  # fmt: skip
         intake = Intake.objects.get(owner=owner)
         assert str(intake.pk).encode() in sent.stdout
@@ -305,9 +340,3 @@ def test_an_upload_is_followed_through_a_real_worker_to_its_end(environment, roo
     assert percents == sorted(percents)
     assert percents[-1] == 100
     assert (told[-1].data["files_completed"], end.data) == (40, {"reason": "finished"})
-
-
-def _archive() -> bytes:
-    from tests.ingestion.factories import zipped
-
-    return zipped({f"{n}.txt": f"paper {n} " * 2000 for n in range(40)})

@@ -209,13 +209,13 @@ def test_what_was_handed_to_the_store_after_the_deletion_is_taken_out_again(owne
     document = accept_document(owner, "one heron")
     there = set()
 
-    def late(self, described, *, key):
+    def late(self, described):
         delete_document(document)
         there.add(described.id)
         return "reference"
 
     monkeypatch.setattr(LocalKM, "keeps_copies", True)
-    monkeypatch.setattr(LocalKM, "upload", late)
+    monkeypatch.setattr(LocalKM, "put", late)
     monkeypatch.setattr(LocalKM, "delete", lambda self, described: there.discard(described.id))
     worker.run_claimed(worker.claim())
     assert there == set()
