@@ -179,6 +179,20 @@ def test_an_item_that_is_put_off_by_a_healthy_store_for_an_hour_begins_to_spend_
     assert attempt.code == "km_5xx"
 
 
+def test_a_batch_that_is_put_off_for_an_hour_by_a_healthy_store_is_left_to_its_files(
+    owner, worker, http_km, monkeypatch
+):
+    http_km.behave(Mood(kind="refuse", path="/documents/batch", status=503))
+    accept_zip(owner, papers(3))
+    worker.run_retries()
+    assert set(IngestFile.objects.values_list("waiting_reason", flat=True)) == {"km_unavailable"}
+    monkeypatch.setattr("ingestion.queue_handlers.PATIENCE_SECONDS", 0)
+    worker.run_retries()
+    worker.run()
+    assert received(http_km) == hashes(papers(3))
+    assert set(IngestFile.objects.values_list("outcome", flat=True)) == {Outcome.COMPLETED}
+
+
 @pytest.mark.parametrize("path", ["/documents", "/documents/batch"])
 def test_an_answer_that_was_lost_after_the_store_had_stored_sends_nothing_twice(owner, worker, http_km, path):
     http_km.behave(Mood(kind="cut", path=path, at="answer", requests=1))
