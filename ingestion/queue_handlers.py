@@ -115,10 +115,15 @@ def _process(ctx: Context, file: IngestFile) -> None:
             from_stage=ctx.payload.get("from_stage", Stage.UPLOADING),
         )
     except KmBusy as error:
-        age = timezone.now() - ctx.item.enqueued_at
-        if age.total_seconds() < PATIENCE_SECONDS or not get_store().health().ok:
+        if not _busy_for_too_long(ctx):
             raise
         raise KmServerError(str(error)) from error
+
+
+def _busy_for_too_long(ctx: Context) -> bool:
+    """Whether it is this item alone that a knowledge store which is well puts off, and has for long."""
+    age = timezone.now() - ctx.item.enqueued_at
+    return age.total_seconds() >= PATIENCE_SECONDS and get_store().health().ok
 
 
 def _later(error: KmUnavailable) -> float:
@@ -220,6 +225,8 @@ def send(ctx: Context) -> dict[str, int]:
     try:
         return sending.send(ctx.payload, ctx.item)
     except KmUnavailable as error:
+        if isinstance(error, KmBusy) and _busy_for_too_long(ctx):
+            return {"sent": 0}  # each file asks by itself from now on
         sending.put_off(ctx.payload, ctx.item, WaitingReason.KM_UNAVAILABLE, str(error))
         raise Snooze(_later(error)) from error
     except (DiskFull, StorageAway) as error:

@@ -50,6 +50,8 @@ class Target:
             raise ImproperlyConfigured(
                 "INGESTION_KM_URL must hold no password: that is what INGESTION_KM_TOKEN is for."
             )
+        if not limits.km_token.isascii() or not limits.km_token.isprintable() or " " in limits.km_token:
+            raise ImproperlyConfigured("INGESTION_KM_TOKEN holds a space, a line break or what is no ASCII character.")
         return cls(
             url=limits.km_url.rstrip("/"),
             token=limits.km_token,

@@ -278,6 +278,14 @@ def test_a_forked_child_has_connections_of_its_own(store):
     assert store.exists([stored()])
 
 
+@pytest.mark.parametrize("token", ["hunter2\n", "hunter 2", "hünter2", "\0hunter2"])
+def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(settings, token):
+    settings.INGESTION = {"KM_URL": "http://km", "KM_TOKEN": token}
+    with pytest.raises(ImproperlyConfigured, match="INGESTION_KM_TOKEN") as raised:
+        HttpKM()
+    assert "nter" not in str(raised.value)
+
+
 def test_the_token_is_shown_nowhere(store, settings):
     from ingestion.limits import get_limits
 
