@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from ingestion.models import Document, IngestFile, Intake
+from tests.docqueue.helpers import until
 from tests.ingestion.factories import accept, upload
 
 DONE = "[data-intake][data-finished=yes]"
@@ -83,13 +84,15 @@ def test_a_folder_is_dropped_with_its_paths_and_without_the_systems_files(enter,
 
 def test_everything_can_be_done_by_keyboard(enter, worker, letter) -> None:
     page = enter()
-    for _ in range(12):
+    choosers = []
+    page.on("filechooser", choosers.append)  # before anything is pressed: the browser is told of it in its own time
+    for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "choose":
             break
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(letter)
+    page.keyboard.press("Enter")
+    until(lambda: bool(page.evaluate("1") and choosers))
+    choosers[0].set_files(letter)
     cards(page, 1)
     page.locator("[id^=cancel-]").focus()
     page.keyboard.press("Enter")
