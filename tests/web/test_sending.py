@@ -85,7 +85,11 @@ def test_a_folder_is_dropped_with_its_paths_and_without_the_systems_files(enter,
 def test_everything_can_be_done_by_keyboard(enter, worker, letter) -> None:
     page = enter()
     choosers = []
-    page.on("filechooser", choosers.append)  # before anything is pressed: the browser is told of it in its own time
+
+    def opened(chooser) -> None:
+        choosers.append(chooser)
+
+    page.on("filechooser", opened)  # before anything is pressed: the browser is told of it in its own time
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "choose":
