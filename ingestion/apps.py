@@ -13,5 +13,8 @@ class IngestionConfig(AppConfig):
 
     def ready(self) -> None:
         from ingestion import checks, formats  # noqa: F401 - registers the checks; models are there only now
+        from ingestion.diagnostics import recording
+        from ingestion.km import calls
 
         formats.install()
+        calls.subscribe(recording.write)

@@ -11,6 +11,7 @@ from django.conf import settings
 from docqueue import exceptions
 from docqueue.states import FINISHED, LIVE, TRANSITIONS, Status, WaitReason
 from ingestion.codes import MessageCode, WaitingReason
+from ingestion.errors import IngestionError, error_classes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,13 +73,30 @@ def states() -> str:
 
 def errors() -> str:
     """docs/reference/errors.md."""
-    lines = ["# Errors of the queue", "", "Made from `docqueue/exceptions.py` by `make docs`; a test compares.", ""]
+    lines = ["# Errors", "", "Made by `make docs`; a test compares.", ""]
+    lines += ["## Of the queue", "", "From `docqueue/exceptions.py`.", ""]
     lines += ["| code | HTTP | class | meaning | next step |", "|---|---|---|---|---|"]
     for name, kind in inspect.getmembers(exceptions, inspect.isclass):
         if issubclass(kind, exceptions.DocqueueError):
             meaning = (kind.__doc__ or "").strip().splitlines()[0]
             lines.append(f"| `{kind.code}` | {kind.status} | {name} | {meaning} | {kind.hint or '–'} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_ingestion_errors()]) + "\n"
+
+
+def _ingestion_errors() -> list[str]:
+    """The same of ingestion: a code that several classes share once, as its first class has it."""
+    lines = ["", "## Of ingestion", "", "From `ingestion/errors/`. `error_code` of a file or an intake, `code` of a"]
+    lines += ["refusal. *again*: it is tried again by itself.", ""]
+    lines += ["| code | HTTP | again | meaning | next step |", "|---|---|---|---|---|"]
+    found: dict[str, type[IngestionError]] = {}
+    for kind in error_classes():
+        if kind.__module__.startswith("ingestion.errors"):
+            found.setdefault(kind.code, kind)
+    for code, kind in sorted(found.items()):
+        meaning = (kind.__doc__ or "").strip().splitlines()[0]
+        again = "yes" if kind.retryable else "–"
+        lines.append(f"| `{code}` | {kind.status} | {again} | {meaning} | {kind.hint or '–'} |")
+    return lines
 
 
 def progress() -> str:
