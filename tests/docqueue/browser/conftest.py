@@ -11,10 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
-from pytest_django.live_server_helper import LiveServer
 
 from docqueue import snapshot
-from tests.docqueue.browser.csp import POLICY
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 NOT_OURS = "favicon.ico"
@@ -33,16 +31,11 @@ def browser(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def site(browser: Browser, settings: Any) -> Iterator[Site]:
-    """A live server of its own, as the policy is a middleware, with an operator logged in."""
-    settings.MIDDLEWARE = ["tests.docqueue.browser.csp.middleware", *settings.MIDDLEWARE]
+def site(browser: Browser, live_server: Any) -> Iterator[Site]:
+    """The live server, with an operator logged in."""
     snapshot.forget()
-    server = LiveServer("127.0.0.1")
-    try:
-        yield Site(browser, server.url)
-    finally:
-        server.stop()
-        snapshot.forget()
+    yield Site(browser, str(live_server))
+    snapshot.forget()
 
 
 class Site:
@@ -69,7 +62,9 @@ class Site:
         answer = page.goto(self.address + path)
         assert answer is not None
         assert answer.status == 200
-        assert answer.headers["content-security-policy"] == POLICY
+        policy = answer.headers["content-security-policy"]
+        assert "script-src 'self';" in policy
+        assert "style-src 'self';" in policy
         return page
 
     def _heard(self, message: Any) -> None:
