@@ -1046,4 +1046,37 @@ MUTANTS = [
         "tests/ingestion/resumable/test_live.py -k one_intake",
         "A resumable upload becomes one intake, whoever is killed between its last byte and the answer.",
     ),
+    # -- people
+    Mutant(
+        "acting-unasked",
+        "docqueue/acting.py",
+        "if permission is not None and not self._user.has_perm(permission):",
+        "if False:",
+        "tests/docqueue/test_acting.py -k without_its_permission",
+        "The service asks for the permission again, whatever the page before has asked.",
+    ),
+    Mutant(
+        "deaf-worker",
+        "docqueue/worker/lanes.py",
+        "        return ours and queue not in self.paused and not self.orders",
+        "        return ours and queue not in self.paused",
+        "tests/docqueue/worker/test_staffing.py -k finishes_what_it_has",
+        "A worker that is asked to be quiet claims nothing more.",
+    ),
+    Mutant(
+        "snapshot-each",
+        "docqueue/snapshot.py",
+        "            if self.last is None or time.monotonic() - self._read_at >= FRESH_SECONDS:",
+        "            if True:",
+        "tests/docqueue/test_snapshot.py -k fifty",
+        "However many look at the overview, the database is asked once.",
+    ),
+    Mutant(
+        "shown-unredacted",
+        "docqueue/redaction.py",
+        "        return FAILED",
+        "        return value",
+        "tests/docqueue/test_redaction.py -k nothing_is_shown",
+        "When the function that hides secrets fails, nothing is shown.",
+    ),
 ]
