@@ -20,6 +20,8 @@ from docqueue.models import FailureGroup, Worker
 
 FRESH_SECONDS = 1.0
 SLOW_SECONDS = 5.0
+SHARE = 0.2
+"""Where reading takes long, as with queues too deep to be counted quickly, it is done for so much of the time at most."""
 STALE_SECONDS = 10.0
 """What is older than that nobody gets while another reads: they wait."""
 
@@ -110,26 +112,31 @@ class Shared:
     using: str
     last: Snapshot | None = None
     _read_at: float = float("-inf")
+    _took: float = 0.0
     _slow: Slow | None = None
     _slow_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self) -> Snapshot:
-        """One that is a second old, or a little more while another thread reads."""
+        """One that is a second old; a little more while another thread reads, or where reading takes long."""
         last, age = self.last, time.monotonic() - self._read_at
-        if last is not None and age < FRESH_SECONDS:
+        if last is not None and age < self._fresh():
             return last
         if not self._lock.acquire(blocking=last is None or age > STALE_SECONDS):
             assert last is not None
             return last
         try:
-            if self.last is None or time.monotonic() - self._read_at >= FRESH_SECONDS:
+            if self.last is None or time.monotonic() - self._read_at >= self._fresh():
                 began = time.monotonic()
                 self.last = self._read(began)
                 self._read_at = time.monotonic()
+                self._took = self._read_at - began
             return self.last
         finally:
             self._lock.release()
+
+    def _fresh(self) -> float:
+        return max(FRESH_SECONDS, min(STALE_SECONDS, self._took / SHARE))
 
     def _read(self, began: float) -> Snapshot:
         found = read(self.using, None if began - self._slow_at >= SLOW_SECONDS else self._slow)

@@ -1066,7 +1066,7 @@ MUTANTS = [
     Mutant(
         "snapshot-each",
         "docqueue/snapshot.py",
-        "            if self.last is None or time.monotonic() - self._read_at >= FRESH_SECONDS:",
+        "            if self.last is None or time.monotonic() - self._read_at >= self._fresh():",
         "            if True:",
         "tests/docqueue/test_snapshot.py -k fifty",
         "However many look at the overview, the database is asked once.",

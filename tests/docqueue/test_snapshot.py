@@ -105,6 +105,23 @@ def test_whoever_comes_within_a_second_gets_the_same_snapshot_and_later_a_new_on
     assert snapshot.current("default").slow is not first.slow
 
 
+def test_where_reading_takes_long_it_is_done_for_a_fifth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("docqueue.snapshot.time.monotonic", lambda: clock[0])
+    read = snapshot.read
+
+    def slowly(using: str, slow: snapshot.Slow | None = None) -> snapshot.Snapshot:
+        clock[0] += 0.5
+        return read(using, slow)
+
+    monkeypatch.setattr(snapshot, "read", slowly)
+    first = snapshot.current("default")
+    clock[0] += 2.4
+    assert snapshot.current("default") is first
+    clock[0] += 0.2
+    assert snapshot.current("default") is not first
+
+
 @pytest.mark.django_db(transaction=True)
 def test_fifty_threads_that_look_at_once_ask_the_database_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
@@ -138,6 +155,7 @@ def test_one_who_reads_keeps_nobody_waiting_who_has_an_older_one(monkeypatch: py
     shared = snapshot.Shared("default")
     first = shared.get()
     monkeypatch.setattr("docqueue.snapshot.FRESH_SECONDS", 0.0)
+    shared._took = 0.0
     with shared._lock:  # somebody reads
         assert shared.get() is first
     assert shared.get() is not first
