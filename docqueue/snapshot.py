@@ -21,7 +21,7 @@ from docqueue.models import FailureGroup, Worker
 FRESH_SECONDS = 1.0
 SLOW_SECONDS = 5.0
 SHARE = 0.2
-"""Where reading takes long, as with queues too deep to be counted quickly, it is done for so much of the time at most."""
+"""Where reading takes long, as with very deep queues, it is done for so much of the time at most."""
 STALE_SECONDS = 10.0
 """What is older than that nobody gets while another reads: they wait."""
 

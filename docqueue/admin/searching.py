@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import Min
+
 from docqueue import handlers
 from docqueue.models import HistoryItem, Key, QueueItem
 from docqueue.states import Status, WaitReason
@@ -23,14 +25,12 @@ def live(using: str, term: str) -> set[int]:
     found |= set(items.filter(ordering_key=term, holds_key=True).values_list("pk", flat=True)[:1])
     line = items.filter(ordering_key=term, status=Status.WAITING, wait_reason=WaitReason.ORDERING)
     found |= set(line.order_by("pk").values_list("pk", flat=True)[:MOST])
-    newest = items.order_by("-pk").values_list("pk", flat=True)
-    recent = items.filter(document_id=term, pk__gte=_at(newest) or 0)
+    newest = items.order_by("-pk")[:LOOKED_AT].aggregate(first=Min("pk"))["first"]
+    recent = items.filter(document_id=term, pk__gte=newest or 0)
     found |= set(recent.order_by("-pk").values_list("pk", flat=True)[:MOST])
     dead = items.filter(status=Status.DEAD).order_by("-died_at", "-pk")
-    first = _at(dead.values_list("died_at", flat=True))
-    of_document = dead.filter(document_id=term)
-    if first is not None:
-        of_document = of_document.filter(died_at__gte=first)
+    latest = dead[:LOOKED_AT].aggregate(first=Min("died_at"))["first"]
+    of_document = dead.filter(document_id=term, died_at__gte=latest) if latest is not None else dead.none()
     return found | set(of_document.values_list("pk", flat=True)[:MOST])
 
 
@@ -47,8 +47,3 @@ def finished(using: str, term: str) -> set[int]:
 def _as_id(term: str) -> list[int]:
     number = term.removeprefix("#")
     return [int(number)] if number.isascii() and number.isdigit() and len(number) < 19 else []
-
-
-def _at(ordered: object) -> object:
-    """The value of the last of those that are looked at; None where there are fewer."""
-    return next(iter(ordered[LOOKED_AT : LOOKED_AT + 1]), None)  # type: ignore[index]

@@ -284,7 +284,7 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
     shown = page(ann, "worker", worker.pk)
     assert "pid 4711, 57 MiB, CPU 0 %, connection closed" in shown
     assert "stalled" in shown
-    assert "pid 4712, 31 MiB, connection read-only: idle" in shown
+    assert "pid 4712, 31 MiB, CPU 0 %, connection read-only: idle" in shown
     assert "<script>alert" not in shown
 
 
