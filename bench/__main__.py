@@ -16,10 +16,13 @@ from bench import (
     history,
     ingest,
     keys,
+    km,
     machine,
     memory,
     pickup,
     report,
+    resumable,
+    s3,
     search,
     snapshot,
     soak,
@@ -27,6 +30,7 @@ from bench import (
     upload,
 )
 from bench.peers import PEERS
+from bench.report import APART
 from bench.results import Results
 from bench.run import Run
 from bench.server import Server, bench_dir
@@ -43,10 +47,12 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "w9": keys.measure,
     "soak": soak.measure,
     "upload": upload.measure,
+    "resumable": resumable.measure,
     "ingest": ingest.measure,
     "search": search.measure,
+    "s3": s3.measure,
+    "km": km.measure,
 }
-APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

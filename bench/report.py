@@ -31,9 +31,14 @@ OWN_WORKLOADS = {
     "w8": "fairness",
     "soak": "soak",
     "upload": "upload",
+    "resumable": "resumable",
     "search": "search",
     "ingest": "ingestion",
+    "s3": "S3",
+    "km": "knowledge store",
 }
+APART = ("soak", "upload", "resumable", "ingest", "search", "s3", "km", "desk")
+"""Long, or of another kind than the rest: run only when they are named, and shown by their newest run."""
 SHOWN_ABOVE = {("w4", "p50_ms"), ("w4", "p99_ms"), ("w6", "ratio")}
 
 
@@ -95,7 +100,7 @@ def _own(results: Results) -> str:
     rows = []
     for workload, words in OWN_WORKLOADS.items():
         found, date = results.values.get(workload), ""
-        if found is None and workload in ("soak", "upload", "search", "ingest"):
+        if found is None and workload in APART:
             before = newest(workload)
             if before is not None:
                 date, found = f" ({before[0]})", before[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest
+from bench import ingest, km, resumable, s3
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -255,6 +255,32 @@ TARGETS = (
         measure=_value("ingest", ingest.HISTORY, "time_ratio"),
     ),
     Target(
+        text="a resumable upload of 2 GiB ÷ curl -T to a plain server",
+        workload="resumable",
+        at_least=0.6,
+        measure=_value("resumable", resumable.ROW, "ratio"),
+    ),
+    Target(
+        text="resident set of the largest web process with it",
+        workload="resumable",
+        at_most=150,
+        unit="MB",
+        measure=_value("resumable", resumable.ROW, "rss_mb"),
+    ),
+    Target(
+        text="knowledge store: HttpKM sends a file of 1 GiB ÷ curl",
+        workload="km",
+        at_least=0.7,
+        measure=_value("km", km.ROW, "ratio"),
+    ),
+    Target(
+        text="knowledge store: growth of the sending process",
+        workload="km",
+        at_most=60,
+        unit="MiB",
+        measure=_value("km", km.ROW, "growth_mib"),
+    ),
+    Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",
         workload="search",
         at_most=100,
@@ -263,6 +289,20 @@ TARGETS = (
             (max(found["p95_ms"]) for row, found in results.values["search"].items() if NEVER_WRITTEN not in row),
             default=None,
         ),
+    ),
+    *(
+        target
+        for row in (s3.PUT, s3.GET)
+        for target in (
+            Target(text=f"S3: {row} ÷ boto3's own", workload="s3", at_least=0.7, measure=_value("s3", row, "ratio")),
+            Target(
+                text=f"S3: {row}, memory above that of a sixteenth of it",
+                workload="s3",
+                at_most=32,
+                unit="MiB",
+                measure=_value("s3", row, "growth_mib"),
+            ),
+        )
     ),
 )
 

@@ -62,6 +62,13 @@ PROJECT_FIELDS: tuple[SettingField, ...] = (
         "",
         "Folder of everything generated: database, uploads, keys, logs. Empty: var/ in the checkout.",
     ),
+    SettingField(
+        "DOCUMENTS_URL",
+        str,
+        "",
+        "Where documents' bytes are kept: s3://bucket/prefix?endpoint_url=…&region=…; credentials as boto3 finds them "
+        "(AWS_…). Empty: VAR_DIR/documents.",
+    ),
     SettingField("EMBEDDED_POSTGRES_DIR", str, "", "Folder of the embedded database. Empty: VAR_DIR/postgres."),
     SettingField("EMBEDDED_POSTGRES_DATABASE", str, "docqueue", "Name of the database on the embedded server."),
     SettingField(

@@ -88,5 +88,9 @@ def _dict_config(level: str, *, people: bool) -> dict[str, Any]:
             # a 4xx is the caller's matter and stands in the request's own line
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
+            "botocore.credentials": {"level": "WARNING"},  # each process finds them, and would say so
+            # a line for each request to a knowledge store, with its address
+            "httpx2": {"level": "WARNING"},
+            "httpcore2": {"level": "WARNING"},
         },
     }

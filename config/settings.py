@@ -11,6 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import logging as log_setup
+from config.documents_place import documents_storage
 from config.environment import SCOPES, groups, kept_secret, throttle_rate
 from config.paths import BASE_DIR, postgres_dir, var_dir
 from config.postgres_place import PORT, ROLE, locate
@@ -35,6 +36,7 @@ SECRET_KEY: str = _env["SECRET_KEY"] or kept_secret(VAR_DIR / "secret_key")
 INSTALLED_APPS = [
     "docqueue",
     "ingestion",
+    "ingestion.resumable",  # may be left out: uploads that can be resumed are gone then, and all else works
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -49,6 +51,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
+    "config.csp.ContentSecurityPolicyMiddleware",  # above what serves static files: pictures are pages, too
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -114,15 +117,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": VAR_DIR / "media"},
     },
-    "documents": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        # no base_url: documents are handed out by views that ask who wants them
-        "OPTIONS": {
-            "location": VAR_DIR / "documents",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
-        },
-    },
+    "documents": documents_storage(_env["DOCUMENTS_URL"], VAR_DIR / "documents"),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
@@ -131,7 +126,7 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 # Uploads on their way lie where documents are written: on the disk whose room is looked at, and where the sweep
-# finds what killed web processes left.
+# finds what killed web processes left. With documents in S3 too: each host has a folder of its own for them.
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "documents" / "parts"
 for _folder in (FILE_UPLOAD_TEMP_DIR.parent, FILE_UPLOAD_TEMP_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,8 +139,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = LOGOUT_REDIRECT_URL = "login"
+LOGIN_REDIRECT_URL = "/"
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # also how long a one-time login link is good for
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -175,6 +170,7 @@ SPECTACULAR_SETTINGS = {
         "docqueue.api.openapi.common_answers",
     ],
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["config.openapi.with_heads"],
     "ENUM_NAME_OVERRIDES": {
         "ItemStatus": "docqueue.states.Status",
         "WaitReason": "docqueue.states.WaitReason",

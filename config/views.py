@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
@@ -9,18 +12,15 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from config import login_links
+from config import csp, login_links
 from docqueue.receivers.metrics import scrape
-
-
-@require_GET
-def home(request: HttpRequest) -> HttpResponse:
-    """What is where."""
-    return render(request, "home.html")
+from ingestion.diagnostics import metrics as km_metrics
 
 
 @require_GET
@@ -31,16 +31,16 @@ def one_time_login(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     if user is None:
         return render(request, "login_link_used.html", status=410)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect("admin:index")
+    return redirect(settings.LOGIN_REDIRECT_URL)
 
 
 @extend_schema(exclude=True)
 @api_view(["GET"])
 @permission_classes([IsAdminUser])
 def metrics(request: Request) -> HttpResponse:  # noqa: ARG001 - a view has one
-    """The queue's metrics for Prometheus: staff only, by token (`Authorization: Token …`) or login."""
+    """The queue's metrics for Prometheus, and ingestion's: staff only, by token (`Authorization: Token …`) or login."""
     body, content_type = scrape()
-    return HttpResponse(body, content_type=content_type)
+    return HttpResponse(body + km_metrics.exposition(), content_type=content_type)
 
 
 @staff_member_required
@@ -51,3 +51,27 @@ def http_metrics(request: HttpRequest) -> HttpResponse:
 
     response: HttpResponse = ExportToDjangoView(request)
     return response
+
+
+class SwaggerPage(SpectacularSwaggerSplitView):
+    """The API, to try out. Its script is a file of its own, so that none stands in the page."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The page, or with `?script` its script."""
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        response.headers[csp.HEADER] = csp.policy(csp.SWAGGER)
+        return response
+
+
+class RedocPage(SpectacularRedocView):
+    """The API, to read."""
+
+    template_name = "redoc.html"
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The page."""
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        response.headers[csp.HEADER] = csp.policy(csp.REDOC)
+        return response

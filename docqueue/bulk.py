@@ -24,7 +24,7 @@ LOOKED_AT = 200_000
 MOST_CANARIES = 100
 """So many items may be asked to go first."""
 
-KEYS = ("status", "queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before")
+KEYS = ("status", "queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before", "ended_before")
 """What a filter may ask for."""
 
 
@@ -83,7 +83,8 @@ class BulkOperations:
         `action`: "requeue" (dead items from their first attempt; with status="waiting" those that wait for their time),
         "cancel" (waiting, pending, in progress), "discard" (dead), "purge" (finished: deleted for good) or "priority"
         (waiting and pending get `priority`). The filter: `status` (one or several), `queue`, `operation`,
-        `document_id`, `error_code`, `fingerprint`, `enqueued_before`. Without any it needs `everything`.
+        `document_id`, `error_code`, `fingerprint`, `enqueued_before`, `ended_before` (when it finished, or
+        died). Without any it needs `everything`.
 
         `canary`, for a requeue: so many items first, and the rest once these are completed; it ends aborted when one of
         them fails.
@@ -163,9 +164,9 @@ def _value(key: str, value: Any) -> Any:
             if not names or not all(isinstance(name, str) for name in names):
                 raise InvalidBulk("status must be a state, or a list of states.")
             return [str(name) for name in names]
-        case "enqueued_before":
+        case "enqueued_before" | "ended_before":
             if not isinstance(value, datetime) or value.tzinfo is None:
-                raise InvalidBulk("enqueued_before must be a time with a time zone.")
+                raise InvalidBulk(f"{key} must be a time with a time zone.")
             return value.isoformat()
         case "document_id" if isinstance(value, int | UUID) and not isinstance(value, bool):
             return str(value)

@@ -9,7 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from docqueue import conf, handlers, routing, templates
+from docqueue import conf, handlers, redaction, routing, templates
 
 
 @register("docqueue")
@@ -81,6 +81,19 @@ def check_limits(**_kwargs: Any) -> list[CheckMessage]:
             said = f"The handler of {operation} names the limit {key!r}, and DOCQUEUE['LIMITS'] has nothing under it."
             found.append(Error(said, hint="Add it there, or correct the name.", id="docqueue.E005"))
     return found
+
+
+@register("docqueue")
+def check_redaction(**_kwargs: Any) -> list[CheckMessage]:
+    """docqueue.E006: what hides secrets from people can not be called; nobody would see any payload."""
+    if conf.problems(getattr(django_settings, "DOCQUEUE", {})):
+        return []
+    try:
+        redaction.function(conf.get_settings().REDACT)
+    except (ImportError, TypeError) as error:
+        hint = "Give the dotted path of a function (operation, payload) that returns what people may see."
+        return [Error(f"DOCQUEUE['REDACT']: {error}", hint=hint, id="docqueue.E006")]
+    return []
 
 
 @register("docqueue")

@@ -36,7 +36,8 @@ class Sight:
 
     `suspects`: by queue, how many wait there, and `ahead` of us how many workers live that serve it. `workers` that
     live are counted to two; `limited`: items wait for a limit; `dependencies`: some come after others; `drawn` is the
-    newest position; `oldest` and `next` are the oldest running transaction and the one to come.
+    newest position; `oldest` and `next` are the oldest running transaction and the one to come. `asked`: what a person
+    asks of us.
     """
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Sight:
     suspects: dict[str, int] = field(default_factory=dict)
     ahead: dict[str, int] = field(default_factory=dict)
     paused: list[str] = field(default_factory=list)
+    asked: str = ""
     workers: int = 0
     limited: int = 0
     dependencies: int = 0
@@ -76,6 +78,8 @@ def look(using: str, worker: int, known: Sequence[tuple[str, int]], floors: Sequ
                 seen.ahead[queue] = number
             case "paused":
                 seen.paused.append(queue)
+            case "asked":
+                seen.asked = queue
             case _:  # workers, limited, dependencies, drawn, oldest, next
                 setattr(seen, kind, number)
     return seen

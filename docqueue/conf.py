@@ -66,6 +66,7 @@ class Settings:
     FAIR_WEIGHTS: dict[str, int] = field(default_factory=dict)
     AGEING_SECONDS: float = 0.0
     HOLD_ANSWERS: int = 4
+    REDACT: str = "docqueue.redaction.hide_secrets"
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -129,6 +130,7 @@ HELP: dict[str, str] = {
     "FAIR_WEIGHTS": "By tenant: how many times FAIR_SHARE it may have there.",
     "AGEING_SECONDS": "An item that has been pending for so long rises by ten in priority, again and again; 0: never.",
     "HOLD_ANSWERS": "Answers about items that one web process holds at a time (`?wait=`); below its number of threads.",
+    "REDACT": "Dotted path of a function (operation, payload) -> what people may see of it, in the admin and the API.",
 }
 
 

@@ -200,6 +200,22 @@ class IllegalTransition(DocqueueError):
     hint = "Look at the item's present state; somebody else may have acted on it first."
 
 
+class NotAllowed(DocqueueError):
+    """The user does not have the permission that this takes."""
+
+    code = "not_allowed"
+    status = 403
+    hint = "Nothing was changed. Ask an administrator for the permission that the message names."
+
+
+class WorkerRefuses(DocqueueError):
+    """The worker can not be asked that: it has ended, is no worker, or was asked to stop."""
+
+    code = "worker_refuses"
+    status = 409
+    hint = "Look at the list of workers: one that starts anew has a row of its own."
+
+
 class InvalidSchedule(DocqueueError):
     """A schedule can not be as it is asked for."""
 

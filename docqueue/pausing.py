@@ -46,8 +46,10 @@ class Pausing:
     def _note_queue(self, action: str, queue: str, by: str, reason: str, now: datetime | None) -> None:
         said = {"actor": outcomes.clean(by)[:255], "reason": reason, "action": action, "item_id": None, "count": 1}
         store.run(self.using, "audit", {**said, "filter": json.dumps({"queue": queue}), "now": now})
-        transaction.on_commit(self._tell_workers, using=self.using, robust=True)
+        transaction.on_commit(lambda: tell_workers(self.using), using=self.using, robust=True)
 
-    def _tell_workers(self) -> None:
-        if get_settings().LISTEN:
-            store.run(self.using, "notify", {"queues": [LOOK]})
+
+def tell_workers(using: str) -> None:
+    """Have all workers look at once, where they listen; the others look within a second."""
+    if get_settings().LISTEN:
+        store.run(using, "notify", {"queues": [LOOK]})

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from docqueue import claiming, history, outcomes, settling, store, validation
+from docqueue.acting import Acting
 from docqueue.admission import gates
 from docqueue.bulk import BulkOperations
+from docqueue.cloning import Cloning
 from docqueue.conf import get_settings
 from docqueue.enqueuing import Enqueued
 from docqueue.exceptions import AlreadyClaimed, IllegalTransition, LeaseLost
@@ -23,6 +25,7 @@ from docqueue.models import QueueItem, Schedule
 from docqueue.pausing import Pausing
 from docqueue.rules import Rules
 from docqueue.scheduling import Scheduling
+from docqueue.staffing import Staffing
 from docqueue.states import LIVE, Status, allowed
 from docqueue.templates import Templates
 from docqueue.validation import NewItem
@@ -30,11 +33,17 @@ from docqueue.validation import NewItem
 __all__ = ["ClaimedItem", "DocumentQueueService", "Enqueued", "NewItem", "Rules"]
 
 
-class DocumentQueueService(Templates, Flows, Looking, Listing, Scheduling, BulkOperations, Failures, Pausing):
+class DocumentQueueService(
+    Templates, Flows, Cloning, Looking, Listing, Scheduling, BulkOperations, Failures, Pausing, Staffing
+):
     """The queue in one database (default: DOCQUEUE["DATABASE"]). Cheap to make; holds no state but the alias."""
 
     def __init__(self, using: str | None = None) -> None:
         self.using = using or get_settings().DATABASE
+
+    def acting_as(self, user: Any) -> Acting:
+        """The verbs of people in this user's hands: each asks for its permission (`NotAllowed`), `by` is the user."""
+        return Acting(self, user)
 
     # -- claiming --------------------------------------------------------------------------------------------
 

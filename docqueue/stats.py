@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
 
 from docqueue import handlers, store
 from docqueue.conf import get_settings
-from docqueue.models import Queue
+from docqueue.models import Queue, Worker
 from docqueue.states import WaitReason
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ FINISHED_EXACTLY = 100_000
 NAMED = 200
 """So many queues that people have set something about are named."""
 
+CRON_SEEN = timedelta(minutes=10)
 RESOLUTION_DAYS = 7
 """How far back it is looked how quickly people see to dead items."""
 
@@ -175,6 +178,12 @@ def known_queues(using: str) -> set[str]:
 def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:
     """Queues and kinds of items of which there are too many to be counted each time."""
     return sorted((q, KINDS[name]) for q, counts in _counted(using, now).items() for name in counts.counted_seconds_ago)
+
+
+def cron_is_at_work(using: str) -> bool:
+    """Whether a run by cron has had items lately."""
+    runs = Worker.objects.using(using).filter(kind=Worker.Kind.CRON, heartbeat_at__gte=Now() - CRON_SEEN)
+    return runs.exists()
 
 
 def in_words(seconds: float) -> str:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from docqueue.exceptions import DocqueueError
+from ingestion import admin_km  # noqa: F401 - registers its page
+from ingestion.admin_paging import PAGE, BoundedPaginator
 from ingestion.admin_reprocess import ErrorCodeFilter, OutdatedFilter, ReprocessAdmin
 from ingestion.errors import IngestionError
 from ingestion.models import Document, IngestFile, Intake, Outcome
@@ -36,22 +36,9 @@ from ingestion.summary import summaries
 from ingestion.watching import watch_intakes
 
 if TYPE_CHECKING:
-    AnyPaginator = Paginator[Any]
     AnyModelAdmin = admin.ModelAdmin[Any]
 else:
-    AnyPaginator, AnyModelAdmin = Paginator, admin.ModelAdmin
-
-PAGE = 50
-PAGES = 20
-
-
-class BoundedPaginator(AnyPaginator):
-    """The first thousand rows of a list and no further (filters and search find the rest): no table is ever counted."""
-
-    @cached_property
-    def count(self) -> int:
-        rows = self.object_list
-        return rows.order_by()[: PAGE * PAGES].count() if isinstance(rows, QuerySet) else len(rows)
+    AnyModelAdmin = admin.ModelAdmin
 
 
 class ReadOnlyAdmin(AnyModelAdmin):
@@ -292,6 +279,13 @@ class DocumentAdmin(FileWork, Deleting):
 
     def document_of(self, row: Document) -> Document:
         return row
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "km_calls"]
+
+    @admin.display(description=_("knowledge store calls"))
+    def km_calls(self, row: Document) -> str:
+        return format_html('<a href="{}?q={}">{}</a>', reverse("admin:ingestion_kmcall_changelist"), row.pk, _("show"))
 
     def delete_model(self, request: HttpRequest, obj: Document) -> None:
         delete_document(obj, by=request.user.get_username())

@@ -14,6 +14,9 @@ class IngestionConfig(AppConfig):
     def ready(self) -> None:
         from docqueue import codes
         from ingestion import checks, errors, formats  # noqa: F401 - registers the checks; models are there only now
+        from ingestion.diagnostics import recording
+        from ingestion.km import calls
 
         codes.register("ingestion", errors.error_classes)
         formats.install()
+        calls.subscribe(recording.write)

@@ -15,8 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, ProtectedError
 from django.utils import timezone
 
-from ingestion import storage
-from ingestion.errors import BlobMissing
+from ingestion import inventory, storage
 from ingestion.models import Blob, Document, IngestFile, Intake
 
 GRACE_SECONDS = 3600.0
@@ -60,14 +59,15 @@ def sweep(*, now: datetime | None = None, grace_seconds: float = GRACE_SECONDS, 
 
 def _adopt(folder: str, before: datetime) -> None:
     """Make rows for old files that no row knows, so that they go as all others do: under a row's lock."""
-    kept = storage.kept_in(folder)
-    known = set(Blob.objects.filter(sha256__in=kept).values_list("sha256", flat=True))
-    for sha256 in [sha256 for sha256 in kept if sha256 not in known][:SLICE]:
-        try:
-            size, at = storage.size_and_time(storage.key_for(sha256))
-        except BlobMissing:  # another worker's sweep was quicker
-            continue
-        if at < before:
-            log.warning("stored document %s is known to no row and will be removed", sha256)
-            row = Blob(sha256=sha256, size=size, storage_key=storage.key_for(sha256), created_at=at)
-            Blob.objects.bulk_create([row], ignore_conflicts=True)
+    kept = list(inventory.listed(folder))
+    known = set(Blob.objects.filter(sha256__in=[each.sha256 for each in kept]).values_list("sha256", flat=True))
+    for each in [each for each in kept if each.sha256 not in known and each.at < before][:SLICE]:
+        log.warning("stored document %s is known to no row and will be removed", each.sha256)
+        adopt(each)
+
+
+def adopt(found: inventory.Listed) -> None:
+    """Make a row for bytes that no row knows; it is as old as they are."""
+    key = storage.key_for(found.sha256)
+    row = Blob(sha256=found.sha256, size=found.size, storage_key=key, created_at=found.at)
+    Blob.objects.bulk_create([row], ignore_conflicts=True)

@@ -6,16 +6,20 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InvalidStorageError, storages
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from ingestion.formats import load
+from ingestion.km import get_store
 from ingestion.limits import Limits, get_limits
 from ingestion.models import Chunk
 from ingestion.search.config import text_search_config
+from ingestion.storage import ALIAS
 
 
 @register("ingestion", "docqueue")  # the second is what a worker looks at before it starts
@@ -28,7 +32,17 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     formats, problems = load(limits.formats)
     wrong = [Error(told, hint=hint, id="ingestion.E002") for told, hint in problems]
     programs = dict.fromkeys(each.extractor.program for each in formats if each.extractor.program)
-    return [*wrong, *_missing(programs), *_ocr(limits)]
+    return [*wrong, *_missing(programs), *_ocr(limits), *_km()]
+
+
+@register("ingestion", "docqueue")
+def check_storage(**_kwargs: Any) -> list[CheckMessage]:
+    """ingestion.E005: the storage of documents can not be made as the settings describe it, or a package is missing."""
+    try:
+        storages[ALIAS]
+    except (ImproperlyConfigured, InvalidStorageError) as error:
+        return [Error(str(error), hint="See docs/how-to/storage.md.", id="ingestion.E005")]
+    return []
 
 
 @register("ingestion", Tags.database)
@@ -73,3 +87,18 @@ def _ocr(limits: Limits) -> list[CheckMessage]:
         hint = "Name a function(path, out), such as 'ingestion.extract.ocr.recognise'; or leave OCR empty."
         return [Error(f"INGESTION['OCR'] can not be loaded: {error}", hint=hint, id="ingestion.E003")]
     return _missing(["tesseract"] if limits.ocr == "ingestion.extract.ocr.recognise" else [])
+
+
+def _km() -> list[CheckMessage]:
+    """Whether the knowledge store can be made. It is not asked whether it is well: work waits where it is not."""
+    if hasattr(settings, "INGESTION_KM"):
+        told = "INGESTION_KM is no setting of its own any more, and has no effect."
+        return [Error(told, hint="Make it the key KM of INGESTION.", id="ingestion.E005")]
+    try:
+        get_store()
+    except (ImportError, ImproperlyConfigured) as error:
+        hint = "See docs/how-to/knowledge-store.md."
+        return [
+            Error(f"The knowledge store of INGESTION['KM'] can not be used: {error}", hint=hint, id="ingestion.E005")
+        ]
+    return []

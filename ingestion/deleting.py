@@ -24,6 +24,7 @@ from ingestion.cancelling import AlreadyFinished, cancel_intake
 from ingestion.errors import StorageUnavailable
 from ingestion.km import get_store
 from ingestion.km.describing import describe
+from ingestion.km_outbox import forget
 from ingestion.lifecycle import finish_intake
 from ingestion.models import Document, IngestFile, Intake, Outcome, Stage
 from ingestion.reprocess import reprocess_document
@@ -42,7 +43,8 @@ def delete_document(document: Document, *, by: str = "") -> None:
 
     Its file stays in the intake's list, so that the counts still add up. When other files of the owner are duplicates
     of it, the first of them is processed and becomes the document that the others point to: nobody loses a content
-    that was uploaded twice by deleting it once. Raises what the knowledge store raises; nothing has changed then.
+    that was uploaded twice by deleting it once. A knowledge store with copies of its own is told afterwards, by an item
+    of the queue; raises what one without them raises, and nothing has changed then.
     """
     file = _delete_one(document.pk, by)
     if file is not None:
@@ -110,7 +112,11 @@ def _delete_one(document_id: int, by: str) -> IngestFile | None:
         if heir is not None and heir.document is not None:
             reprocess_document(heir.document, by=by)
             IngestFile.objects.filter(duplicate_of=document_id).update(duplicate_of=heir.document_id)
-        get_store().delete(describe(document))
+        store = get_store()
+        if store.keeps_copies:
+            forget(describe(document, store))
+        else:
+            store.delete(describe(document))
         unused: set[int | None] = {document.blob_id}
         if file is not None:
             unused |= _leave(file)

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from docqueue import correlation
-from docqueue.service import DocumentQueueService, NewItem
+from docqueue.service import DocumentQueueService, NewItem, Rules
 from docqueue.validation import priority as checked_priority
 from ingestion import mismatch, storage, unsupported
 from ingestion.archives import is_encrypted_7z, plan_archive, printable, safe_name
@@ -28,8 +28,10 @@ from ingestion.errors import (
     UnsupportedArchive,
     ValidationFailed,
 )
+from ingestion.finished_files import LocalFile, put_file
 from ingestion.limits import REJECT_ARCHIVE, Limits, get_limits
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind
+from ingestion.sending import sends_for
 from ingestion.sniff import is_text, sniff
 from ingestion.storage import StoredBlob
 from ingestion.tags import FILE_TAGS, clean_file_tags, clean_tags, tags_for
@@ -91,15 +93,15 @@ def accept_upload(
     """
     limits = get_limits()
     _refuse(uploads, limits)
-    number, labels, patterns = checked_priority(_number(priority)), clean_tags(tags), clean_file_tags(file_tags)
-    digest = _digest(uploads)
+    number, labels, patterns = checked_priority(priority_of(priority)), clean_tags(tags), clean_file_tags(file_tags)
+    digest = _digest([(upload.name, upload.size) for upload in uploads])
     if client_key is not None:
-        _refuse_key(client_key)
+        refuse_key(client_key)
         earlier = _earlier(owner_id, client_key, digest)
         if earlier is not None:
             return Accepted(intake=earlier, created=False)
     planned = _planned_files(uploads[0], limits) if len(uploads) == 1 else None
-    storage.ensure_room(sum(upload.size or 0 for upload in uploads))
+    storage.ensure_room(sum(upload.size or 0 for upload in uploads if not isinstance(upload, LocalFile)))
     intake = Intake(
         owner_id=owner_id,
         kind=IntakeKind.FILES if planned is None else IntakeKind.ZIP,
@@ -166,10 +168,16 @@ def _planned_files(upload: Upload, limits: Limits) -> int | None:
 
 
 def _store_and_write(intake: Intake, uploads: Sequence[Upload]) -> list[IngestFile]:
-    stored = [storage.put_stream(upload.chunks(), expected=upload.size or 0) for upload in uploads]
+    stored = [_store(upload) for upload in uploads]
     intake.size = sum(blob.size for blob in stored)
     with transaction.atomic():
         return _write(intake, uploads, stored)
+
+
+def _store(upload: Upload) -> StoredBlob:
+    if isinstance(upload, LocalFile):
+        return put_file(upload)
+    return storage.put_stream(upload.chunks(), expected=upload.size or 0)
 
 
 def _write(intake: Intake, uploads: Sequence[Upload], stored: Sequence[StoredBlob]) -> list[IngestFile]:
@@ -209,9 +217,9 @@ def save_blobs(stored: Sequence[StoredBlob]) -> dict[str, int]:
     saved = Blob.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["sha256"], update_fields=["storage_key"]
     )
-    for blob in saved:
-        if not storage.exists(blob.storage_key):
-            raise BlobMissing(f"The stored bytes of {blob.sha256[:12]} were removed a moment ago.")
+    gone = storage.missing(blob.storage_key for blob in saved)
+    if gone:
+        raise BlobMissing(f"The stored bytes of {min(gone)[:12]} were removed a moment ago.")
     return {blob.sha256: blob.pk for blob in saved}
 
 
@@ -222,13 +230,27 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
         for file in files  # each has its blob: enqueue_files() is called with stored ones only
     )
     service = DocumentQueueService()
+    sends = sends_for(intake, files, documents)
+    after = {document.pk: Rules(after=[item], if_parent_fails="run") for item, sent in sends for document in sent}
     with correlation.bind(intake=str(intake.pk)):
         if len(documents) == 1:
             ids = [service.enqueue(documents[0].pk, INGEST, intake.priority).id]
         else:
-            ids = service.enqueue_many(
-                NewItem(document_id=document.pk, operation=INGEST, priority=intake.priority) for document in documents
+            made = service.enqueue_many(
+                [
+                    *(item for item, _ in sends),
+                    *(
+                        NewItem(
+                            document_id=document.pk,
+                            operation=INGEST,
+                            priority=intake.priority,
+                            rules=after.get(document.pk),
+                        )
+                        for document in documents
+                    ),
+                ]
             )
+            ids = made[len(sends) :]
     for file, document, item_id in zip(files, documents, ids, strict=True):
         file.document, file.item_id = document, item_id
 
@@ -245,21 +267,26 @@ def _label(upload: Upload) -> str:
     return printable(upload.name or "unnamed")
 
 
-def _number(priority: int | str) -> int | str:
-    """A form field brings numbers as text."""
+def priority_of(priority: int | str) -> int | str:
+    """A priority as the queue takes it: a form field brings numbers as text."""
     text = str(priority).strip()
     return int(text) if text.lstrip("+-").isdigit() and text.isascii() and len(text) < 9 else text
 
 
-def _refuse_key(key: str) -> None:
+def refuse_key(key: str) -> None:
+    """Raise ValidationFailed when this can not be an Idempotency-Key."""
     if not key or len(key) > 255 or "\0" in key:
         raise ValidationFailed("Idempotency-Key must be 1 to 255 characters.", code="invalid_idempotency_key")
 
 
-def _digest(uploads: Sequence[Upload]) -> str:
+def earlier_upload(owner_id: int, client_key: str, name: str, size: int) -> Intake | None:
+    """The intake that this owner's key stands for, if any. Raises KeyReused when it is of another file than this."""
+    return _earlier(owner_id, client_key, _digest([(name, size)]))
+
+
+def _digest(named: Sequence[tuple[str | None, int | None]]) -> str:
     """Names and sizes: enough to see that a key comes back with another upload."""
-    named: list[Any] = [(upload.name, upload.size) for upload in uploads]
-    return hashlib.sha256(repr(named).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(repr(list(named)).encode("utf-8", "replace")).hexdigest()
 
 
 def _earlier(owner_id: int, client_key: str, digest: str) -> Intake | None:

@@ -25,6 +25,7 @@ def _limit(default: int, doc: str, minimum: int = 1) -> int:
 
 
 FAIL_FILE, SKIP, REJECT_ARCHIVE, WARN = "fail_file", "skip", "reject_archive", "warn"
+STREAM, REDIRECT = "stream", "redirect"
 
 
 def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
@@ -33,9 +34,10 @@ def _choice(default: str, choices: tuple[str, ...], doc: str) -> str:
     return value
 
 
-def _internal(default: Any, doc: str, pattern: str = "") -> Any:
-    """A field that is no limit: a text (that fits `pattern`), or several, of which the API says nothing."""
-    return field(default=default, metadata={"doc": doc, "internal": True, "pattern": pattern})
+def _internal(default: Any, doc: str, pattern: str = "", *, minimum: int = 1, secret: bool = False) -> Any:
+    """A field that the API says nothing of: a text (that fits `pattern`), several, or a number. `secret`: no repr."""
+    about = {"doc": doc, "internal": True, "pattern": pattern, "minimum": minimum, "secret": secret}
+    return field(default=default, repr=not secret, metadata=about)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +48,19 @@ class Limits:
     max_upload_bytes: int = _limit(2 * GIB, "Size of one upload, a zip or a single file.")
     max_files_per_request: int = _limit(1_000, "Files sent in one request without packing them.")
     max_file_bytes: int = _limit(2 * GIB, "Size of one file after unpacking; a larger one fails alone.")
+
+    # One upload that comes in pieces and can be resumed.
+    max_patch_bytes: int = _limit(64 * MIB, "Size of one piece of a resumable upload.")
+    max_open_uploads: int = _limit(100, "Resumable uploads of one user that have begun and not ended.")
+    resumable_hours: int = _limit(24, "Hours for which a resumable upload waits for its next piece.")
+    resumable_takeover_seconds: int = _limit(
+        5, "Seconds of silence after which a request that writes to a resumable upload gives way to another."
+    )
+    resumable_folder: str = _internal(
+        "",
+        "Absolute path of the folder of unfinished resumable uploads, the same for web processes and workers. Empty: "
+        "resumable/ beside the documents; on their file system a finished upload is not copied.",
+    )
 
     disk_reserve_bytes: int = _limit(
         2 * GIB, "Room left free on the disk: with less, uploads are refused and work waits.", 0
@@ -68,6 +83,13 @@ class Limits:
     )
     max_path_bytes: int = _limit(1_024, "Length of an entry's name with its folders; a longer one fails alone.")
     max_path_parts: int = _limit(32, "Folders of an entry's name; a deeper one fails alone.")
+
+    keep_archives_days: int = _limit(
+        30,
+        "Days that an archive is kept once each of its files has ended, to be unzipped again; 0: not at all, -1: for "
+        "ever. The files taken out of it are not touched.",
+        -1,
+    )
 
     on_unsupported: str = _choice(
         FAIL_FILE,
@@ -117,6 +139,14 @@ class Limits:
     ocr_languages: str = _internal("eng", "Languages to recognise, as the program names them: eng+deu.")
     max_ocr_pages: int = _limit(100, "Pages of one document that text is recognised on; the rest is left out.")
 
+    # Handing documents out.
+    downloads: str = _choice(
+        STREAM,
+        (STREAM, REDIRECT),
+        "How a document's bytes are handed out: through the site, or by an address of S3 that is good for a moment, to "
+        "which the browser is sent (the site's own headers, such as Content-Security-Policy, are not there then).",
+    )
+
     # Following an upload.
     max_wait_seconds: int = _limit(
         30,
@@ -128,6 +158,14 @@ class Limits:
         4,
         "Answers that one web process holds at a time; others are given at once. Keep it below its number of threads.",
         0,
+    )
+    max_event_streams: int = _limit(
+        50,
+        "Streams of events (GET …/events) that one web process holds open under ASGI; more are refused, 0 refuses all.",
+        0,
+    )
+    max_event_stream_seconds: int = _limit(
+        600, "Seconds after which a stream of events is ended; browsers open it anew by themselves."
     )
     stalled_after_seconds: int = _limit(
         60, "Seconds without any progress after which running work is shown as stalled."
@@ -142,6 +180,26 @@ class Limits:
     max_ranked_chunks: int = _limit(
         1_000, "Matches that one search ranks, those of the newest documents; more make it slower."
     )
+
+    # The knowledge store.
+    km: str = _internal(
+        "ingestion.km.local.LocalKM",
+        "Dotted path of the knowledge store: ingestion.km.local.LocalKM (this database), ingestion.km.http.HttpKM, or "
+        "your own.",
+        r"[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)+",
+    )
+    km_url: str = _internal("", "Where HttpKM finds its store, as https://km.example.org/api.")
+    km_token: str = _internal("", "What HttpKM sends as `Authorization: Bearer`. Never shown anywhere.", secret=True)
+    km_connect_seconds: int = _internal(5, "How long HttpKM waits for a connection.")
+    km_read_seconds: int = _internal(60, "How long HttpKM waits for an answer, and for each piece that it sends.")
+    km_tries: int = _internal(3, "Exchanges of one call of HttpKM, before the item itself is tried again later.")
+    km_parallel: int = _internal(4, "Connections of one process to the knowledge store.")
+    km_batch_file_bytes: int = _internal(
+        256 * KIB, "Smaller files of an archive are sent to the knowledge store many at once; 0: never.", minimum=0
+    )
+
+    km_call_days: int = _internal(7, "Days for which calls to the knowledge store are kept one by one.")
+    km_call_rows: int = _internal(50_000, "Calls to the knowledge store that are kept one by one, the newest.")
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Limits:
@@ -181,7 +239,8 @@ def _checked(key: str, value: Any, spec: Field[Any]) -> Any:
         good = isinstance(value, int) and not isinstance(value, bool) and value >= minimum
         wanted = f"a whole number of at least {minimum}"
     if not good:
-        raise ImproperlyConfigured(f"INGESTION[{key!r}] must be {wanted}, not {value!r}.")
+        shown = "what it is" if spec.metadata.get("secret") else repr(value)
+        raise ImproperlyConfigured(f"INGESTION[{key!r}] must be {wanted}, not {shown}.")
     return tuple(value) if many else value
 
 

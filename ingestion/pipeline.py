@@ -16,19 +16,20 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from ingestion import attachments, hot, mismatch, storage
-from ingestion.archives import is_encrypted_7z
+from ingestion import attachments, hot, storage
 from ingestion.attachments import Found, not_taken
 from ingestion.dedupe import KnownByNow, WinnerGone, known_as, receipt_is_free, unknown
-from ingestion.errors import EmptyFile, EncryptedArchive, IngestionError, NestedArchive, OutOfMemory, UnknownFormat
+from ingestion.errors import IngestionError, OutOfMemory
 from ingestion.extract import Extraction, Interrupted, NoText, extract
-from ingestion.km import KMDocument, KnowledgeStore, get_store
+from ingestion.km import KMDocument, KnowledgeStore, get_store, kept_as
 from ingestion.km.describing import describe
+from ingestion.km_outbox import forget
 from ingestion.limits import get_limits
+from ingestion.looking import look_at
 from ingestion.models import Document, Outcome, Stage, TextReason, TextStatus
 from ingestion.progress import SMALL_BYTES, Report, silent
 from ingestion.search.chunking import chunk_pages
-from ingestion.sniff import Detected, sniff
+from ingestion.sniff import Detected
 
 DELETED = "deleted"
 """The outcome of processing a document that was deleted meanwhile."""
@@ -74,16 +75,16 @@ def process_document_content(
     store = store or get_store()
     # To read a small file is less work than to ask beforehand; then the completing transaction finds it out.
     if (store.keeps_copies or document.blob.size >= SMALL_BYTES) and known_as(document) is not None:
-        return _end_otherwise(document, commit)
-    described = describe(document)
+        return _end_otherwise(document, store, commit, sent=bool(document.km_ref))
+    described = describe(document, store)
     try:
         return _read_and_index(document, described, store, report, commit, fallback=fallback, from_stage=from_stage)
     except KnownByNow:
-        return _end_otherwise(document, commit)
+        return _end_otherwise(document, store, commit, sent=True)
     except IngestionError:
         if known_as(document) is None:
             raise
-        return _end_otherwise(document, commit)
+        return _end_otherwise(document, store, commit, sent=True)
 
 
 def _read_and_index(
@@ -98,15 +99,11 @@ def _read_and_index(
 ) -> ContentResult:
     said: dict[str, Any] = {}
     with _not_left_behind(store, described):
-        with storage.local_path(document.blob.storage_key) as path:
+        with storage.local_path(document.blob.storage_key, size=document.blob.size) as path:
             report(from_stage, 10)
-            detected = sniff(path, described.filename)
-            limits = get_limits()
-            _refuse_what_is_no_document(detected, path)
-            mismatch.refuse(detected, described.filename, limits)
+            detected = look_at(path, described.filename)
             described = replace(described, type=detected.type, content_type=detected.mime)
-            kept = document.km_ref if from_stage == Stage.INDEXING else ""
-            reference = kept or store.upload(described, key=f"{document.pk}:{described.sha256}")
+            reference = _kept(document, described, from_stage) or store.put(described)
             report(Stage.INDEXING, 30)
             extraction = _extract(path, detected, report, fallback=fallback)
         extraction, found = _attachments(document, extraction, report)
@@ -116,17 +113,28 @@ def _read_and_index(
                 _is_there(document)
                 attachments.enqueue(document.file, found)
             chunks = store.index(described, chunk_pages(extraction.pages))
-            said |= _end_as_completed(document, detected, extraction, reference, chunks)
+            said |= _end_as_completed(document, detected, extraction, kept_as(store, reference), chunks)
     return ContentResult(**said)
 
 
-def _end_otherwise(document: Document, commit: Commit) -> ContentResult:
-    """End as the duplicate of a document that was completed with the same bytes; or write nothing: it was deleted."""
+def _kept(document: Document, described: KMDocument, from_stage: str) -> str:
+    """The reference of a store that has the bytes already: from the time before, or sent a moment ago in a batch."""
+    return described.reference if from_stage == Stage.INDEXING or not document.type else ""
+
+
+def _end_otherwise(document: Document, store: KnowledgeStore, commit: Commit, *, sent: bool) -> ContentResult:
+    """End as the duplicate of a document that was completed with the same bytes; or write nothing: it was deleted.
+
+    `sent`: the knowledge store may have a copy by now, which is one too many.
+    """
     said: dict[str, Any] = {}
     with commit(said):
         if not _is_there(document):
             said["outcome"] = DELETED
         elif (winner := known_as(document)) is not None:
+            if sent and store.keeps_copies:
+                forget(describe(document, store))
+                Document.objects.filter(pk=document.pk).update(km_ref="")
             hot.end(document.pk, Outcome.DUPLICATE, duplicate_of=winner)
             said |= {"outcome": Outcome.DUPLICATE.value, "duplicate_of": winner}
         else:
@@ -171,18 +179,6 @@ def _not_left_behind(store: KnowledgeStore, described: KMDocument) -> Iterator[N
     finally:
         if store.keeps_copies and not Document.objects.filter(pk=described.id).exists():
             store.delete(described)
-
-
-def _refuse_what_is_no_document(detected: Detected, path: Path) -> None:
-    """Give what is no document its own name, which says more than "not supported"."""
-    if detected.type == "empty":
-        raise EmptyFile(stage=Stage.UPLOADING)
-    if detected.type == "unknown":
-        raise UnknownFormat
-    if detected.type == "zip":
-        raise NestedArchive
-    if is_encrypted_7z(path):
-        raise EncryptedArchive
 
 
 def _end_as_completed(

@@ -6,32 +6,54 @@ A failure that is final is written on the file before the exception leaves for t
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from django.db import OperationalError
+from django.utils import timezone
 
 from docqueue.context import Context
 from docqueue.duties import duty
 from docqueue.exceptions import Cancelled, Snooze
 from docqueue.handlers import handler, on_dead
 from docqueue.service import DocumentQueueService
-from ingestion import blobs, deleting, reconcile, storage
+from ingestion import blobs, deleting, km_outbox, reconcile, retention, sending, storage
+from ingestion.codes import WaitingReason
 from ingestion.containers import Container
-from ingestion.errors import DiskFull, DiskLow, IngestionError, NestedArchive
+from ingestion.diagnostics import keeping
+from ingestion.errors import (
+    DiskFull,
+    DiskLow,
+    IngestionError,
+    KmBusy,
+    KmServerError,
+    KmUnavailable,
+    NestedArchive,
+    StorageAway,
+)
 from ingestion.fallback import Verdict, judge, last_word
 from ingestion.intakes import INGEST, UNPACK, enqueue_unpacking
+from ingestion.km import get_store
+from ingestion.km.describing import describe
+from ingestion.km_outbox import FORGET, TAG
+from ingestion.km_outbox import forget as forget_copy
 from ingestion.lifecycle import cancel_file, fail_file, finish_intake, put_off, start_file
 from ingestion.models import Document, IngestFile, Intake, Stage
 from ingestion.pipeline import DELETED, process_document_content
 from ingestion.progress import RowProgress
 from ingestion.reprocess_many import REPROCESS_MANY, Order, run_order
+from ingestion.sending import SEND
 from ingestion.storage import is_disk_full
 from ingestion.unpack import unpack as unpack_archive
 
 QUEUE = "documents"
 STALE_PART_SECONDS = 3600.0
 ROOM_SECONDS = 30.0
-"""How long what found too little disk waits before it looks again. No attempt is spent on that."""
+"""How long what found too little disk, or no storage, waits before it looks again. No attempt is spent on that."""
+KM_SECONDS = 4.0
+"""How long, and up to twice as long, what found no knowledge store waits at least. No attempt is spent on that."""
+PATIENCE_SECONDS = 3600.0
+"""How long a knowledge store that is well may put one item off as too busy for it; after that it costs attempts."""
 
 
 NEEDED = (
@@ -59,8 +81,11 @@ def ingest(ctx: Context) -> dict[str, Any] | None:
     except Cancelled:
         cancel_file(file, item_id=ctx.id)
         raise
-    except DiskFull as error:
-        put_off(file, ctx.item, DiskLow.code, str(error))
+    except KmUnavailable as error:
+        put_off(file, ctx.item, WaitingReason.KM_UNAVAILABLE, str(error))
+        raise Snooze(_later(error)) from error
+    except (DiskFull, StorageAway) as error:
+        put_off(file, ctx.item, _reason(error), str(error))
         raise Snooze(ROOM_SECONDS) from error
     except OperationalError as error:
         if not is_disk_full(error):
@@ -81,13 +106,30 @@ def _process(ctx: Context, file: IngestFile) -> None:
     verdict = judge(ctx.item)
     if verdict is Verdict.GIVE_UP:
         raise last_word(ctx.item)
-    process_document_content(
-        file.document,
-        report=RowProgress(file, ctx),
-        commit=lambda said: ctx.complete(result=said),
-        fallback=verdict is Verdict.FALLBACK,
-        from_stage=ctx.payload.get("from_stage", Stage.UPLOADING),
-    )
+    try:
+        process_document_content(
+            file.document,
+            report=RowProgress(file, ctx),
+            commit=lambda said: ctx.complete(result=said),
+            fallback=verdict is Verdict.FALLBACK,
+            from_stage=ctx.payload.get("from_stage", Stage.UPLOADING),
+        )
+    except KmBusy as error:
+        if not _busy_for_too_long(ctx):
+            raise
+        raise KmServerError(str(error)) from error
+
+
+def _busy_for_too_long(ctx: Context) -> bool:
+    """Whether it is this item alone that a knowledge store which is well puts off, and has for long."""
+    age = timezone.now() - ctx.item.enqueued_at
+    return age.total_seconds() >= PATIENCE_SECONDS and get_store().health().ok
+
+
+def _later(error: KmUnavailable) -> float:
+    """In how many seconds to try again: not all that wait at the same moment."""
+    least = max(KM_SECONDS, error.retry_after or 0.0)
+    return least + random.uniform(0, min(least, 10.0))  # noqa: S311 - no secret
 
 
 def _unpack_instead(ctx: Context, file: IngestFile) -> None:
@@ -101,6 +143,8 @@ def _unpack_instead(ctx: Context, file: IngestFile) -> None:
             IngestFile.objects.filter(pk=file.pk).update(
                 item_id=item_id, document=None, stage=Stage.UNZIPPING, percent=0, message=""
             )
+            if there.km_ref and get_store().keeps_copies:
+                forget_copy(describe(there, get_store()))
             there.delete()
             said["outcome"] = "archive"
 
@@ -126,6 +170,11 @@ def _final(error: IngestionError, ctx: Context) -> bool:
     return not error.retryable or ctx.attempt >= ctx.max_attempts
 
 
+def _reason(error: DiskFull | StorageAway) -> str:
+    """What an item waits for, spending no attempt on it, as a `WaitingReason`."""
+    return DiskLow.code if isinstance(error, DiskFull) else WaitingReason.STORAGE_UNAVAILABLE
+
+
 @handler(UNPACK, queue=QUEUE, max_attempts=5, timeout_seconds=3600, memory_mb=1024)
 def unpack(ctx: Context) -> dict[str, Any] | None:
     """Bring the files of an uploaded archive into the queue, each as an item of its own."""
@@ -143,8 +192,8 @@ def unpack(ctx: Context) -> dict[str, Any] | None:
     except Cancelled:
         container.cancelled()
         raise
-    except DiskFull as error:
-        container.waits_for(DiskLow.code, str(error))
+    except (DiskFull, StorageAway) as error:
+        container.waits_for(_reason(error), str(error))
         raise Snooze(ROOM_SECONDS) from error
     except OperationalError as error:
         if not is_disk_full(error):
@@ -168,6 +217,39 @@ def _container(ctx: Context) -> Container | None:
         return None if file is None or file.blob is None else Container(file.intake, file)
     intake = Intake.objects.select_related("blob").filter(pk=number or 0).first()
     return None if intake is None or intake.blob is None else Container(intake)
+
+
+@handler(SEND, queue=QUEUE, max_attempts=3, timeout_seconds=300, memory_mb=512)
+def send(ctx: Context) -> dict[str, int]:
+    """Send small files to the knowledge store together, before their own items run."""
+    try:
+        return sending.send(ctx.payload, ctx.item)
+    except KmUnavailable as error:
+        if isinstance(error, KmBusy) and _busy_for_too_long(ctx):
+            return {"sent": 0}  # each file asks by itself from now on
+        sending.put_off(ctx.payload, ctx.item, WaitingReason.KM_UNAVAILABLE, str(error))
+        raise Snooze(_later(error)) from error
+    except (DiskFull, StorageAway) as error:
+        sending.put_off(ctx.payload, ctx.item, _reason(error), str(error))
+        raise Snooze(ROOM_SECONDS) from error
+
+
+@handler(FORGET, queue=QUEUE, max_attempts=10, timeout_seconds=120)
+def forget(ctx: Context) -> None:
+    """Delete the knowledge store's copy of a document that is deleted here."""
+    try:
+        km_outbox.forgotten(int(ctx.document_id or 0), ctx.payload)
+    except KmUnavailable as error:
+        raise Snooze(_later(error)) from error
+
+
+@handler(TAG, queue=QUEUE, max_attempts=10, timeout_seconds=120)
+def tag(ctx: Context) -> None:
+    """Tell the knowledge store a document's tags."""
+    try:
+        km_outbox.tagged(int(ctx.document_id or 0))
+    except KmUnavailable as error:
+        raise Snooze(_later(error)) from error
 
 
 @handler(REPROCESS_MANY, queue=QUEUE, max_attempts=5, timeout_seconds=6 * 3600, memory_mb=1024)
@@ -199,10 +281,22 @@ def sweep_blobs(using: str) -> int:  # noqa: ARG001
     return blobs.sweep()
 
 
+@duty("ingestion.archives", every_seconds=300)
+def let_archives_go(using: str) -> int:  # noqa: ARG001
+    """Let go of archives that are not needed any more."""
+    return retention.let_go()
+
+
 @duty("ingestion.delete", every_seconds=5)
 def finish_deletions(using: str) -> int:  # noqa: ARG001
     """Delete what requests have left of the intakes that they were told to delete."""
     return deleting.delete_rest()
+
+
+@duty("ingestion.km_calls", every_seconds=60)
+def prune_km_calls(using: str) -> int:  # noqa: ARG001
+    """Sum up the oldest calls to the knowledge store, and remove their rows."""
+    return keeping.prune()
 
 
 on_dead(INGEST)(reconcile.item_died)

@@ -111,6 +111,14 @@ def _failed(code: str) -> Line:
     return Line(f"{MessageCode.FAILED.value}:{code}", _("Failed: %(reason)s") % {"reason": words(code)})
 
 
+def _of_waiting(why: str) -> MessageCode:
+    codes: dict[str, MessageCode] = {
+        WaitingReason.DISK_LOW: MessageCode.WAITING_FOR_ROOM,
+        WaitingReason.KM_UNAVAILABLE: MessageCode.WAITING_FOR_KM,
+    }
+    return codes.get(why, MessageCode.WAITING)
+
+
 def _waiting(item: QueueItem, now: datetime, why: str) -> Line:
     left = span((item.next_retry_at - now).total_seconds()) if item.next_retry_at is not None else span(0)
     match item.wait_reason:
@@ -121,9 +129,10 @@ def _waiting(item: QueueItem, now: datetime, why: str) -> Line:
         case WaitReason.ORDERING:
             return Line(MessageCode.WAITING_FOR_TURN, _("Waiting: earlier work on this document comes first"))
         case WaitReason.SNOOZED if why:
-            code = MessageCode.WAITING_FOR_ROOM if why == WaitingReason.DISK_LOW else MessageCode.WAITING
             said = {"reason": words(why), "span": left}
-            return Line(code, _("Waiting: %(reason)s, looks again in %(span)s") % said)
+            return Line(_of_waiting(why), _("Waiting: %(reason)s, looks again in %(span)s") % said)
+        case WaitReason.DEPENDENCY if why:
+            return Line(_of_waiting(why), _("Waiting: %(reason)s") % {"reason": words(why)})
         case WaitReason.DELAYED | WaitReason.SNOOZED:
             return Line(MessageCode.WAITING, _("Waiting: goes on in %(span)s") % {"span": left})
         case _:

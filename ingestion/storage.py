@@ -8,32 +8,34 @@ same functions work by way of a temporary file.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import logging
 import os
 import re
 import shutil
-import tempfile
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.core.files.storage import Storage, storages
 from django.db import DatabaseError
 
-from ingestion.errors import BlobMissing, DiskFull, DiskLow, StorageUnavailable, TooLarge
+from ingestion import localfiles
+from ingestion.errors import BlobCorrupt, DiskLow, TooLarge
 from ingestion.limits import get_limits
+from ingestion.localfiles import local as _local
+from ingestion.localfiles import make_folder as _make_folder
+from ingestion.localfiles import missing as _missing
+from ingestion.localfiles import part as _part
+from ingestion.localfiles import parts_folder as _parts_folder
+from ingestion.localfiles import storage_errors as _storage_errors
+from ingestion.localfiles import sync_folder as _sync_folder
 
 ALIAS = "documents"
-PARTS = "parts"  # where unfinished files lie: on the same file system, so that moving them is one step
 CHUNK_BYTES = 1024 * 1024
 ROOM_EVERY_BYTES = 64 * 1024 * 1024
 """How often free disk is looked at while bytes are stored."""
@@ -41,7 +43,7 @@ ROOM_EVERY_BYTES = 64 * 1024 * 1024
 DISK_FULL_SQLSTATE = "53100"
 
 log = logging.getLogger(__name__)
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +77,24 @@ def put_stream(chunks: Iterable[bytes], *, max_bytes: int | None = None, expecte
     return StoredBlob(sha256=sha256, size=size, key=key, created=created)
 
 
+def publish_file(path: Path, sha256: str, size: int) -> StoredBlob:
+    """Store a finished file under its hash by a second name (hard link); OSError where the disk makes none."""
+    storage, key = _storage(), key_for(sha256)
+    part = path
+    if _local(storage, key) is not None:
+        part = _parts_folder(storage) / f"{uuid.uuid4().hex}.part"
+        with _storage_errors():
+            _make_folder(storage, part.parent)
+        os.link(path, part)
+    try:
+        with path.open("rb") as file, _storage_errors():
+            created = _publish(storage, part, file, key, size)
+    finally:
+        if part != path:
+            part.unlink(missing_ok=True)
+    return StoredBlob(sha256=sha256, size=size, key=key, created=created)
+
+
 def is_disk_full(error: DatabaseError) -> bool:
     """Whether it is the database's disk that has no room left."""
     return getattr(error.__cause__, "sqlstate", None) == DISK_FULL_SQLSTATE
@@ -99,8 +119,12 @@ def key_for(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
 
-def open(key: str) -> IO[Any]:  # noqa: A001 - storage.open(key) reads as what it does
-    """The blob's bytes as a file that can seek; BlobMissing when it is gone."""
+def open(key: str, *, size: int = 0) -> IO[Any]:  # noqa: A001 - storage.open(key) reads as what it does
+    """The blob's bytes as a file that can seek; BlobMissing when it is gone.
+
+    From a storage elsewhere its `size` bytes come to this disk as they are read: DiskLow where they have no room.
+    """
+    _ensure_room_for_copy(size)
     with _storage_errors(key):
         return _storage().open(_checked(key), "rb")
 
@@ -117,29 +141,45 @@ def delete(key: str) -> None:
         _storage().delete(_checked(key))
 
 
-def kept_in(folder: str) -> list[str]:
-    """The hashes of all blobs whose hash begins with these two digits. What else lies there is named in the log."""
+def missing(keys: Iterable[str]) -> set[str]:
+    """Those of the blobs that are not there."""
+    wanted, storage = [_checked(key) for key in keys], _storage()
     with _storage_errors():
-        try:
-            _, names = _storage().listdir(folder)
-        except FileNotFoundError:
-            return []
-    strangers = [name for name in names if not _KEY.fullmatch(f"{folder}/{name}")]
-    if strangers:
-        log.warning("%d files in the document storage are none of its own, the first: %r", len(strangers), strangers[0])
-    return [name for name in names if name not in set(strangers)]
+        if (ask := getattr(storage, "missing", None)) is not None:
+            return set(ask(wanted))
+        return {key for key in wanted if not storage.exists(key)}
 
 
-def size_and_time(key: str) -> tuple[int, datetime]:
-    """How large the blob is and when it was stored; BlobMissing when it is gone."""
+def ranged(key: str, start: int, stop: int) -> Iterator[bytes]:
+    """The blob's bytes from `start` to before `stop`, piece by piece; close the iterator to stop early.
+
+    What is missing is found out now (BlobMissing), not when the first piece is asked for.
+    """
+    storage = _storage()
     with _storage_errors(key):
-        storage = _storage()
-        return storage.size(_checked(key)), storage.get_modified_time(key)
+        if (ask := getattr(storage, "ranged", None)) is not None:
+            pieces: Iterator[bytes] = ask(_checked(key), start, stop)
+            return pieces
+        return localfiles.read_range(storage.open(_checked(key), "rb"), start, stop)
+
+
+def address(key: str, *, disposition: str, content_type: str) -> str | None:
+    """Where the blob can be fetched for a moment by whoever has the address; None: this storage has no such.
+
+    It is answered with these as Content-Disposition and Content-Type.
+    """
+    ask = getattr(_storage(), "address", None)
+    return None if ask is None else str(ask(_checked(key), disposition, content_type))
 
 
 @contextmanager
-def local_path(key: str) -> Iterator[Path]:
-    """A path to the blob's bytes for programs that want one: read it, never write it, inside the `with` only."""
+def local_path(key: str, *, size: int = 0) -> Iterator[Path]:
+    """A path to the blob's bytes for programs that want one: read it, never write it, inside the `with` only.
+
+    From a storage elsewhere they are brought here and their hash is compared: BlobCorrupt where it is another. DiskLow
+    where `size` bytes have no room.
+    """
+    _ensure_room_for_copy(size)
     storage = _storage()
     place = _local(storage, _checked(key))
     if place is not None:
@@ -147,66 +187,37 @@ def local_path(key: str) -> Iterator[Path]:
             raise _missing(key)
         yield place
         return
-    with open(key) as source, _part(storage) as (part, file):
-        _copy(iter(lambda: source.read(CHUNK_BYTES), b""), file, None)
-        with _storage_errors():
-            file.flush()
+    with _part(storage) as (part, file):
+        if (download := getattr(storage, "download", None)) is not None:
+            sha256 = download(key, part)
+        else:
+            with open(key) as source:
+                sha256, _ = _copy(iter(lambda: source.read(CHUNK_BYTES), b""), file, None)
+            with _storage_errors():
+                file.flush()
+        if key != key_for(sha256):
+            raise BlobCorrupt(f"The stored bytes of this file are damaged ({key[:11]}…).")
         yield part
 
 
 def remove_stale_parts(older_than_seconds: float, *, now: float | None = None) -> int:
-    """Remove what killed processes left unfinished; returns how many. What is being written is never that old.
-
-    Also uploads that Django was taking in, where FILE_UPLOAD_TEMP_DIR is the folder of parts.
-    """
-    before = (time.time() if now is None else now) - older_than_seconds
-    removed = 0
-    with _storage_errors():
-        folder = _parts_folder(_storage())
-        unfinished = [*folder.glob("*.part"), *folder.glob("*.upload*")] if folder.is_dir() else []
-        for part in unfinished:
-            with contextlib.suppress(FileNotFoundError):
-                if part.stat().st_mtime < before:
-                    part.unlink()
-                    removed += 1
-    return removed
+    """Remove what killed processes left unfinished on this machine; returns how many."""
+    return localfiles.remove_stale_parts(_parts_folder(_storage()), older_than_seconds, now=now)
 
 
 def _storage() -> Storage:
     return storages[ALIAS]
 
 
+def _ensure_room_for_copy(size: int) -> None:
+    if size >= ROOM_EVERY_BYTES and _local(_storage(), "") is None:
+        ensure_room(size)
+
+
 def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise ValueError(f"{key!r} is not the key of a stored document")
     return key
-
-
-def _missing(key: str) -> BlobMissing:
-    return BlobMissing(f"The stored bytes of this file are not there ({key[:11]}…).")
-
-
-def _local(storage: Storage, name: str) -> Path | None:
-    """The path of a name on a storage with local files; None on one without, whatever its `path()` says."""
-    return Path(storage.path(name)) if isinstance(storage, FileSystemStorage) else None
-
-
-def _parts_folder(storage: Storage) -> Path:
-    return _local(storage, PARTS) or Path(tempfile.gettempdir()) / f"{ALIAS}-{PARTS}"
-
-
-@contextmanager
-def _part(storage: Storage) -> Iterator[tuple[Path, IO[bytes]]]:
-    """An empty file to write to, gone at the end unless it was moved to its place."""
-    path = _parts_folder(storage) / f"{uuid.uuid4().hex}.part"
-    try:
-        with _storage_errors():
-            _make_folder(storage, path.parent)
-            file = path.open("xb")
-        with file:
-            yield path, file
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _copy(chunks: Iterable[bytes], file: IO[bytes], max_bytes: int | None) -> tuple[str, int]:
@@ -252,6 +263,8 @@ def _publish(storage: Storage, part: Path, file: IO[bytes], key: str, size: int)
 
 
 def _save(storage: Storage, part: Path, key: str, size: int) -> bool:
+    if (publish := getattr(storage, "publish", None)) is not None:
+        return bool(publish(key, part, size))
     if storage.exists(key):
         if storage.size(key) == size:
             return False
@@ -263,38 +276,3 @@ def _save(storage: Storage, part: Path, key: str, size: int) -> bool:
         storage.delete(name)
         return False
     return True
-
-
-def _make_folder(storage: Storage, folder: Path) -> None:
-    """Make a folder and those above it, so that they too survive a power cut."""
-    if folder.is_dir():
-        return
-    _make_folder(storage, folder.parent)
-    mode = getattr(storage, "directory_permissions_mode", None)
-    folder.mkdir(exist_ok=True)
-    if mode is not None:
-        folder.chmod(mode)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _storage_errors(key: str = "") -> Iterator[None]:
-    """Give the storage's own errors their names; errors of whoever supplies the bytes pass by."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if key:
-            raise _missing(key) from error
-        raise StorageUnavailable(f"The document storage does not answer as it should: {error}") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull from error
-        raise StorageUnavailable(f"The document storage does not answer as it should: {error}") from error

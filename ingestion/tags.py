@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from ingestion.errors import ValidationFailed
 from ingestion.km import get_store
 from ingestion.km.describing import describe
+from ingestion.km_outbox import retag
 from ingestion.models import Document, IngestFile, Intake
 
 TAGS_MAX, TAG_MAX, PATTERNS_MAX = 50, 64, 1_000
@@ -84,6 +85,7 @@ def set_file_tags(file: IngestFile, tags: Sequence[str]) -> None:
             document = Document.objects.select_related("blob", "file").get(pk=locked.document_id)
         if document is not None:
             _retag(document, labels)
+            _tell([document.pk])
 
 
 def set_document_tags(document: Document, tags: Sequence[str]) -> None:
@@ -94,6 +96,7 @@ def set_document_tags(document: Document, tags: Sequence[str]) -> None:
         if locked is not None:
             IngestFile.objects.filter(document=locked.pk).update(tags=labels)
             _retag(locked, labels)
+            _tell([locked.pk])
 
 
 def set_intake_tags(intake: Intake, tags: Sequence[str]) -> None:
@@ -121,6 +124,7 @@ def set_intake_tags(intake: Intake, tags: Sequence[str]) -> None:
         documents = Document.objects.select_related("blob", "file").filter(pk__in=tags_of)
         for document in documents.iterator(chunk_size=500):
             _retag(document, tags_of[document.pk])
+        _tell([pk for pk in tags_of if pk is not None])
 
 
 def _rows() -> QuerySet[Document]:
@@ -137,3 +141,9 @@ def _retag(document: Document, labels: list[str]) -> None:
     document.tags = labels
     if document.chunk_count:
         get_store().retag(describe(document))
+
+
+def _tell(document_ids: Sequence[int]) -> None:
+    """Have a knowledge store with copies of its own told, when the transaction is through."""
+    if get_store().keeps_copies:
+        retag(document_ids)

@@ -57,7 +57,7 @@ def unpack(container: Container, *, report: Report, commit: Commit) -> None:
     `report` is told after each batch and may raise to stop; what was done stays done. `commit` opens the last
     transaction. Raises an `ArchiveRefused` when the archive as a whole is not acceptable.
     """
-    with storage.open(container.blob.storage_key) as archive:
+    with storage.open(container.blob.storage_key, size=container.blob.size) as archive:
         limits = get_limits()
         plan = plan_archive(archive, limits, depth=container.depth)
         first = _write_plan(container, plan, _skipped(container, archive, plan, limits))

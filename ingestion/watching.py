@@ -44,8 +44,8 @@ class Items:
         if item is None or item.status not in (Status.WAITING, Status.PENDING):
             return None
         reason = OF_THE_QUEUE[self.reasons[item.pk]]
-        if reason == WaitingReason.DELAYED and put_off in WaitingReason:
-            return WaitingReason(put_off)
+        if reason in (WaitingReason.DELAYED, WaitingReason.ORDERING) and put_off in WaitingReason:
+            return WaitingReason(put_off)  # in the second case it waits for work that was put off
         if reason == WaitingReason.BACKOFF and item.error_code == WaitingReason.KM_UNAVAILABLE:
             return WaitingReason.KM_UNAVAILABLE
         return reason

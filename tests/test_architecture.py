@@ -20,8 +20,13 @@ BANDS = [
     # what the service is made of
     {
         "service",
+        "acting",
         "bulk",
+        "cloning",
         "pausing",
+        "redaction",
+        "snapshot",
+        "staffing",
         "admission",
         "claiming",
         "context",

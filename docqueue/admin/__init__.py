@@ -1,6 +1,19 @@
 """The operator's pages in the Django admin. Nothing here changes an item but through `DocumentQueueService`."""
 
-from docqueue.admin import attempts, audit, batches, bulk, failures, history, items, limits, queues, schedules, workers
+from docqueue.admin import (
+    attempts,
+    audit,
+    batches,
+    bulk,
+    failures,
+    history,
+    items,
+    limits,
+    overview,
+    queues,
+    schedules,
+    workers,
+)
 
 __all__ = [
     "attempts",
@@ -11,6 +24,7 @@ __all__ = [
     "history",
     "items",
     "limits",
+    "overview",
     "queues",
     "schedules",
     "workers",

@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from docqueue import stats
+from docqueue.acting import PERMISSIONS, Acting
 from docqueue.admin.columns import Reasons
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
@@ -37,10 +38,14 @@ class Verb:
     name: str
     method: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    permission: str
     button: Any  # translated when it is shown
     question: Any
     destructive: bool
+
+    @property
+    def permission(self) -> str:
+        """What the service asks for."""
+        return PERMISSIONS[self.method or self.name]
 
 
 VERBS = {
@@ -48,16 +53,20 @@ VERBS = {
     for verb in (
         Verb(
             name="requeue",
-            permission="docqueue.requeue_item",
             button=gettext_lazy("Requeue"),
             question=gettext_lazy("They run again from their first attempt."),
+            destructive=False,
+        ),
+        Verb(
+            name="run_now",
+            button=gettext_lazy("Run now"),
+            question=gettext_lazy("They go on at once, as far as the rules of admission let them."),
             destructive=False,
         ),
         Verb(
             name="requeue_afresh",
             method="requeue",
             options={"clear_steps": True},
-            permission="docqueue.requeue_item",
             button=gettext_lazy("Requeue from the first step"),
             question=gettext_lazy(
                 "They run again from their first attempt, and forget the steps they have behind them."
@@ -66,14 +75,12 @@ VERBS = {
         ),
         Verb(
             name="cancel",
-            permission="docqueue.cancel_item",
             button=gettext_lazy("Cancel"),
             question=gettext_lazy("They will not run. A running handler is asked to stop. This can not be undone."),
             destructive=True,
         ),
         Verb(
             name="discard",
-            permission="docqueue.cancel_item",
             button=gettext_lazy("Discard"),
             question=gettext_lazy("They are given up for good and move to the history. This can not be undone."),
             destructive=True,
@@ -107,7 +114,7 @@ def perform(request: HttpRequest, verb: Verb, ids: Sequence[int], reason: str) -
     using = get_settings().DATABASE
     user: Any = request.user
     before = {item.pk: item for item in QueueItem.objects.using(using).filter(pk__in=ids)}
-    done = _each(DocumentQueueService(using), verb, ids, user.get_username(), reason[:REASON_MAX])
+    done = _each(DocumentQueueService(using).acting_as(user), using, verb, ids, reason[:REASON_MAX])
     changed = [before[i] for i in (*done.ids, *done.asked) if i in before]
     if changed:
         note = f"{verb.name}: {reason}" if reason else verb.name
@@ -115,13 +122,13 @@ def perform(request: HttpRequest, verb: Verb, ids: Sequence[int], reason: str) -
     _tell(request, verb, done)
 
 
-def _each(service: DocumentQueueService, verb: Verb, ids: Sequence[int], by: str, reason: str) -> Done:
+def _each(acting: Acting, using: str, verb: Verb, ids: Sequence[int], reason: str) -> Done:
     done = Done()
     for item_id in ids:
         try:
-            answer = getattr(service, verb.method or verb.name)(item_id, by=by, reason=reason, **verb.options)
+            answer = getattr(acting, verb.method or verb.name)(item_id, reason=reason, **verb.options)
         except DocqueueError as error:
-            done.skipped.append(f"{error} {_who_was_first(service.using, item_id)}".strip())
+            done.skipped.append(f"{error} {_who_was_first(using, item_id)}".strip())
         else:
             (done.asked if answer == Status.IN_PROGRESS else done.ids).append(item_id)
     return done
@@ -141,6 +148,7 @@ def _who_was_first(using: str, item_id: int) -> str:
 def _tell(request: HttpRequest, verb: Verb, done: Done) -> None:
     texts = {
         "requeue": ngettext("%(n)d item requeued.", "%(n)d items requeued.", len(done.ids)),
+        "run_now": ngettext("%(n)d item goes on.", "%(n)d items go on.", len(done.ids)),
         "cancel": ngettext("%(n)d item cancelled.", "%(n)d items cancelled.", len(done.ids)),
         "discard": ngettext("%(n)d item discarded.", "%(n)d items discarded.", len(done.ids)),
     }

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterable
 
-from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from docqueue import claiming, store
-from docqueue.models import Queue, QueueItem, Worker
+from docqueue import claiming, stats, store
+from docqueue.models import Queue, QueueItem
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 LOOK_AT = 1000
-CRON_SEEN = timedelta(minutes=10)
 
 
 def hints(using: str) -> list[str]:
     """What to do about such queues, one sentence each; empty when all is well."""
+    return in_words(unserved(using))
+
+
+def in_words(queues: Iterable[str]) -> list[str]:
+    """The same of these queues."""
     text = gettext("No worker serves queue %(queue)s: run manage.py run_queue_worker --queue %(queue)s")
-    return [text % {"queue": queue} for queue in unserved(using)]
+    return [text % {"queue": queue} for queue in queues]
 
 
 def unserved(using: str) -> list[str]:
     """Names of queues with pending or waiting items that neither a live worker nor a recent cron run serves."""
     served = [queues for _, queues in store.run(using, "stats_workers", {})]
-    if not all(served) or cron_is_at_work(using):
+    if not all(served) or stats.cron_is_at_work(using):
         return []  # somebody serves all queues
     found = {lane.queue for lane in claiming.lanes(using)}
     waiting = QueueItem.objects.using(using).filter(status=Status.WAITING)
@@ -33,9 +36,3 @@ def unserved(using: str) -> list[str]:
         found |= set(rows[:LOOK_AT])
     paused = Queue.objects.using(using).filter(paused_at__isnull=False).values_list("name", flat=True)
     return sorted(found.difference(paused, *served))
-
-
-def cron_is_at_work(using: str) -> bool:
-    """Whether a run by cron has had items lately."""
-    runs = Worker.objects.using(using).filter(kind=Worker.Kind.CRON, heartbeat_at__gte=Now() - CRON_SEEN)
-    return runs.exists()

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import batching
+from docqueue import batching, redaction
 from docqueue.admin import columns
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
@@ -72,7 +72,7 @@ class BatchAdmin(ReadOnlyAdmin):
             lines = [(gettext("batch"), str(batch)), (gettext("to do"), str(_number(batch, *LEFT)))]
             return ask(self, request, _("Seal"), question, lines, back)
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
-        if DocumentQueueService(get_settings().DATABASE).seal_batch(pk, by=user.get_username(), reason=reason):
+        if DocumentQueueService(get_settings().DATABASE).acting_as(user).seal_batch(pk, reason=reason):
             messages.success(request, gettext("Batch #%(id)d is sealed.") % {"id": pk})
         else:
             messages.warning(request, gettext("Batch #%(id)d was sealed already.") % {"id": pk})
@@ -164,11 +164,19 @@ class BatchAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("if all complete"))
     def on_complete_shown(self, batch: Batch) -> Display:
-        return columns.as_json(batch.on_complete)
+        return columns.as_json(_redacted(batch.on_complete))
 
     @admin.display(description=_("if some fail"))
     def on_failure_shown(self, batch: Batch) -> Display:
-        return columns.as_json(batch.on_failure)
+        return columns.as_json(_redacted(batch.on_failure))
+
+
+def _redacted(callback: Any) -> Any:
+    """An item to come, with its payload as people may see it."""
+    if not isinstance(callback, dict):
+        return callback
+    operation = str(callback.get("operation"))
+    return callback | {name: redaction.shown(operation, callback.get(name)) for name in ("payload", "metadata")}
 
 
 def _number(batch: Batch, *names: str) -> int | None:

@@ -93,9 +93,9 @@ class BulkOperationAdmin(ReadOnlyAdmin):
                 messages.warning(request, text % {"id": found.pk})
 
     def _end(self, request: HttpRequest, found: BulkOperation, reason: str) -> None:
-        service = DocumentQueueService(get_settings().DATABASE)
+        acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
         try:
-            ended = service.bulk_abort(found.pk, by=request.user.get_username(), reason=reason)
+            ended = acting.bulk_abort(found.pk, reason=reason)
         except DocqueueError as error:
             messages.warning(request, gettext("Skipped: %(reason)s") % {"reason": error})
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -17,12 +18,15 @@ from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.bulk import PERMISSIONS, checked, matching
 from docqueue.conf import get_settings
-from docqueue.exceptions import DocqueueError
+from docqueue.exceptions import DocqueueError, InvalidBulk
 from docqueue.service import DocumentQueueService
 
 NARROWS = ("status", "queue", "operation", "fingerprint")
 """Filters of the lists that a bulk operation can have, too."""
 HARMLESS = ("p", "e", "all")
+OLDER = "older_than_days"
+"""In the query of a bulk operation: only what finished, or died, so many days ago."""
+DAYS_MAX = 36_500
 
 
 class Words(NamedTuple):
@@ -59,11 +63,18 @@ WORDS = {
 }
 
 
+AGED = {
+    "purge": gettext_lazy("Delete what finished more than"),
+    "discard": gettext_lazy("Discard what died more than"),
+}
+
+
 class BulkStarting(ReadOnlyAdmin):
     """A list with bulk operations on all that it shows, whatever page: `bulk_filter` is what it always asks for."""
 
     bulk_actions: tuple[str, ...] = ()
     bulk_filter: Mapping[str, str] = {}
+    bulk_by_age: str = ""  # that of the actions which is offered for what is older than so many days
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_bulk"
@@ -76,7 +87,17 @@ class BulkStarting(ReadOnlyAdmin):
             for action in self.bulk_actions
             if request.user.has_perm(PERMISSIONS[action])
         ]
-        return super().changelist_view(request, {"docqueue_bulk": links, **(extra_context or {})})
+        context: dict[str, Any] = {"docqueue_bulk": links}
+        if self.bulk_by_age and request.user.has_perm(PERMISSIONS[self.bulk_by_age]):
+            context["docqueue_by_age"] = {
+                "url": self._address("bulk", self.bulk_by_age),
+                "kept": [(key, request.GET[key]) for key in NARROWS if request.GET.get(key)],
+                "days": get_settings().RETENTION_DAYS,
+                "name": OLDER,
+                "most": DAYS_MAX,
+                "button": AGED[self.bulk_by_age],
+            }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def bulk_view(self, request: HttpRequest, action: str) -> HttpResponse:
         """Say what it would be about and ask for a reason, then start it. Nothing is done to an item in here."""
@@ -84,17 +105,18 @@ class BulkStarting(ReadOnlyAdmin):
         if not allowed or not self.has_view_permission(request):
             raise PermissionDenied
         back = f"{self._address('changelist')}?{request.GET.urlencode()}"
-        if other := sorted(key for key in request.GET if key not in (*NARROWS, *HARMLESS) and request.GET[key]):
+        if other := sorted(key for key in request.GET if key not in (*NARROWS, *HARMLESS, OLDER) and request.GET[key]):
             text = gettext("A bulk operation can not be narrowed by %(names)s: take that out of the list first.")
             messages.error(
                 request, text % {"names": ", ".join(gettext("a search") if key == "q" else key for key in other)}
             )
             return HttpResponseRedirect(back)
-        asked: dict[str, Any] = {
-            **{key: request.GET[key] for key in NARROWS if request.GET.get(key)},
-            **self.bulk_filter,
-        }
         try:
+            asked: dict[str, Any] = {
+                **{key: request.GET[key] for key in NARROWS if request.GET.get(key)},
+                **self.bulk_filter,
+                **_ended_before(request.GET.get(OLDER, "")),
+            }
             if request.method == "POST" and "confirmed" in request.POST:
                 return self._start(request, action, asked)
             found = checked(action, asked, everything=True)
@@ -117,8 +139,8 @@ class BulkStarting(ReadOnlyAdmin):
         if action == "priority":
             more["priority"] = int(given) if given.removeprefix("-").isdecimal() and len(given) < 5 else given
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
-        service = DocumentQueueService(get_settings().DATABASE)
-        started = service.bulk(action, everything=True, by=user.get_username(), reason=reason, **more, **asked)
+        acting = DocumentQueueService(get_settings().DATABASE).acting_as(user)
+        started = acting.bulk(action, everything=True, reason=reason, **more, **asked)
         text = gettext("Bulk operation %(id)d was started: the workers do it, %(count)s in all.")
         count = f"{started.total:,}+" if started.at_least else f"{started.total:,}"
         messages.success(request, text % {"id": started.pk, "count": count})
@@ -128,6 +150,15 @@ class BulkStarting(ReadOnlyAdmin):
 
     def _address(self, what: str, *args: str) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{what}", args=args)
+
+
+def _ended_before(days: str) -> dict[str, datetime]:
+    """The filter that "older than so many days" is, by now. Raises `InvalidBulk`."""
+    if not days:
+        return {}
+    if not (days.isascii() and days.isdigit() and len(days) < 6 and 1 <= int(days) <= DAYS_MAX):
+        raise InvalidBulk(gettext("Days are a whole number from 1 to %(most)d.") % {"most": DAYS_MAX})
+    return {"ended_before": datetime.now(UTC).replace(microsecond=0) - timedelta(days=int(days))}
 
 
 def ask(

@@ -23,6 +23,7 @@ def about(found: Mapping[str, Any]) -> str:
         "error_code": gettext("that failed with %(value)s"),
         "fingerprint": gettext("whose failure is %(value)s"),
         "enqueued_before": gettext("enqueued before %(value)s"),
+        "ended_before": gettext("that ended before %(value)s"),
     }
     parts = [gettext("items that are %(states)s") % {"states": states}]
     parts += [text % {"value": found[key]} for key, text in texts.items() if found.get(key) is not None]

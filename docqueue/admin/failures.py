@@ -161,17 +161,17 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
 
     def _do(self, request: HttpRequest, found: FailureGroup, verb: str, reason: str, back: str) -> HttpResponse:
-        service, by = DocumentQueueService(get_settings().DATABASE), request.user.get_username()
+        acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
         if verb == "acknowledge":
-            service.acknowledge_failure(found.pk, note=reason, by=by)
+            acting.acknowledge_failure(found.pk, note=reason)
             messages.success(request, gettext("Acknowledged."))
             return HttpResponseRedirect(back)
         if verb == "unacknowledge":
-            service.unacknowledge_failure(found.pk, by=by)
+            acting.unacknowledge_failure(found.pk)
             messages.success(request, gettext("The acknowledgement is taken back."))
             return HttpResponseRedirect(back)
         action, canary = ("discard", None) if verb == "discard" else ("requeue", CANARIES if verb == "canary" else None)
-        started = service.bulk(action, fingerprint=found.pk, canary=canary, by=by, reason=reason)
+        started = acting.bulk(action, fingerprint=found.pk, canary=canary, reason=reason)
         text = ngettext(
             "Bulk operation %(id)d was started: the workers do it, %(n)s item in all.",
             "Bulk operation %(id)d was started: the workers do it, %(n)s items in all.",

@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from docqueue.admin import columns, filters
+from docqueue import redaction
+from docqueue.admin import columns, filters, searching
 from docqueue.admin.items import ItemAdmin
 from docqueue.models import HistoryItem
 
@@ -25,7 +26,10 @@ class HistoryItemAdmin(ItemAdmin):
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    search_help_text = _("Exact id, document, unique key or operation.")
+    search = staticmethod(searching.finished)
     bulk_actions = ("purge",)
+    bulk_by_age = "purge"
     running = ("tries", "crashes", "worker", "ordering_key", "unique_key")
     rules = ("tenant", "batch")
     times: tuple[str, ...] = ("enqueued", "starts_after", "claimed", "finished", "took")
@@ -49,4 +53,4 @@ class HistoryItemAdmin(ItemAdmin):
 
     @admin.display(description=_("result"))
     def result_shown(self, item: HistoryItem) -> Display:
-        return columns.as_json(item.result)
+        return columns.as_json(redaction.shown(item.operation, item.result))

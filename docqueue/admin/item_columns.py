@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import explaining
+from docqueue import explaining, redaction
 from docqueue.admin import columns
 from docqueue.conf import get_settings
 from docqueue.states import Status, attempt
@@ -98,8 +98,8 @@ class ItemColumns:
 
     @admin.display(description=_("payload"))
     def payload_shown(self, item: Any) -> Display:
-        return columns.as_json(item.payload)
+        return columns.as_json(redaction.shown(item.operation, item.payload))
 
     @admin.display(description=_("metadata"))
     def metadata_shown(self, item: Any) -> Display:
-        return columns.as_json(item.metadata)
+        return columns.as_json(redaction.shown(item.operation, item.metadata))

@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast, Left
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters
+from docqueue.admin import actions, columns, filters, searching, timeline
 from docqueue.admin.bulk_start import BulkStarting
+from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
-from docqueue.models import Attempt, AuditEntry, Checkpoint, DeadItem, HistoryItem, Progress, QueueItem
-from docqueue.states import Status, allowed
+from docqueue.models import DeadItem, HistoryItem, Progress, QueueItem
+from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
 if TYPE_CHECKING:
     Display = str | SafeString
 
-SHOWN = 50  # attempts, steps and audit entries on an item's page
-STEP_SHOWN = 300  # characters of a step's result
+SHOWN = 50  # children on an item's page
 
 
-class ItemAdmin(ItemColumns, BulkStarting):
+class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     """What live, dead and finished items have in common."""
 
     list_display: tuple[str, ...] = ("id_", "what", "document", "state", "why", "tries", "age")
     list_display_links = ("id_",)
     search_fields = ("id",)  # shows the search box; what is searched stands in get_search_results
-    search_help_text = _("Exact id, document or operation.")
+    search_help_text = _("Exact id, document, unique key, ordering key or operation.")
+    search = staticmethod(searching.live)
     change_form_template = "admin/docqueue/item.html"
     narrow_filters = ("batch_id",)
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
@@ -63,16 +63,13 @@ class ItemAdmin(ItemColumns, BulkStarting):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Exact matches only: of the id, the document, or an operation that there is."""
-        term = search_term.strip()
+        """Exact matches only: of an operation that there is, or of the id, the document, or a key."""
+        term = search_term.strip().replace("\0", "")
         if not term:
             return queryset, False
-        wanted = Q(document_id=term)
-        if term.isascii() and term.isdigit() and len(term) < 19:
-            wanted |= Q(pk=int(term))
         if term in handlers.operations():
-            wanted |= Q(operation=term)
-        return queryset.filter(wanted), False
+            return queryset.filter(operation=term), False
+        return queryset.filter(pk__in=self.search(get_settings().DATABASE, term)), False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
@@ -111,11 +108,7 @@ class ItemAdmin(ItemColumns, BulkStarting):
 
     def _beside(self, request: HttpRequest, item: Any) -> dict[str, Any]:
         using, user = get_settings().DATABASE, request.user
-        attempts = Attempt.objects.using(using).filter(item_id=item.pk).order_by("-id")[:SHOWN]
-        audit = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
-        steps = Checkpoint.objects.using(using).filter(item_id=item.pk).order_by("id").defer("result")
-        if user.has_perm("docqueue.view_payload"):
-            steps = steps.annotate(shown=Left(Cast("result", TextField()), STEP_SHOWN))
+        steps = timeline.steps(using, item, results=user.has_perm("docqueue.view_payload"))
         verbs = self.verbs_for(item)
         if steps and (requeue := actions.VERBS["requeue"]) in verbs:
             verbs.insert(verbs.index(requeue) + 1, actions.VERBS["requeue_afresh"])
@@ -123,11 +116,12 @@ class ItemAdmin(ItemColumns, BulkStarting):
             "title": f"{item.operation} #{item.pk}",
             "subtitle": None,
             "verbs": [v for v in verbs if actions.may(user, v)],
-            "steps": steps[:SHOWN],
+            "changes": [(name, button) for name, button in self.changes_for(item) if may_change(user, name)],
+            "steps": steps,
             "family": family.relatives(using, item.pk, SHOWN),
-            "attempts": attempts,
+            "cloned_from": columns.item_link(cloned_from(item)) if cloned_from(item) else "",
+            "timeline": timeline.events(using, item, audit=user.has_perm("docqueue.view_auditentry")),
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
-            "audit": audit[:SHOWN] if user.has_perm("docqueue.view_auditentry") else [],
             "progress": Progress.objects.using(using).filter(item_id=item.pk).first(),
             "reason_max": actions.REASON_MAX,
         }
@@ -135,6 +129,10 @@ class ItemAdmin(ItemColumns, BulkStarting):
     def verbs_for(self, item: Any) -> list[actions.Verb]:
         """What can be done to the item as it is."""
         return []
+
+
+GOES_ON = (*WAITING_FOR_TIME, WaitReason.DEPENDENCY)
+"""What `run_now` can let go on; what waits for its turn, its slot or its limit goes on when that lets it."""
 
 
 class ActingAdmin(ItemAdmin):
@@ -173,7 +171,9 @@ class ActingAdmin(ItemAdmin):
 
     def verbs_for(self, item: Any) -> list[actions.Verb]:
         status = Status(item.status)
-        names = ["requeue"] if allowed("requeue", status) and item.wait_reason != "ordering" else []
+        names = ["requeue"] if status == Status.DEAD else []
+        if status == Status.WAITING and item.wait_reason in GOES_ON:
+            names.append("run_now")
         names.append("discard" if status == Status.DEAD else "cancel")
         return [actions.VERBS[name] for name in names]
 
@@ -208,6 +208,7 @@ class DeadItemAdmin(ActingAdmin):
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}
+    bulk_by_age = "discard"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).filter(status=Status.DEAD)

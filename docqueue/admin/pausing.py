@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -11,13 +12,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from docqueue.acting import PERMISSIONS
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.service import DocumentQueueService
 
-PERMISSION = "docqueue.change_queue"
+PERMISSION = PERMISSIONS["pause_queue"]
 REASON_MAX = 500
 
 
@@ -45,16 +47,17 @@ class PausingAdmin(ReadOnlyAdmin):
         user: Any = request.user
         if not self.has_view_permission(request) or not user.has_perm(PERMISSION):
             raise PermissionDenied
-        name, back = request.GET.get("queue", ""), reverse("admin:docqueue_queue_changelist")
+        name = request.GET.get("queue", "")
+        back = f"{reverse('admin:docqueue_queue_page')}?{urlencode({'queue': name})}"
         if request.method != "POST" or "confirmed" not in request.POST:
             return ask(self, request, button, question, [(gettext("queue"), name)], back)
-        service = DocumentQueueService(get_settings().DATABASE)
+        acting = DocumentQueueService(get_settings().DATABASE).acting_as(user)
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
         try:
             if verb == "pause":
-                service.pause_queue(name, reason, user.get_username())
+                acting.pause_queue(name, reason)
                 messages.success(request, gettext("Queue %(name)s is paused.") % {"name": name})
-            elif service.resume_queue(name, user.get_username(), reason):
+            elif acting.resume_queue(name, reason=reason):
                 messages.success(request, gettext("Queue %(name)s goes on.") % {"name": name})
             else:
                 messages.warning(request, gettext("Queue %(name)s was not paused.") % {"name": name})

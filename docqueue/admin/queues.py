@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import stats, store
-from docqueue.admin import banner
+from docqueue.admin import banner, queue_page
 from docqueue.admin.pausing import PERMISSION, PausingAdmin
 from docqueue.conf import get_settings
 from docqueue.models import Queue
@@ -37,9 +38,31 @@ class Row:
 class QueueAdmin(PausingAdmin):
     """Every queue that holds something or that somebody set something about: most have no row of their own."""
 
+    class Media:
+        css = {"all": ("docqueue/admin.css", "docqueue/overview.css")}
+
     keyset = ("name",)
     fields = ("name", "paused_at", "paused_by", "paused_reason")
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("of/", self.admin_site.admin_view(self.queue_view), name="docqueue_queue_page")
+        return [page, *super().get_urls()]
+
+    def queue_view(self, request: HttpRequest) -> HttpResponse:
+        """The page of one queue, which the query names."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "may_pause": request.user.has_perm(PERMISSION),
+            "may_see_workers": request.user.has_perm("docqueue.view_worker"),
+            "may_see_limits": request.user.has_perm("docqueue.view_limit"),
+            **queue_page.context(get_settings().DATABASE, request.GET.get("queue", "")),
+        }
+        return TemplateResponse(request, "admin/docqueue/queue.html", context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers, schedules, stats, store, ticks
-from docqueue.admin import banner, columns
+from docqueue.admin import columns
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.conf import get_settings
@@ -134,20 +134,23 @@ class ScheduleAdmin(ReadOnlyAdmin):
         return ("name", *self.shown) if obj.source == ADMIN else ("name", *PLANNED, *self.shown)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
-        found = self._service().add_schedule(
-            obj.name,
-            obj.operation,
-            cron=obj.cron,
-            seconds=obj.interval_seconds,
-            time_zone=obj.time_zone,
-            missed=obj.missed,
-            by=request.user.get_username(),
-            **(obj.options or {}),
+        found = (
+            self._service()
+            .acting_as(request.user)
+            .add_schedule(
+                obj.name,
+                obj.operation,
+                cron=obj.cron,
+                seconds=obj.interval_seconds,
+                time_zone=obj.time_zone,
+                missed=obj.missed,
+                **(obj.options or {}),
+            )
         )
         obj.pk = found.pk
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
-        self._service().remove_schedule(obj, by=request.user.get_username())
+        self._service().acting_as(request.user).remove_schedule(obj)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -192,11 +195,12 @@ class ScheduleAdmin(ReadOnlyAdmin):
         self._do(request, "resume_schedule", chosen)
 
     def _do(self, request: HttpRequest, verb: str, chosen: QuerySet[Schedule]) -> None:
-        said = {"by": request.user.get_username(), "reason": request.POST.get("reason", "").strip()[:REASON_MAX]}
+        acting = self._service().acting_as(request.user)
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
         done = 0
         for one in chosen:
             try:
-                answer = getattr(self._service(), verb)(one, **said)
+                answer = getattr(acting, verb)(one, reason=reason)
             except DocqueueError as error:
                 messages.warning(request, f"{one.name}: {error}")
                 continue
@@ -272,6 +276,6 @@ def _nobody_came(using: str) -> str:
     """Why a tick is overdue of which nobody has told that it failed."""
     if store.run(using, "stats_workers", {}):
         return gettext("workers run, but none has come to it: see their log")
-    if banner.cron_is_at_work(using):
+    if stats.cron_is_at_work(using):
         return gettext("it waits for the next run by cron")
     return gettext("no worker runs: manage.py run_queue_worker")

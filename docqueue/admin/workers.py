@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue.admin import columns, filters
-from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.staffing import StaffingAdmin
 from docqueue.conf import get_settings
 from docqueue.models import QueueItem, Worker
 from docqueue.states import Status
@@ -28,16 +28,18 @@ HELD_SHOWN = 100
 
 
 @admin.register(Worker)
-class WorkerAdmin(ReadOnlyAdmin):
+class WorkerAdmin(StaffingAdmin):
     """Workers, cron runs and callers, the latest start first."""
 
     heading = _("Workers")
-    list_display = ("id", "name", "state", "kind_", "serves", "processes", "holds", "heartbeat", "since")
+    list_display = ("id", "name", "state", "kind_", "serves", "busy", "holds", "memory", "cpu", "database", "heartbeat")
     list_display_links = ("id", "name")
     list_filter = (filters.WorkerStateFilter, filters.KindFilter)
-    fields = ("name", "state", "kind_", "hostname", "pid", "serves", "processes", "started", "heartbeat_exact",
-              "lease", "lost", "stopped", "slots", "info_shown", "items")  # fmt: skip
+    fields = ("name", "state", "asked_shown", "kind_", "hostname", "pid", "serves", "processes", "busy", "memory",
+              "cpu", "database", "started", "heartbeat_exact", "lease", "lost", "stopped", "slots", "info_shown",
+              "items")  # fmt: skip
     readonly_fields = fields
+    change_form_template = "admin/docqueue/worker.html"
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         held = _held().filter(worker_id__in=[w.pk for w in rows]).values("worker_id").annotate(held=Count("*"))
@@ -53,9 +55,47 @@ class WorkerAdmin(ReadOnlyAdmin):
     def state(self, worker: Worker) -> Display:
         if worker.stopped_at:
             return columns.badge("stopped", gettext("stopped"))
-        if worker.lost_at or worker.lease_expires_at < datetime.now(UTC):
+        if not alive(worker):
             return columns.badge("lost", gettext("lost"))
+        if worker.asked == Worker.Asked.STOP:
+            return columns.badge("waiting", gettext("stopping"))
+        if worker.asked == Worker.Asked.QUIET:
+            return columns.badge("waiting", gettext("quiet"))
         return columns.badge("live", gettext("live"))
+
+    @admin.display(description=_("asked"))
+    def asked_shown(self, worker: Worker) -> Display:
+        if worker.asked is None:
+            return columns.NOTHING
+        said = gettext("%(what)s, by %(who)s,") % {"what": worker.get_asked_display(), "who": worker.asked_by or "–"}
+        return format_html("{} {}", columns.text(said), columns.ago(worker.asked_at))
+
+    @admin.display(description=_("busy"))
+    def busy(self, worker: Worker) -> Display:
+        """How many of its processes run an item, at its last heartbeat."""
+        found = slots(worker)
+        if not found or not alive(worker):
+            return columns.NOTHING
+        told = {"busy": sum(1 for slot in found if "item_id" in slot), "size": len(found)}
+        return gettext("%(busy)d of %(size)d") % told
+
+    @admin.display(description=_("memory"))
+    def memory(self, worker: Worker) -> Display:
+        """Of the worker and its processes; those that share one (threads) are counted once."""
+        if not alive(worker) or "rss_mb" not in worker.info:
+            return columns.NOTHING
+        return f"{_sum(worker, 'rss_mb'):,} MiB"
+
+    @admin.display(description=_("CPU"))
+    def cpu(self, worker: Worker) -> Display:
+        """The same, in per cent of one processor."""
+        if not alive(worker) or "cpu" not in worker.info:
+            return columns.NOTHING
+        return f"{_sum(worker, 'cpu'):,} %"
+
+    @admin.display(description=_("database"))
+    def database(self, worker: Worker) -> Display:
+        return columns.text(worker.info.get("database")) if alive(worker) else columns.NOTHING
 
     @admin.display(description=_("kind"))
     def kind_(self, worker: Worker) -> Display:
@@ -83,10 +123,6 @@ class WorkerAdmin(ReadOnlyAdmin):
         return columns.ago(worker.heartbeat_at)
 
     @admin.display(description=_("started"))
-    def since(self, worker: Worker) -> Display:
-        return columns.ago(worker.started_at)
-
-    @admin.display(description=_("started"))
     def started(self, worker: Worker) -> Display:
         return columns.exact(worker.started_at)
 
@@ -109,11 +145,12 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description=_("executor processes at the last heartbeat"))
     def slots(self, worker: Worker) -> Display:
         rows = (
-            (slot.get("pid"), slot.get("rss_mb"), slot.get("database", gettext("closed")), *self._at_work(slot))
-            for slot in worker.info.get("slots", ())
-            if isinstance(slot, dict)
-        )
-        return format_html_join("\n", "<div>pid {}, {} MiB, connection {}: {} {} {}</div>", rows) or columns.NOTHING
+            (slot.get("pid"), slot.get("rss_mb"), slot.get("cpu", 0), slot.get("database", gettext("closed")),
+             *self._at_work(slot))
+            for slot in slots(worker)
+        )  # fmt: skip
+        shown = "<div>pid {}, {} MiB, CPU {} %, connection {}: {} {} {}</div>"
+        return format_html_join("\n", shown, rows) or columns.NOTHING
 
     @staticmethod
     def _at_work(slot: dict[str, Any]) -> tuple[Display, Display, Display]:
@@ -125,7 +162,9 @@ class WorkerAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("info"))
     def info_shown(self, worker: Worker) -> Display:
-        rest = {name: value for name, value in worker.info.items() if name != "slots"}
+        rest = {
+            name: value for name, value in worker.info.items() if name not in ("slots", "rss_mb", "cpu", "database")
+        }
         return columns.as_json(rest) if rest else columns.NOTHING
 
     @admin.display(description=_("items in progress"))
@@ -133,6 +172,22 @@ class WorkerAdmin(ReadOnlyAdmin):
         held = _held().filter(worker_id=worker.pk).order_by("id").only("id", "operation")[:HELD_SHOWN]
         rows = ((columns.item_link(item.pk), item.operation) for item in held)
         return format_html_join("\n", "<div>{} {}</div>", rows) or columns.NOTHING
+
+
+def alive(worker: Worker) -> bool:
+    """Whether it was heard of lately."""
+    ended = worker.stopped_at is not None or worker.lost_at is not None
+    return not ended and worker.lease_expires_at >= datetime.now(UTC)
+
+
+def slots(worker: Worker) -> list[dict[str, Any]]:
+    """What its processes were at, as it told with its last heartbeat."""
+    return [slot for slot in worker.info.get("slots", ()) if isinstance(slot, dict)]
+
+
+def _sum(worker: Worker, name: str) -> int:
+    by_process = {slot.get("pid"): slot.get(name) for slot in slots(worker)}
+    return sum(int(value) for value in (worker.info.get(name), *by_process.values()) if isinstance(value, int | float))
 
 
 def _held() -> Any:

@@ -143,5 +143,5 @@ class SealBatchView(QueueView):
         """No more items: it ends when those that there are have ended. Needs docqueue.change_batch."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
         service = DocumentQueueService()
-        service.seal_batch(batch_id, by=self.actor, reason=reason)
+        self.acting.seal_batch(batch_id, reason=reason)
         return Response(told(service.batch_status(batch_id, most=COUNTED)))

@@ -48,7 +48,9 @@ DONE = BULK | {"state": "aborted", "finished_at": "2030-01-31T12:00:02Z"}
 ERRORS = ("malformed_json", "invalid_request", "not_authenticated", "permission_denied")
 
 
-FILTER_HELP = "status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before."
+FILTER_HELP = (
+    "status (one or a list), queue, operation, document_id, error_code, fingerprint, enqueued_before, ended_before."
+)
 
 
 class CanaryField(serializers.IntegerField):
@@ -83,10 +85,11 @@ def checked_filter(asked: Any) -> dict[str, Any]:
     if wrong := [key for key in asked if key in reserved]:
         raise InvalidBulk(f"A filter has no {wrong[0]!r}.")
     found = dict(asked)
-    if found.get("enqueued_before") is not None:
-        found["enqueued_before"] = moment(found["enqueued_before"])
-        if found["enqueued_before"] is None:
-            raise InvalidBulk("enqueued_before must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
+    for key in ("enqueued_before", "ended_before"):
+        if found.get(key) is not None:
+            found[key] = moment(found[key])
+            if found[key] is None:
+                raise InvalidBulk(f"{key} must be a time with a time zone, such as 2030-01-31T12:00:00Z.")
     return found
 
 
@@ -205,7 +208,7 @@ class BulkView(ByAction):
         """
         asked = self.checked(BulkRequest)
         self.check_action(asked.validated_data["action"])
-        found = DocumentQueueService().bulk(by=self.actor, **asked.arguments())
+        found = self.acting.bulk(**asked.arguments())
         data = BulkAnswer(found).data
         return Response(data, status=202, headers={"Location": data["url"]})
 
@@ -242,4 +245,4 @@ class BulkAbortView(ByAction):
         service = DocumentQueueService()
         self.check_action(service.bulk_status(bulk_id).action)
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        return Response(BulkAnswer(service.bulk_abort(bulk_id, by=self.actor, reason=reason)).data)
+        return Response(BulkAnswer(self.acting.bulk_abort(bulk_id, reason=reason)).data)

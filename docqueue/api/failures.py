@@ -172,9 +172,7 @@ class AcknowledgeView(QueueView):
     def post(self, request: Request, fingerprint: str) -> Response:
         """Note that you see to it, until another item dies of it. Needs docqueue.acknowledge_failure."""
         note = self.checked(NoteRequest).validated_data["note"]
-        return Response(
-            GroupAnswer(DocumentQueueService().acknowledge_failure(fingerprint, note=note, by=self.actor)).data
-        )
+        return Response(GroupAnswer(self.acting.acknowledge_failure(fingerprint, note=note)).data)
 
     @extend_schema(
         operation_id="unacknowledge_failure",
@@ -184,7 +182,7 @@ class AcknowledgeView(QueueView):
     )
     def delete(self, request: Request, fingerprint: str) -> Response:
         """Take that back. Needs docqueue.acknowledge_failure."""
-        return Response(GroupAnswer(DocumentQueueService().unacknowledge_failure(fingerprint, by=self.actor)).data)
+        return Response(GroupAnswer(self.acting.unacknowledge_failure(fingerprint)).data)
 
 
 class OfManyView(QueueView):
@@ -198,9 +196,8 @@ class OfGroupView(OfManyView):
 
     def start(self, action: str, fingerprint: str, **options: Any) -> Response:
         """202 with the bulk operation. Raises `FailureNotFound`."""
-        service = DocumentQueueService()
-        service.failure(fingerprint)
-        return started(service.bulk(action, fingerprint=fingerprint, by=self.actor, **options))
+        DocumentQueueService().failure(fingerprint)
+        return started(self.acting.bulk(action, fingerprint=fingerprint, **options))
 
 
 def started(operation: Any) -> Response:
@@ -269,7 +266,7 @@ class RequeueDeadLettersView(OfManyView):
         asked = checked_filter(given.get("filter") or {})
         if asked.get("status", "dead") not in ("dead", ["dead"]):
             raise InvalidBulk("Dead letters have no other status.")
-        return started(DocumentQueueService().bulk("requeue", by=self.actor, **asked, **options))
+        return started(self.acting.bulk("requeue", **asked, **options))
 
 
 class RequeueDeadLetterView(RequeueView):
@@ -302,5 +299,5 @@ class DiscardView(CancelView):
     def post(self, request: Request, item_id: int) -> Response:
         """Give a dead item up for good. Needs docqueue.cancel_item."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        DocumentQueueService().discard(item_id, by=self.actor, reason=reason)
+        self.acting.discard(item_id, reason=reason)
         return Response(self.shown(item_id))

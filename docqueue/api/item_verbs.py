@@ -10,7 +10,6 @@ from docqueue.api import paging, schema, serializers
 from docqueue.api.fields import PriorityField
 from docqueue.api.one_item import LOOKS, OneItemView
 from docqueue.api.permissions import has_queue_permission
-from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 
 DOES = ("malformed_json", "invalid_request", *LOOKS, "illegal_transition")
@@ -39,7 +38,7 @@ class CancelView(OneItemView):
     def post(self, request: Request, item_id: int) -> Response:
         """Cancel an item in any live state; a running handler is asked to stop. Needs docqueue.cancel_item."""
         reason = self.checked(serializers.ReasonRequest).validated_data["reason"]
-        status = DocumentQueueService().cancel(item_id, by=self.actor, reason=reason)
+        status = self.acting.cancel(item_id, reason=reason)
         return Response(self.shown(item_id), status=200 if status == Status.CANCELLED else 202)
 
 
@@ -59,12 +58,11 @@ class RequeueView(OneItemView):
     def post(self, request: Request, item_id: int) -> Response:
         """Put a dead item back, or let one that waits for its time run now. Needs docqueue.requeue_item."""
         given = self.checked(serializers.RequeueRequest).validated_data
-        DocumentQueueService().requeue(
+        self.acting.requeue(
             item_id,
             delay_seconds=given.get("delay_seconds") or 0,
             reset_attempts=given["reset_attempts"],
             clear_steps=given["clear_steps"],
-            by=self.actor,
             reason=given["reason"],
         )
         return Response(self.shown(item_id))
@@ -89,7 +87,7 @@ class RunNowView(OneItemView):
         It keeps its attempts, and still takes its turn, its slot and its rate limit.
         """
         reason = self.checked(serializers.ReasonRequest).validated_data["reason"]
-        DocumentQueueService().run_now(item_id, by=self.actor, reason=reason)
+        self.acting.run_now(item_id, reason=reason)
         return Response(self.shown(item_id))
 
 
@@ -114,5 +112,5 @@ class PriorityView(OneItemView):
         given = self.checked(PriorityRequest).validated_data
         if given.get("priority") is None:
             raise paging.invalid("priority", "Give a whole number from -100 to 100, or a word.")
-        DocumentQueueService().change_priority(item_id, given["priority"], by=self.actor, reason=given["reason"])
+        self.acting.change_priority(item_id, given["priority"], reason=given["reason"])
         return Response(self.shown(item_id))

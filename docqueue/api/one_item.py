@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from docqueue import family, store
+from docqueue import family, redaction, store
 from docqueue.api import paging, schema, serializers
 from docqueue.api.permissions import MaySeeQueue
 from docqueue.api.polling import IF_NONE_MATCH, WAIT, Bounds, Look, answer
@@ -114,9 +114,11 @@ def item_answer(item: AnyItem, extras: dict[str, Any], user: Any) -> dict[str, A
     for name, value in extras.items():
         setattr(item, name, value)
     data = dict(serializers.ItemAnswer(item).data)
-    if not (user or AnonymousUser()).has_perm("docqueue.view_payload"):
-        for name in ("payload", "metadata", "result"):
-            del data[name]
+    may_see = (user or AnonymousUser()).has_perm("docqueue.view_payload")
+    for name in ("payload", "metadata", "result"):
+        value = data.pop(name)
+        if may_see:
+            data[name] = redaction.shown(item.operation, value)
     return data
 
 

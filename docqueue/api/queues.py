@@ -137,7 +137,7 @@ class PauseView(QueueView):
     def post(self, request: Request, name: str) -> Response:
         """Let nothing of a queue start any more; what runs may finish. Needs docqueue.change_queue."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        since = DocumentQueueService().pause_queue(name, reason, self.actor)
+        since = self.acting.pause_queue(name, reason)
         return Response(PauseAnswer({"queue": name, "paused": True, "paused_at": since, "reason": reason[:500]}).data)
 
 
@@ -156,5 +156,5 @@ class ResumeView(QueueView):
     def post(self, request: Request, name: str) -> Response:
         """Let a paused queue go on; nothing is changed where it is not paused. Needs docqueue.change_queue."""
         reason = self.checked(ReasonRequest).validated_data["reason"]
-        DocumentQueueService().resume_queue(name, self.actor, reason)
+        self.acting.resume_queue(name, reason=reason)
         return Response(PauseAnswer({"queue": name, "paused": False, "paused_at": None, "reason": ""}).data)

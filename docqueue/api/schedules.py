@@ -172,7 +172,7 @@ class PauseScheduleView(ChangingView):
     )
     def post(self, request: Request, schedule_id: int) -> Response:
         """No ticks until it is resumed, and nobody makes up for them. Needs docqueue.change_schedule."""
-        DocumentQueueService().pause_schedule(_one(schedule_id), by=self.actor, reason=self.reason)
+        self.acting.pause_schedule(_one(schedule_id), reason=self.reason)
         return Response(_told(schedule_id))
 
 
@@ -189,7 +189,7 @@ class ResumeScheduleView(ChangingView):
     )
     def post(self, request: Request, schedule_id: int) -> Response:
         """Go on with the first tick after now. Needs docqueue.change_schedule."""
-        DocumentQueueService().resume_schedule(_one(schedule_id), by=self.actor, reason=self.reason)
+        self.acting.resume_schedule(_one(schedule_id), reason=self.reason)
         return Response(_told(schedule_id))
 
 
@@ -210,5 +210,5 @@ class RunScheduleView(ChangingView):
     def post(self, request: Request, schedule_id: int) -> Response:
         """Enqueue what it enqueues, beside its ticks, also while it is paused. Needs docqueue.change_schedule."""
         service = DocumentQueueService()
-        new = service.run_now(_one(schedule_id), by=self.actor, reason=self.reason)
+        new = self.acting.run_now(_one(schedule_id), reason=self.reason)
         return enqueued(service, new)

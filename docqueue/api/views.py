@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from docqueue import health
+from docqueue.acting import Acting
 from docqueue.api import dead_letters, fields, overview, paging, schema, serializers, waiting
 from docqueue.api.parsers import BoundedJSONParser
 from docqueue.api.permissions import (
@@ -45,10 +46,9 @@ class QueueView(ThrottledView):
         return found
 
     @property
-    def actor(self) -> str:
-        """The name that the audit keeps."""
-        user = self.request.user
-        return str(user.get_username()) if user and user.is_authenticated else "process token"
+    def acting(self) -> Acting:
+        """The verbs of people in the caller's hands: each asks for its permission, and is audited."""
+        return DocumentQueueService().acting_as(self.request.user)
 
 
 class OutsideTransactionsMixin:

@@ -6,7 +6,7 @@ from docqueue.models.failures import FailureGroup, Resolution
 from docqueue.models.groups import Batch, Checkpoint, Dependency, Key, Progress, Schedule, ScheduleTick
 from docqueue.models.history import AnyItem, HistoryItem
 from docqueue.models.item import QueueItem
-from docqueue.models.people import AuditEntry, Queue
+from docqueue.models.people import AuditEntry, Overview, Queue
 from docqueue.models.worker import Attempt, Worker
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "HistoryItem",
     "Key",
     "Limit",
+    "Overview",
     "Progress",
     "Queue",
     "QueueItem",

@@ -24,6 +24,16 @@ class Queue(models.Model):
         return self.name
 
 
+class Overview(Queue):
+    """The page with everything at a glance, in the admin's list of pages. Who may see queue items may see it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("overview")
+        verbose_name_plural = _("overview")
+
+
 class AuditEntry(models.Model):
     """What a person did to items: who, what, why, to how many."""
 

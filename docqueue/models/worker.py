@@ -15,6 +15,10 @@ class Worker(models.Model):
         CRON = "cron", _("cron run")
         CALLER = "caller", _("caller")
 
+    class Asked(models.TextChoices):
+        QUIET = "quiet", _("to claim nothing new")
+        STOP = "stop", _("to finish what runs, and end")
+
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(_("name"), max_length=255)
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
@@ -30,11 +34,16 @@ class Worker(models.Model):
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
     swept_at = models.DateTimeField(_("found empty-handed"), null=True, blank=True, editable=False)
     info = models.JSONField(_("info"), default=dict)
+    # what a person has asked of it: it looks within a second
+    asked = models.CharField(_("asked"), max_length=8, null=True, blank=True, choices=Asked.choices)
+    asked_at = models.DateTimeField(_("asked at"), null=True, blank=True)
+    asked_by = models.CharField(_("asked by"), max_length=255, blank=True, default="", db_default="")
 
     class Meta:
         db_table = "docqueue_worker"
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
+        permissions = [("manage_workers", "Can quiet and stop workers")]
         indexes = [
             models.Index(
                 "lease_expires_at",

@@ -9,7 +9,8 @@ with looked as materialized (
             and (%(document_id)s::text is null or document_id = %(document_id)s::text)
             and (%(error_code)s::text is null or error_code = %(error_code)s::text)
             and (%(fingerprint)s::text is null or fingerprint = %(fingerprint)s::text)
-            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz) as matches
+            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz)
+            and (%(ended_before)s::timestamptz is null or status = 'dead' and died_at < %(ended_before)s::timestamptz) as matches
     from (
         select * from docqueue_item where status = 'pending' and not returned and 'pending' = any(%(statuses)s::text[])
         union all

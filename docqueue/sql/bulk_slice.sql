@@ -10,7 +10,8 @@ with stretch as materialized (
             and (%(document_id)s::text is null or document_id = %(document_id)s::text)
             and (%(error_code)s::text is null or error_code = %(error_code)s::text)
             and (%(fingerprint)s::text is null or fingerprint = %(fingerprint)s::text)
-            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz) as matches
+            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz)
+            and (%(ended_before)s::timestamptz is null or status = 'dead' and died_at < %(ended_before)s::timestamptz) as matches
     from docqueue_item where id > %(reached)s and id <= %(last_id)s
     order by id limit %(stretch)s
 ), found as materialized (

@@ -5,7 +5,8 @@ with stretch as materialized (
             and (%(operation)s::text is null or operation = %(operation)s::text)
             and (%(document_id)s::text is null or document_id = %(document_id)s::text)
             and (%(error_code)s::text is null or error_code = %(error_code)s::text)
-            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz) as matches
+            and (%(enqueued_before)s::timestamptz is null or enqueued_at < %(enqueued_before)s::timestamptz)
+            and (%(ended_before)s::timestamptz is null or finished_at < %(ended_before)s::timestamptz) as matches
     from docqueue_history where id > %(reached)s and id <= %(last_id)s
     order by id limit %(stretch)s
 ), found as materialized (

@@ -2,6 +2,7 @@
 -- lane: a known lane's first item behind the worker's floor; new: a lane that the worker does not know yet (the first in
 -- each gap between those it knows); returned: queues to which something came back; suspect: queues with so many suspects;
 -- ahead: how many workers with smaller numbers live that serve such a queue; paused: queues;
+-- asked: what a person asks of this worker;
 -- limited, dependencies: whether limits, and items that come after others, are or were in use at all; workers: how many live, counted to two; drawn: the newest position; oldest, next: the oldest running and the next transaction. No walk over what was claimed
 -- before: while somebody holds a snapshot its index entries stay, and there may be millions.
 with known as materialized (
@@ -56,7 +57,7 @@ union all
 select 'ahead', s.queue, null, (
     select count(*) from docqueue_worker w
     where w.lost_at is null and w.stopped_at is null and w.kind = 'worker' and w.id < %(worker_id)s
-        and (w.queues = '{}' or s.queue = any(w.queues)) and s.queue <> all(w.excluded))
+        and (w.queues = '{}' or s.queue = any(w.queues)) and s.queue <> all(w.excluded) and w.asked is null)
 from suspects s
 union all
 select 'limited', null, null, 1 where exists (select from docqueue_limit)
@@ -67,6 +68,8 @@ select 'paused', name, null, null from docqueue_queue where paused_at is not nul
 union all
 select 'workers', null, null, count(*)
 from (select from docqueue_worker where lost_at is null and stopped_at is null and kind = 'worker' limit 2) live
+union all
+select 'asked', asked, null, null from docqueue_worker where id = %(worker_id)s and asked is not null
 union all
 select 'drawn', null, null, last_value from docqueue_position_seq
 union all

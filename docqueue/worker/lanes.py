@@ -72,14 +72,16 @@ class Lanes:
         self.dependencies = False  # whether some come after others
         self._returned: set[str] = set()
         self.paused: set[str] = set()
+        self.orders = ""  # what a person asks of this worker; whatever it is, it claims nothing more
         self._samples: deque[tuple[int, int]] = deque()  # newest position, next transaction
         self._sampled_at = float("-inf")
         self._settled = 0
         self._from_the_front = Pace(FROM_THE_FRONT_SECONDS)
 
     def served(self, queue: str) -> bool:
-        """Whether this worker serves `queue`, and nobody has paused it."""
-        return (not self.serve or queue in self.serve) and queue not in self.exclude and queue not in self.paused
+        """Whether this worker serves `queue`, and nobody has paused it, or asked the worker to claim nothing new."""
+        ours = (not self.serve or queue in self.serve) and queue not in self.exclude
+        return ours and queue not in self.paused and not self.orders
 
     def open(self) -> list[str]:
         """The served queues in which there may be something to claim, sorted."""
@@ -162,7 +164,7 @@ class Lanes:
         for key in seen.new:
             self.known[key] = Lane()
         self.sole = seen.workers < 2
-        self._returned, self.paused = set(seen.returned), set(seen.paused)
+        self._returned, self.paused, self.orders = set(seen.returned), set(seen.paused), seen.asked
         waiting = limits.queues(self.using) if seen.limited else ()
         self.limited, self.dependencies = [q for q in waiting if self.served(q)], bool(seen.dependencies)
         self._note_suspects(seen, now)

@@ -62,7 +62,7 @@ class WorkLoop:
     _heard: set[str] = field(default_factory=set)
     _alone: bool = False
     _held: Counter[str] = field(default_factory=Counter)
-    _last: Answer = field(default_factory=Answer)
+    last: Answer = field(default_factory=Answer)
     _vain: bool = False
     _eager: bool = False
     _stirred: bool = False
@@ -97,8 +97,8 @@ class WorkLoop:
     def _talk(self, now: float) -> None:
         if self.talks.claimer.under_way is not None:
             full = len(self.results.waiting) >= get_settings().BATCH_SIZE
-            if self._last.sole and full and (scribe := self.talks.free_scribe()):
-                scribe.ask(Request(ended=self.results.take(), dependencies=self._last.dependencies))
+            if self.last.sole and full and (scribe := self.talks.free_scribe()):
+                scribe.ask(Request(ended=self.results.take(), dependencies=self.last.dependencies))
             return
         self._eager, request = False, self._compose(now)
         if request is not None:
@@ -138,12 +138,12 @@ class WorkLoop:
         """Whether something may be claimed, there may be something to claim, and enough of it is wanted."""
         if not self._may_claim():
             return False
-        if self._last.suspects and (idle or self._last.draining):
+        if self.last.suspects and (idle or self.last.draining):
             return idle  # the suspects first, and each must run alone
         if look or self._heard:
             return True
         appetite = self._appetite(now)
-        return any(appetite.wanted(queue, self._last.open) for queue in self._last.open)
+        return any(appetite.wanted(queue, self.last.open) for queue in self.last.open)
 
     def _appetite(self, now: float) -> Appetite:
         return Appetite(
@@ -189,7 +189,7 @@ class WorkLoop:
         over = answer.followed or (self._stirred and not self.in_hand() and self.talks.claimer.under_way is None)
         self._stirred = self._stirred and not over
         if conversation is self.talks.claimer:
-            self._last, self._vain = answer, answer.vain and not over
+            self.last, self._vain = answer, answer.vain and not over
             listening, busy = self.talks.listening, not self._may_claim()
             self.looks.talked(request, answer, now, busy=busy, listening=listening, over=over)
         elif over:
@@ -258,7 +258,7 @@ class WorkLoop:
         def feed(queue: str, line: deque[ClaimedItem], *, spare: bool) -> int:
             return self.pool.feed(line, 1 if self._alone else self.speeds.window(queue), spare=spare)
 
-        self._release(self.buffer.take(self._last.paused))
+        self._release(self.buffer.take(self.last.paused))
         self.buffer.hand_out(feed, now)
         self._release(self.buffer.overdue(now - HOLD_SECONDS))
 

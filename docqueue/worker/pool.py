@@ -21,7 +21,7 @@ from docqueue.worker import child as child_process
 from docqueue.worker import limits
 from docqueue.worker.executor import Executor, death
 from docqueue.worker.forks import fork_server_lives, start_fork_server
-from docqueue.worker.memory import rss_bytes
+from docqueue.worker.memory import Processor, rss_bytes
 from docqueue.worker.protocol import News
 from docqueue.worker.threads import ThreadExecutor, ThreadGroup
 
@@ -49,6 +49,7 @@ class ProcessPool:
         self._context = multiprocessing.get_context(method)
         self._databases = {a: str(connections[a].settings_dict["NAME"]) for a in connections}
         self._start_at = 0.0
+        self._processor = Processor()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -236,9 +237,16 @@ class ProcessPool:
         return back
 
     def slots(self, now: float) -> list[dict[str, Any]]:
-        """What each child is at, for people: pid, memory, the item that runs and for how long (`now` is monotonic)."""
+        """What each child is at, for people: pid, memory, processor, the item that runs and since when.
+
+        `now` is monotonic.
+        """
         rss = {pid: rss_bytes(pid) for pid in {child.process.pid or 0 for child in self.children}}
-        return [child.slot_shown(now, rss[child.process.pid or 0]) for child in self.children]
+        busy = self._processor.look(rss, now)
+        return [
+            {**child.slot_shown(now, rss[pid]), "cpu": busy[pid]}
+            for child, pid in ((child, child.process.pid or 0) for child in self.children)
+        ]
 
     def stop(self) -> list[ClaimedItem]:
         """Tell all children to end after their running item. Returns what has not started."""

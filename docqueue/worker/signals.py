@@ -30,6 +30,10 @@ class StopSignals:
         self.fd = self._bell.fd
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """What each stop signal does; also for who is asked to stop in another way."""
         self.count += 1
         limit = self.grace_seconds + HANGING_SECONDS if self.count == 1 else NOW_SECONDS
         signal.setitimer(signal.ITIMER_REAL, limit)

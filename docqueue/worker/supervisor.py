@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,9 @@ from docqueue.worker import ended, talker
 from docqueue.worker.duties import Duties
 from docqueue.worker.inline import InlinePool
 from docqueue.worker.lease import Lease
+from docqueue.worker.limits import MIB
 from docqueue.worker.loop import WorkLoop
+from docqueue.worker.memory import Processor, own_rss_bytes
 from docqueue.worker.outage import Outage, be_impatient
 from docqueue.worker.pace import Pace
 from docqueue.worker.pool import CHILD_EXIT_SECONDS, ProcessPool
@@ -72,6 +75,7 @@ class Supervisor:
     tally: Tally = field(default_factory=Tally)
     _lease: Lease | None = None
     _loop: WorkLoop | None = None
+    _processor: Processor = field(default_factory=Processor)
     _told: Pace = field(default_factory=lambda: Pace(TOLD_SECONDS))
 
     def at_work(self) -> str:
@@ -82,7 +86,8 @@ class Supervisor:
         if loop.outage.lasts:
             return "waiting for the database"
         running = f"{loop.pool.held():,} in {loop.pool.size} processes, {len(loop.buffer):,} next"
-        return f"stopping: {running}" if loop.stopping else running
+        state = "stopping: " if loop.stopping else "quiet: " if loop.last.orders else ""
+        return f"{state}{running}"
 
     def run(self) -> Tally:
         """Work until TERM or INT (or, with `drain` or `max_items`, until done)."""
@@ -192,11 +197,15 @@ class Supervisor:
             more, signals.more = signals.more, 0
             loop.buffer.put_back(loop.pool.resize(loop.pool.size + more))
             events.emit(events.EventName.WORKER_RESIZED, worker_id=loop.worker, processes=loop.pool.size)
+        if loop.last.orders == Worker.Asked.STOP and not signals.count:
+            signals.stop()
         now = time.monotonic()
         if self._told.due(now):
             self._told.took(now, 0.0)
             database = "reconnecting" if loop.outage.lasts else "ok"
+            me = os.getpid()
             about = {"processes": loop.pool.size, "database": database, "slots": loop.pool.slots(now)}
+            about |= {"rss_mb": own_rss_bytes() // MIB, "cpu": self._processor.look([me], now)[me]}
             lease.info = json.dumps(about)
 
     def _done(self, loop: WorkLoop) -> bool:

@@ -94,7 +94,8 @@ class Answer:
     what it claimed must run alone; `followed`: items that waited for one of those completed were let go; `vain`: it
     looked and found nothing; `open`, `suspects`: there may be more to claim; `draining`: it is on us to run the
     suspects, so nothing else is to be claimed; `sole`: no other worker lives; `again_seconds`: until a limit may let
-    something start; `paused`: queues of which nothing is to start; `dependencies`: some items come after others.
+    something start; `paused`: queues of which nothing is to start; `dependencies`: some items come after others;
+    `orders`: what a person asks of this worker, to be quiet or to stop.
     """
 
     settled: list[tuple[Report, Status | None]] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Answer:
     open: list[str] = field(default_factory=list)
     paused: AbstractSet[str] = frozenset()
     dependencies: bool = False
+    orders: str = ""
     suspects: bool = False
     draining: bool = False
     sole: bool = False
@@ -140,7 +142,7 @@ class Talk:
                 self.lanes.forget()  # the server that comes back may be one that is behind
         answer.open, answer.suspects, answer.sole = self.lanes.open(), bool(self.lanes.suspects), self.lanes.sole
         answer.draining, answer.paused = self.lanes.draining, self.lanes.paused
-        answer.dependencies = self.lanes.dependencies
+        answer.dependencies, answer.orders = self.lanes.dependencies, self.lanes.orders
         return answer
 
     def _report(self, request: Request, answer: Answer) -> None:

@@ -164,7 +164,8 @@ class Thread(threading.Thread):
         until = time.monotonic() + WATCH_SECONDS
         while True:
             answer = self._talk(request)
-            if not request.every or not answer.vain or answer.error is not None or time.monotonic() > until:
+            nothing = answer.vain and answer.orders != "stop"
+            if not request.every or not nothing or answer.error is not None or time.monotonic() > until:
                 return answer
             if readable([self._asked.fd], jittered(request.every)):
                 return answer  # it is to hurry or to end

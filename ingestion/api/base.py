@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -25,24 +26,26 @@ M = TypeVar("M", bound=Model)
 REFUSALS = {
     400: "The request makes no sense as it is.",
     401: "Neither logged in nor a token.",
+    403: "For staff only.",
     404: "There is no such thing, or it is another user's.",
+    406: "This web server does not answer in that form; see `code`.",
     409: "Its state does not allow it, or the Idempotency-Key was used for other files.",
+    410: "Its bytes are not kept (any more).",
     413: "Too large, or too many files: see GET limits.",
     415: "An archive of another kind than zip, or no form.",
     422: "Refused; nothing was kept.",
+    429: "All places are taken: see Retry-After.",
     503: "Storage or database do not answer.",
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
 
 
-def refused(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """The documented refusals of an endpoint."""
-    examples = {422: [UNSAFE_PATH]}
+def refused(*statuses: int, words: Mapping[int, str] | None = None) -> dict[Any, OpenApiResponse]:
+    """The documented refusals of an endpoint, some of them in `words` of its own."""
+    examples, said = {422: [UNSAFE_PATH]}, REFUSALS | dict(words or {})
     return {
-        (status, CONTENT_TYPE): OpenApiResponse(
-            Problem, description=REFUSALS[status], examples=examples.get(status, [])
-        )
+        (status, CONTENT_TYPE): OpenApiResponse(Problem, description=said[status], examples=examples.get(status, []))
         for status in statuses
     }
 
@@ -65,7 +68,7 @@ class OwnedView(ThrottledView):
     def file(self, request: Request, pk: int) -> IngestFile:
         """The file with this id in one of the caller's intakes."""
         owned = IngestFile.objects.filter(intake__in=intakes_of(self.owner_id(request)))
-        return found(owned.select_related("document", "intake"), pk)
+        return found(owned.select_related("document", "intake", "parent", "blob"), pk)
 
     def document(self, request: Request, pk: int) -> Document:
         """The caller's document with this id."""

@@ -90,6 +90,7 @@ _FILE: dict[str, Any] = {
     "item_id": 901,
     "duplicate_of": None,
     "document_id": 55,
+    "content_url": f"{HOST}/files/77/content",
     "started_at": "2026-11-22T19:30:02.101Z",
     "finished_at": "2026-11-22T19:30:02.163Z",
     "seconds": 0.062,
@@ -139,11 +140,24 @@ DOCUMENT = OpenApiExample(
         "intake_id": 12,
         "file_id": 78,
         "status_url": f"{HOST}/documents/56",
+        "content_url": f"{HOST}/documents/56/content",
         "created_at": "2026-11-22T19:30:01Z",
         "indexed_at": None,
     },
     response_only=True,
     status_codes=["200"],
+)
+EVENTS = OpenApiExample(
+    "Two states, and the end",
+    value=(
+        "retry: 2000\n\n"
+        'event: progress\nid: W/"1f0c"\ndata: {"id":12,"percent":40,"finished":false}\n\n'
+        'event: progress\nid: W/"9ab2"\ndata: {"id":12,"percent":100,"finished":true}\n\n'
+        'event: end\nid: end\ndata: {"reason":"finished"}\n\n'
+    ),
+    response_only=True,
+    status_codes=["200"],
+    media_type="text/event-stream",
 )
 LIMITS = OpenApiExample(
     "Two of the limits",

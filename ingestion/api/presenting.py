@@ -44,10 +44,10 @@ def intake(request: AnyRequest, row: Intake) -> dict[str, Any]:
     return intakes(request, [row])[0]
 
 
-def files_at(rows: Sequence[IngestFile]) -> Callable[[datetime], list[dict[str, Any]]]:
+def files_at(request: AnyRequest, rows: Sequence[IngestFile]) -> Callable[[datetime], list[dict[str, Any]]]:
     """Files of one page (`intake` must be loaded), looked at once, as they are to be shown at any moment."""
     seen = watch_files(rows)
-    return lambda now: [_file(one, now) for one in seen]
+    return lambda now: [_file(request, one, now) for one in seen]
 
 
 def documents(request: AnyRequest, rows: Sequence[Document]) -> list[dict[str, Any]]:
@@ -75,6 +75,10 @@ def _with_files(rows: Sequence[Document]) -> list[tuple[Document, WatchedFile | 
 def document_url(request: AnyRequest, pk: int) -> str:
     """Where to look at a document."""
     return request.build_absolute_uri(reverse("ingestion:document", args=[pk]))
+
+
+def _content_url(request: AnyRequest, kind: str, pk: int) -> str:
+    return request.build_absolute_uri(reverse(f"ingestion:{kind}-content", args=[pk]))
 
 
 def _intake(request: AnyRequest, seen: WatchedIntake, now: datetime) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def _progress(seen: WatchedFile | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _file(seen: WatchedFile, now: datetime) -> dict[str, Any]:
+def _file(request: AnyRequest, seen: WatchedFile, now: datetime) -> dict[str, Any]:
     row = seen.file
     took = row.finished_at - row.started_at if row.finished_at and row.started_at else None
     return {
@@ -154,6 +158,7 @@ def _file(seen: WatchedFile, now: datetime) -> dict[str, Any]:
         "tags": row.tags,
         **_progress(seen, now),
         "document_id": row.document_id,
+        "content_url": _content_url(request, "file", row.pk) if row.blob_id else None,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "seconds": round(took.total_seconds(), 3) if took is not None else None,
@@ -185,6 +190,7 @@ def _document(request: AnyRequest, row: Document, seen: WatchedFile | None, now:
         "intake_id": file.intake_id if file else None,
         "file_id": file.pk if file else None,
         "status_url": document_url(request, row.pk),
+        "content_url": _content_url(request, "document", row.pk),
         "created_at": row.created_at,
         "indexed_at": row.indexed_at,
     }

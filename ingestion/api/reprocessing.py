@@ -28,11 +28,11 @@ from ingestion.api.reprocess_shapes import (
     StageBody,
 )
 from ingestion.api.serializers import ReprocessingShape
-from ingestion.errors import NothingToRetry, NotReprocessable
-from ingestion.models import Document, Outcome, Stage
+from ingestion.models import Outcome, Stage
+from ingestion.reprocess_file import reprocess_file
 from ingestion.reprocess_many import Order, order_progress, start_order
 from ingestion.selecting import Selection
-from ingestion.services import reprocess_document, unzip_again
+from ingestion.services import reprocess_document
 
 SAME = ("error_code", "outcome", "type", "extractor", "extractor_version_below", "outdated")
 """What a request's body calls as a `Selection` does."""
@@ -196,23 +196,13 @@ class ReprocessFileView(ReprocessingView):
     )
     def post(self, request: Request, pk: int) -> Response:
         """By a new item; one that failed while it was unzipped is read from its archive again."""
-        stage = self.checked(StageBody)["from_stage"]
-        file = self.file(request, pk)
-        if self.only_failed and file.outcome != Outcome.FAILED:
-            raise NothingToRetry
-        if file.document is not None and stage != Stage.UNZIPPING:
-            return _reprocess(request, file.document, stage, file.intake.priority)
-        mine = Selection(files=(file.pk,))
-        order = Order.of(mine, from_stage=stage, priority=file.intake.priority, by=who(request))
-        entry, within = mine.condition(), file.parent_id if file.blob_id is None else file.pk
-        item_id = None
-        if order.archives:
-            item_id = unzip_again(file.intake_id, entry, by=order.by, priority=order.priority, within=within)
-        if item_id is None:
-            raise NotReprocessable("There are no stored bytes of it, and no archive to be read for it again.")
-        url = request.build_absolute_uri(reverse("ingestion:intake", args=[file.intake_id]))
-        body = {"document_id": None, "item_id": item_id, "created": True, "status_url": url}
-        return Response(body, status=202, headers={"Location": url})
+        stage, file = self.checked(StageBody)["from_stage"], self.file(request, pk)
+        work = reprocess_file(file, by=who(request), from_stage=stage, only_failed=self.only_failed)
+        if work.document_id is not None:
+            url = presenting.document_url(request, work.document_id)
+        else:
+            url = request.build_absolute_uri(reverse("ingestion:intake", args=[file.intake_id]))
+        return Response({**asdict(work), "status_url": url}, status=202, headers={"Location": url})
 
 
 class RetryFileView(ReprocessFileView):
@@ -253,11 +243,8 @@ class ReprocessDocumentView(ReprocessingView):
     def post(self, request: Request, pk: int) -> Response:
         """Enqueue a new item for the document."""
         stage = self.checked(StageBody)["from_stage"]
-        return _reprocess(request, self.document(request, pk), stage, 0)
-
-
-def _reprocess(request: Request, document: Document, stage: str, priority: int) -> Response:
-    work = reprocess_document(document, by=who(request), priority=priority, from_stage=stage or Stage.UPLOADING.value)
-    url = presenting.document_url(request, document.pk)
-    body = {"document_id": document.pk, "item_id": work.item_id, "created": work.created, "status_url": url}
-    return Response(body, status=202, headers={"Location": url})
+        document = self.document(request, pk)
+        work = reprocess_document(document, by=who(request), from_stage=stage or Stage.UPLOADING.value)
+        url = presenting.document_url(request, document.pk)
+        body = {"document_id": document.pk, "item_id": work.item_id, "created": work.created, "status_url": url}
+        return Response(body, status=202, headers={"Location": url})

@@ -104,6 +104,7 @@ class FileShape(ProgressShape):
     size = serializers.IntegerField()
     tags = serializers.ListField(child=serializers.CharField())
     document_id = serializers.IntegerField(allow_null=True)
+    content_url = serializers.URLField(allow_null=True, help_text=_("Its bytes; null where they are not kept."))
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
@@ -137,6 +138,7 @@ class DocumentShape(ProgressShape):
     intake_id = serializers.IntegerField(allow_null=True)
     file_id = serializers.IntegerField(allow_null=True)
     status_url = serializers.URLField()
+    content_url = serializers.URLField(help_text=_("Its bytes, as a download."))
     created_at = serializers.DateTimeField()
     indexed_at = serializers.DateTimeField(allow_null=True)
 
@@ -171,6 +173,11 @@ class UploadForm(serializers.Serializer[dict[str, Any]]):
 
     file = serializers.ListField(
         child=serializers.FileField(), help_text=_("One zip, or one or many documents: repeat the field.")
+    )
+    path = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text=_("Names with folders (bills/2027/jan.pdf), one for each file and in their order; or none at all."),
     )
     tags = serializers.ListField(
         child=serializers.CharField(max_length=64), required=False, help_text=_("Labels; repeat or comma-separate.")

@@ -64,7 +64,7 @@ class FileTagsView(TagsView):
     def put(self, request: Request, pk: int) -> Response:
         """Replace them."""
         set_file_tags(self.file(request, pk), self.tags(request))
-        return Response(presenting.files_at([self.file(request, pk)])(timezone.now())[0])
+        return Response(presenting.files_at(request, [self.file(request, pk)])(timezone.now())[0])
 
 
 class DocumentTagsView(TagsView):

@@ -19,6 +19,7 @@ from ingestion.api.examples import INTAKE_PENDING
 from ingestion.api.serializers import DocumentPage, IntakeShape, UploadForm
 from ingestion.errors import TooLarge
 from ingestion.limits import get_limits
+from ingestion.naming import placed
 from ingestion.services import accept_upload
 from ingestion.storage import ensure_room
 
@@ -104,7 +105,7 @@ class DocumentsView(OwnedView):
         ensure_room(int(announced) if announced.isdigit() else 0)
         accepted = accept_upload(
             self.owner_id(request),
-            request.FILES.getlist("file"),
+            placed(request.FILES.getlist("file"), request.POST.getlist("path")),
             tags=request.POST.getlist("tags"),
             file_tags=request.POST.get("file_tags", ""),
             priority=request.POST.get("priority") or 0,

@@ -14,6 +14,7 @@ from docqueue.api.schema import PAGE
 from ingestion.api import presenting
 from ingestion.api.base import InOrder, NewestFirst, OwnedView, file_rows, intakes_of, page_of, refused, who
 from ingestion.api.examples import DOCUMENT, FILE, INTAKE_DONE, LIMITS
+from ingestion.api.following import FollowedDocument, FollowedIntake
 from ingestion.api.polling import IF_NONE_MATCH, NOT_MODIFIED, WAIT, Look, answer
 from ingestion.api.serializers import (
     LIMITS_SCHEMA,
@@ -45,7 +46,7 @@ class IntakesView(OwnedView):
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")  # an answer that is held must not hold one open
-class IntakeView(OwnedView):
+class IntakeView(FollowedIntake):
     """One upload."""
 
     @extend_schema(
@@ -61,13 +62,8 @@ class IntakeView(OwnedView):
     )
     def get(self, request: Request, pk: int) -> Response:
         """The intake; poll it until `finished` is true, with `wait` and the last answer's ETag."""
-        reconcile_intake(self.intake(request, pk))
-
-        def look() -> Look:
-            intake = self.intake(request, pk)
-            return Look(at=presenting.intake_at(request, intake), finished=intake.finished)
-
-        return answer(request, look)
+        self.begin(request, pk)
+        return answer(request, lambda: self.look(request, pk))
 
     @extend_schema(
         operation_id="delete_intake",
@@ -113,7 +109,7 @@ class IntakeFilesView(OwnedView):
                 if wanted := request.query_params.get(name):
                     rows = rows.filter(**{name: wanted.replace("\0", "")})
             paginator = InOrder()
-            files_at = presenting.files_at(page_of(self, rows, paginator, request))
+            files_at = presenting.files_at(request, page_of(self, rows, paginator, request))
             return Look(at=lambda now: paginator.get_paginated_response(files_at(now)).data, finished=intake.finished)
 
         return answer(request, look)
@@ -138,7 +134,7 @@ class CancelIntakeView(OwnedView):
 
 
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
-class DocumentView(OwnedView):
+class DocumentView(FollowedDocument):
     """One document."""
 
     @extend_schema(
@@ -154,16 +150,8 @@ class DocumentView(OwnedView):
     )
     def get(self, request: Request, pk: int) -> Response:
         """The document; poll it until `finished` is true, with `wait` and the last answer's ETag."""
-        document = self.document(request, pk)
-        if hasattr(document, "file"):
-            reconcile_intake(document.file.intake)
-
-        def look() -> Look:
-            document = self.document(request, pk)
-            finished = not hasattr(document, "file") or document.file.finished
-            return Look(at=presenting.document_at(request, document), finished=finished)
-
-        return answer(request, look)
+        self.begin(request, pk)
+        return answer(request, lambda: self.look(request, pk))
 
     @extend_schema(
         operation_id="delete_document",

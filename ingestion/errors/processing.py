@@ -22,6 +22,26 @@ class StorageUnavailable(UploadFailed):
     hint = "It is tried again by itself. If it lasts, look at the storage's own health."
 
 
+class StorageAway(StorageUnavailable):
+    """The document storage can not be reached."""
+
+    hint = "Nothing is lost: work waits and goes on by itself. If it lasts, look at the storage's own health."
+
+
+class StorageDenied(StorageAway):
+    """The document storage refuses the program's credentials."""
+
+    code = "storage_denied"
+    hint = "The operator must renew the storage's credentials or permissions; then work goes on by itself."
+
+
+class StorageMisconfigured(StorageAway):
+    """There is no such document storage."""
+
+    code = "storage_misconfigured"
+    hint = "The operator must correct DOCUMENTS_URL (bucket, region, endpoint); then work goes on by itself."
+
+
 class DiskFull(UploadFailed):
     """The disk is full."""
 
@@ -41,6 +61,13 @@ class BlobMissing(UploadFailed):
 
     code = "blob_missing"
     hint = "Restore the document storage, or upload the file again."
+
+
+class BlobCorrupt(UploadFailed):
+    """The stored bytes of this file are damaged."""
+
+    code = "blob_corrupt"
+    hint = "The operator must look (manage.py storage_check --verify); or upload the file again."
 
 
 class ExtractFailed(IngestionError):

@@ -13,6 +13,21 @@ class NotReprocessable(IngestionError):
     hint = "Upload the file again."
 
 
+class ArchiveGone(NotReprocessable):
+    """The archive that this file came in is not kept any more, and the file has no bytes of its own."""
+
+    code = "archive_gone"
+    hint = "Upload the file, or the archive, again. How long archives are kept is KEEP_ARCHIVES_DAYS in GET limits."
+
+
+class ContentGone(IngestionError):
+    """The bytes of this file are not kept."""
+
+    code = "content_gone"
+    status = 410
+    hint = "Upload the file again. It was skipped, could not be unzipped, or its archive was let go after its time."
+
+
 class NothingToRetry(IngestionError):
     """It has not failed."""
 

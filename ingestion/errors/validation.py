@@ -65,3 +65,52 @@ class InvalidWait(ValidationFailed):
     code = "invalid_wait"
     status = 400
     hint = "Leave it out to be answered at once."
+
+
+class InvalidWindow(ValidationFailed):
+    """hours must be a whole number from 1 to 744."""
+
+    code = "invalid_window"
+    status = 400
+    hint = "Leave it out to be told of the last day."
+
+
+class EventsRefused(IngestionError):
+    """There is no stream of events now."""
+
+    code = "events_refused"
+    status = 406
+    hint = "Ask the address without /events instead, with wait and the last answer's ETag."
+
+
+class NeedsAsgi(EventsRefused):
+    """This web server can not stream events: each stream would take one of its threads."""
+
+    code = "needs_asgi"
+    hint = (
+        "Ask the address without /events instead, with wait and the last answer's ETag. Operators: serve the "
+        "streams by ASGI, see docs/how-to/progress.md."
+    )
+
+
+class EventsOff(EventsRefused):
+    """Streams of events are switched off (MAX_EVENT_STREAMS is 0)."""
+
+    code = "events_off"
+
+
+class TooManyStreams(EventsRefused):
+    """This web process holds as many streams of events as it may (MAX_EVENT_STREAMS)."""
+
+    code = "too_many_streams"
+    status = 429
+    retryable = True
+    retry_after = 10
+
+
+class InvalidPaths(ValidationFailed):
+    """There must be one path for each file, in the order of the files."""
+
+    code = "invalid_paths"
+    status = 400
+    hint = "Give the field path as often as the field file, or not at all."

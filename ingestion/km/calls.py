@@ -6,7 +6,8 @@ Stores that speak to nobody (`LocalKM`) tell nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,6 +49,16 @@ def subscribe(subscriber: Subscriber) -> None:
     """Have `subscriber` hear of every call of this process. Subscribing twice is subscribing once."""
     if subscriber not in _subscribers:
         _subscribers.append(subscriber)
+
+
+@contextmanager
+def heard_by(subscriber: Subscriber) -> Iterator[None]:
+    """Have `subscriber` hear of the calls within the block."""
+    subscribe(subscriber)
+    try:
+        yield
+    finally:
+        _subscribers.remove(subscriber)
 
 
 def record(call: KMCall) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ingestion.km.base import KMDocument
+from ingestion.km.base import KMDocument, KnowledgeStore, known_to
 from ingestion.models import Document, IngestFile
 
 
-def describe(document: Document) -> KMDocument:
-    """The document as a knowledge store sees it."""
+def describe(document: Document, store: KnowledgeStore | None = None) -> KMDocument:
+    """The document as a knowledge store sees it; with the reference, if `store` has given it one."""
     file: IngestFile | None = getattr(document, "file", None)
     return KMDocument(
         id=document.pk,
@@ -23,4 +23,5 @@ def describe(document: Document) -> KMDocument:
         intake_id=file.intake_id if file else None,
         tags=tuple(document.tags),
         indexed=document.chunk_count > 0,
+        reference=known_to(store, document.km_ref) if store is not None else "",
     )

@@ -67,6 +67,13 @@ class Intake(models.Model):
             models.Index("owner", "id", name="ingestion_intake_owner"),
             models.Index("id", condition=Q(finished_at=None), name="ingestion_intake_open"),
             models.Index("id", condition=Q(deleted_at__isnull=False), name="ingestion_intake_deleted"),
+            # Whose archive is kept though all has ended: retention.py.
+            models.Index(
+                "finished_at",
+                "id",
+                condition=Q(blob__isnull=False, finished_at__isnull=False),
+                name="ingestion_intake_archive",
+            ),
         ]
         constraints = [
             models.UniqueConstraint("owner", "client_key", name="ingestion_intake_client_key"),

@@ -17,9 +17,10 @@ def admin() -> User:
     return get_user_model().objects.create_superuser("admin")
 
 
-def test_the_link_logs_in_and_leads_to_the_admin(client: Client, admin: User) -> None:
+def test_the_link_logs_in_and_leads_to_the_uploads(client: Client, admin: User) -> None:
     response = client.get(login_path(admin), follow=True)
     assert response.status_code == 200
+    assert response.redirect_chain == [("/", 302)]
     assert response.context["user"] == admin
 
 

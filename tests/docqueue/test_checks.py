@@ -118,7 +118,7 @@ def test_a_wrong_setting_is_a_check_error_also_where_the_queue_has_a_database_of
 def test_a_command_leaves_it_to_the_checks_to_say_what_is_wrong_in_the_settings(settings, name):
     settings.DOCQUEUE = {"DATABASE": "other", "LIMITS": {"x": {"rat": 3}}, "PROCESSES": "x"}
     parser = load_command_class("docqueue", name).create_parser("manage.py", name)
-    assert parser.get_default("database") == (None if name == "queue_doctor" else "other")
+    assert parser.get_default("database") == (None if name in ("queue_doctor", "queue_roles") else "other")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from tests.ingestion.factories import UserFactory
 from tests.ingestion.running import InlineWorker
+from tests.ingestion.s3servers import CREDENTIALS, entry, moto_server, place, with_bucket
 
 
 @pytest.fixture
@@ -28,3 +29,26 @@ def owner(transactional_db, documents_dir):
 def worker(transactional_db):
     """Runs what is due, in this process and on demand."""
     return InlineWorker()
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """The address of a server that means what S3 means."""
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    """Credentials as boto3 finds them."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def in_s3(settings, moto, aws, tmp_path):
+    """The document storage of this test: an empty bucket; unfinished files lie in `tmp_path`."""
+    options = place(moto)
+    settings.STORAGES = {**settings.STORAGES, "documents": entry(options)}
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    return with_bucket(options)

@@ -3,5 +3,8 @@
 from tests.settings import *  # noqa: F403
 from tests.settings import INGESTION
 
-INGESTION = {**INGESTION, "FORMATS": ["tests.ingestion.stuck.STUCK", "tests.ingestion.stuck.POISON"]}
-INGESTION_KM = "tests.ingestion.stuck.StuckKM"
+INGESTION = {
+    **INGESTION,
+    "FORMATS": ["tests.ingestion.stuck.STUCK", "tests.ingestion.stuck.POISON"],
+    "KM": "tests.ingestion.stuck.StuckKM",
+}

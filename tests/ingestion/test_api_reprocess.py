@@ -147,7 +147,7 @@ def test_a_file_that_failed_while_it_was_unzipped_is_read_again(client, owner, w
 def test_a_document_is_reprocessed_from_a_stage_and_from_no_other(client, owner, worker, monkeypatch):
     document = accept_document(owner, "a heron")
     worker.run()
-    monkeypatch.setattr("ingestion.km.local.LocalKM.upload", _raise(AssertionError("handed over again")))
+    monkeypatch.setattr("ingestion.km.local.LocalKM.put", _raise(AssertionError("handed over again")))
     answer = client.post(f"{API}/documents/{document.pk}/reprocess", {"from_stage": "indexing"})
     assert answer.status_code == 202
     worker.run()

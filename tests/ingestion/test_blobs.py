@@ -14,7 +14,7 @@ from django.core.files.storage import storages
 from django.db import connection, transaction
 from django.utils import timezone
 
-from ingestion import blobs, intakes, queue_handlers, storage
+from ingestion import blobs, intakes, inventory, queue_handlers, storage
 from ingestion.errors import BlobMissing, StorageUnavailable
 from ingestion.models import Blob, Document, IngestFile, Outcome
 from ingestion.services import search
@@ -241,7 +241,7 @@ def test_an_unpacking_whose_entry_is_swept_stores_it_again_at_the_next_try(owner
 
 
 def test_bytes_that_vanish_again_and_again_refuse_the_upload_and_leave_no_rows(owner, monkeypatch):
-    monkeypatch.setattr(storage, "exists", lambda key: False)
+    monkeypatch.setattr(storage, "missing", set)
     with pytest.raises(BlobMissing):
         accept(owner, upload("a.txt", CONTENT))
     assert left(Blob, Document, IngestFile) == set()
@@ -263,9 +263,9 @@ def test_two_sweeps_at_once_do_not_wait_for_each_other(unused):
 
 
 def test_what_is_kept_in_a_folder_that_is_not_there_is_nothing(documents_dir):
-    assert storage.kept_in("00") == []
+    assert list(inventory.listed("00")) == []
     storages["documents"].save(KEY, io.BytesIO(CONTENT))
-    assert storage.kept_in(SHA256[:2]) == [SHA256]
+    assert [each.sha256 for each in inventory.listed(SHA256[:2])] == [SHA256]
 
 
 def _away(name):

@@ -147,7 +147,7 @@ def test_an_item_that_the_cancel_did_not_reach_ends_quietly_when_it_starts(owner
     assert not Document.objects.exists()
 
 
-@pytest.mark.parametrize("step", ["sniff", "extract", "chunk_pages"])
+@pytest.mark.parametrize("step", ["look_at", "extract", "chunk_pages"])
 def test_a_running_handler_brings_nothing_back(owner, worker, monkeypatch, step, documents_dir):
     """Deleted before each of its steps, the last of which opens the completing transaction's writes."""
     document = accept_document(owner, "one heron")
@@ -209,13 +209,13 @@ def test_what_was_handed_to_the_store_after_the_deletion_is_taken_out_again(owne
     document = accept_document(owner, "one heron")
     there = set()
 
-    def late(self, described, *, key):
+    def late(self, described):
         delete_document(document)
         there.add(described.id)
         return "reference"
 
     monkeypatch.setattr(LocalKM, "keeps_copies", True)
-    monkeypatch.setattr(LocalKM, "upload", late)
+    monkeypatch.setattr(LocalKM, "put", late)
     monkeypatch.setattr(LocalKM, "delete", lambda self, described: there.discard(described.id))
     worker.run_claimed(worker.claim())
     assert there == set()

@@ -32,6 +32,8 @@ def test_without_the_setting_the_defaults_hold(settings) -> None:
         ({"ON_TYPE_MISMATCH": "explode"}, "one of warn, fail_file"),
         ({"FORMATS": "a.b"}, "list of texts"),
         ({"OCR": None}, "a text"),
+        ({"KM": "LocalKM"}, "a name"),
+        ({"KM_TRIES": 0}, "at least 1"),
     ],
 )
 def test_a_wrong_setting_is_named(given: dict[str, object], told: str) -> None:
@@ -47,6 +49,15 @@ def test_every_limit_is_documented_and_has_a_default_that_it_allows() -> None:
         "FORMATS",
         "OCR",
         "OCR_LANGUAGES",
+        "RESUMABLE_FOLDER",
         "SEARCH_CONFIG",
+        *(name for name in defaults if name.startswith("KM")),
     }
     assert all(doc.endswith(".") for doc in documentation.values())
+
+
+def test_a_secret_is_in_no_repr_and_no_complaint() -> None:
+    assert "hunter2" not in repr(Limits(km_token="hunter2"))
+    with pytest.raises(ImproperlyConfigured) as raised:
+        Limits.from_mapping({"KM_TOKEN": ["hunter2"]})
+    assert "hunter2" not in str(raised.value)

@@ -121,7 +121,7 @@ def test_one_bad_file_among_many_fails_alone(owner, worker):
 def test_a_fault_that_may_pass_is_retried_and_then_completes(owner, worker, monkeypatch):
     document = accept_document(owner)
     with monkeypatch.context() as patch:
-        patch.setattr("ingestion.km.local.LocalKM.upload", _raise(StorageUnavailable("away")))
+        patch.setattr("ingestion.km.local.LocalKM.put", _raise(StorageUnavailable("away")))
         worker.run()
     file = IngestFile.objects.get(document=document)
     assert (file.outcome, worker.service.get_item(file.item_id).status) == ("", "waiting")
@@ -132,7 +132,7 @@ def test_a_fault_that_may_pass_is_retried_and_then_completes(owner, worker, monk
 
 def test_a_fault_that_does_not_pass_ends_the_file_on_the_last_attempt(owner, worker, monkeypatch):
     document = accept_document(owner)
-    monkeypatch.setattr("ingestion.km.local.LocalKM.upload", _raise(StorageUnavailable("away")))
+    monkeypatch.setattr("ingestion.km.local.LocalKM.put", _raise(StorageUnavailable("away")))
     worker.run()
     for _ in range(4):
         worker.run_retries()

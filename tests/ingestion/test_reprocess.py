@@ -114,18 +114,18 @@ def test_a_reprocessing_that_fails_leaves_text_document_and_receipt_as_they_were
 def test_from_indexing_on_the_store_keeps_its_reference(owner, worker, monkeypatch):
     document = accept_document(owner)
     worker.run()
-    Document.objects.filter(pk=document.pk).update(km_ref="km:42")
-    monkeypatch.setattr("ingestion.km.local.LocalKM.upload", _raise(AssertionError("it was handed over again")))
+    Document.objects.filter(pk=document.pk).update(km_ref="local:42")
+    monkeypatch.setattr("ingestion.km.local.LocalKM.put", _raise(AssertionError("it was handed over again")))
     reprocess_document(document, from_stage="indexing")
     worker.run()
     document.refresh_from_db()
-    assert (document.km_ref, document.file.outcome) == ("km:42", Outcome.COMPLETED)
+    assert (document.km_ref, document.file.outcome) == ("local:42", Outcome.COMPLETED)
 
 
 def test_from_uploading_on_the_store_is_handed_the_bytes_again(owner, worker):
     document = accept_document(owner)
     worker.run()
-    Document.objects.filter(pk=document.pk).update(km_ref="km:42")
+    Document.objects.filter(pk=document.pk).update(km_ref="local:42")
     reprocess_document(document)
     worker.run()
     document.refresh_from_db()
@@ -167,7 +167,7 @@ def test_asking_twice_makes_one_item(owner, worker):
 def test_a_retry_that_waits_runs_now(owner, worker, monkeypatch):
     document = accept_document(owner)
     with monkeypatch.context() as patch:
-        patch.setattr("ingestion.km.local.LocalKM.upload", _raise(StorageUnavailable("away")))
+        patch.setattr("ingestion.km.local.LocalKM.put", _raise(StorageUnavailable("away")))
         worker.run()
     item_id = IngestFile.objects.get(document=document).item_id
     assert worker.service.get_status(item_id) == Status.WAITING

@@ -172,7 +172,7 @@ def test_from_indexing_on_the_knowledge_store_is_not_handed_the_bytes_again(owne
     worker.run()
     document.refresh_from_db()
     reference = document.km_ref
-    monkeypatch.setattr("ingestion.km.local.LocalKM.upload", _raise(AssertionError("it was handed them again")))
+    monkeypatch.setattr("ingestion.km.local.LocalKM.put", _raise(AssertionError("it was handed them again")))
     ask(owner=owner.pk, documents=(document.pk,), from_stage=Stage.INDEXING)
     worker.run()
     document.refresh_from_db()

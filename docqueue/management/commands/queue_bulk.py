@@ -17,7 +17,7 @@ from docqueue.maintenance import bulk
 from docqueue.models import BulkOperation
 from docqueue.service import DocumentQueueService
 
-FILTER = ("queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before")
+FILTER = ("queue", "operation", "document_id", "error_code", "fingerprint", "enqueued_before", "ended_before")
 LOOK_SECONDS = 0.2
 
 
@@ -40,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--error-code", help="only items that failed with this code")
         parser.add_argument("--fingerprint", help="only items that failed in this way")
         parser.add_argument("--enqueued-before", type=datetime.fromisoformat, help="ISO 8601, with a time zone")
+        parser.add_argument("--ended-before", type=datetime.fromisoformat, help="the same: when it finished, or died")
         parser.add_argument("--everything", action="store_true", help="needed where there is no filter")
         parser.add_argument("--priority", type=int, help="the new one, for the action priority")
         parser.add_argument("--canary", type=int, help="requeue so many first, and the rest once these are completed")

@@ -243,7 +243,7 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
 
     answer = chief.post(pause, {"confirmed": "yes", "reason": "the archive moves"})
 
-    assert (answer["Location"], said(answer)) == (queues, ["Queue demo is paused."])
+    assert (answer["Location"], said(answer)) == (f"{queues}of/?queue=demo", ["Queue demo is paused."])
     assert service.explain(item) == "Waiting: queue demo is paused (the archive moves)."
     resume = reverse("admin:docqueue_queue_resume") + "?queue=demo"
     assert f'href="{resume}"' in chief.get(queues).content.decode()

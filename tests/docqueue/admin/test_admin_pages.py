@@ -132,12 +132,12 @@ def test_progress_of_a_running_item_is_shown(ann, service, operation):
         item_id=item.id, percent=40, stage="reading", message="page 4 of 10", updated_at="2030-01-01T00:00:00Z"
     )
     shown = page(ann, "queueitem", item.id)
-    assert '<progress max="100" value="40">' in shown
+    assert '<progress max="100" value="40" aria-label="Progress">' in shown
     assert "page 4 of 10" in shown
 
 
 def test_payload_and_metadata_need_their_permission_and_so_do_tracebacks(operator, dead):
-    item = dead(payload={"secret": "swordfish"}, metadata={"tenant": "acme"})
+    item = dead(payload={"colour": "swordfish"}, metadata={"tenant": "acme"})
     viewer, trusted = operator("view_queueitem", name="bob"), operator(*ALL, name="cid")
 
     hidden, shown = page(viewer, "queueitem", item), page(trusted, "queueitem", item)
@@ -282,9 +282,9 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
     }
     worker.save()
     shown = page(ann, "worker", worker.pk)
-    assert "pid 4711, 57 MiB, connection closed" in shown
+    assert "pid 4711, 57 MiB, CPU 0 %, connection closed" in shown
     assert "stalled" in shown
-    assert "pid 4712, 31 MiB, connection read-only: idle" in shown
+    assert "pid 4712, 31 MiB, CPU 0 %, connection read-only: idle" in shown
     assert "<script>alert" not in shown
 
 

@@ -59,13 +59,21 @@ def test_a_finished_item_can_still_be_looked_at(person, service, operation):
 
 
 def test_payload_metadata_and_result_need_their_permission(person, service, operation):
-    new = service.enqueue(None, operation, payload={"secret": 1}, metadata={"tenant": "t"})
+    new = service.enqueue(None, operation, payload={"page": 1}, metadata={"tenant": "t"})
 
     without = person("view_queueitem", name="bob").get(f"/api/v1/items/{new.id}").json()
     with_it = person("view_queueitem", "view_payload", name="cid").get(f"/api/v1/items/{new.id}").json()
 
     assert {"payload", "metadata", "result"}.isdisjoint(without)
-    assert (with_it["payload"], with_it["metadata"]) == ({"secret": 1}, {"tenant": "t"})
+    assert (with_it["payload"], with_it["metadata"]) == ({"page": 1}, {"tenant": "t"})
+
+
+def test_secrets_in_payload_metadata_and_result_are_hidden_from_everybody(person, service, operation):
+    new = service.enqueue(None, operation, payload={"api_key": "k", "page": 1}, metadata={"password": "p"})
+    service.mark_completed(service.mark_in_progress(new), result={"token": "t"})
+    shown = person("view_queueitem", "view_payload").get(f"/api/v1/items/{new.id}").json()
+    assert shown["payload"] == {"api_key": "•••", "page": 1}
+    assert shown["metadata"]["password"] == shown["result"]["token"] == "•••"
 
 
 @pytest.mark.parametrize("item_id", [1, 2**63 - 1, 2**63, 10**40])

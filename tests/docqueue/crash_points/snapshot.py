@@ -59,6 +59,7 @@ QUERIES = {
         order by item_id, action, actor""",
     "worker": """
         select kind, lost_at is not null, stopped_at is not null, swept_at is not null, lease_expires_at,
+            asked, asked_by,
             (select count(*) from docqueue_item i where i.worker_id = w.id and i.status = 'in_progress')
         from docqueue_worker w order by id""",
     "tick": """

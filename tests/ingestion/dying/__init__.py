@@ -28,7 +28,7 @@ BOUNDARIES = (
     "ingestion.unpack._flush",
     "ingestion.unpack._end",
     "ingestion.storage._publish",
-    "ingestion.pipeline.sniff",
+    "ingestion.pipeline.look_at",
     "ingestion.pipeline._extract",
     "ingestion.pipeline._end_as_completed",
     "ingestion.pipeline._end_otherwise",
