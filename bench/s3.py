@@ -91,7 +91,8 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 def _transfer(way: str, endpoint: str, file: Path) -> dict[str, float]:
-    """Seconds and peak memory of one transfer, in a process of its own."""
+    """Seconds and peak memory of one transfer, in a process of its own, with nothing of earlier ones left to write."""
+    os.sync()
     env = os.environ | {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
     command = [sys.executable, "-m", "bench.s3", way, endpoint, str(file)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
