@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -19,6 +20,7 @@ from docqueue.models import BulkOperation
 from docqueue.service import DocumentQueueService
 from docqueue.worker import once
 from ingestion.api import urls as ingestion_urls
+from ingestion.resumable import urls as resumable_urls
 from tests.docqueue.api.callers import JsonClient, assert_problem
 from tests.ingestion.conftest import documents_dir, owner
 from tests.ingestion.factories import accept_document
@@ -30,6 +32,8 @@ LOOK = "view_queueitem"
 """Staff may do this as well."""
 PROCESS = "process_queue"
 ANYBODY = "whoever is logged in"
+STREAM = "nobody by WSGI, where this test asks; by ASGI the owner: tests/ingestion/test_api_events.py"
+STAFF = "the staff, whatever else they may"
 OWNER = "the owner; for others there is nothing there"
 OWN = "whoever is logged in, about what is their own"
 
@@ -79,12 +83,17 @@ MAY = {
     "docqueue:failure-discard": {"post": "cancel_item"},
     "ingestion:documents": {"get": OWN, "post": OWN},
     "ingestion:document": {"get": OWNER, "delete": OWNER},
+    "ingestion:document-content": {"get": OWNER},
+    "ingestion:document-events": {"get": STREAM},
     "ingestion:document-reprocess": {"post": OWNER},
     "ingestion:document-cancel": {"post": OWNER},
     "ingestion:document-tags": {"put": OWNER},
+    "ingestion:file-content": {"get": OWNER},
     "ingestion:file-tags": {"put": OWNER},
     "ingestion:intakes": {"get": OWN},
     "ingestion:intake": {"get": OWNER, "delete": OWNER},
+    "ingestion:intake-events": {"get": STREAM},
+    "ingestion:intake-diagnostics": {"get": OWNER},
     "ingestion:intake-files": {"get": OWNER},
     "ingestion:intake-cancel": {"post": OWNER},
     "ingestion:intake-tags": {"put": OWNER},
@@ -97,6 +106,9 @@ MAY = {
     "ingestion:search": {"get": OWN},
     "ingestion:limits": {"get": ANYBODY},
     "ingestion:types": {"get": ANYBODY},
+    "ingestion:km-diagnostics": {"get": STAFF},
+    "ingestion-resumable:uploads": {"post": OWN},
+    "ingestion-resumable:upload": {"patch": OWNER, "delete": OWNER},
 }
 BODIES = {
     "docqueue:bulk": {"action": "requeue", "everything": True},
@@ -106,6 +118,13 @@ BODIES = {
     "docqueue:selftest": {"seconds": 0.1},
 }
 """What a body must say for the permission to be asked for, or for the request to be quick."""
+
+
+TUS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+"""What a request of that protocol says before anything else is asked."""
+
+
+SAMPLES = {"IntConverter": 1, "UUIDConverter": UUID(int=1)}
 
 
 class Address(NamedTuple):
@@ -122,11 +141,11 @@ class Address(NamedTuple):
 
 def addresses() -> Iterator[Address]:
     """Every one in the URL tables."""
-    for module in (queue_urls, ingestion_urls):
+    for module in (queue_urls, ingestion_urls, resumable_urls):
         for pattern in module.urlpatterns:
             view = pattern.callback.view_class  # type: ignore[attr-defined]
             names = pattern.pattern.converters  # type: ignore[union-attr]
-            known = {name: 1 if type(kind).__name__ == "IntConverter" else "x" for name, kind in names.items()}
+            known = {name: SAMPLES.get(type(kind).__name__, "x") for name, kind in names.items()}
             for method in ("get", "post", "put", "patch", "delete"):
                 if hasattr(view, method):
                     yield Address(f"{module.app_name}:{pattern.name}", method, known)
@@ -156,8 +175,10 @@ def caller(*codenames: str, staff: bool = False) -> JsonClient:
 
 
 def ask(client: JsonClient, address: Address) -> Any:
-    body = BODIES.get(address.name, {})
-    return client.generic(address.method.upper(), address.path, json.dumps(body), "application/json")
+    body = json.dumps(BODIES.get(address.name, {}))
+    if address.name.startswith("ingestion-resumable:"):
+        return client.generic(address.method.upper(), address.path, body, TUS["Content-Type"], headers=TUS)
+    return client.generic(address.method.upper(), address.path, body, "application/json")
 
 
 @pytest.fixture
@@ -177,10 +198,12 @@ def test_nobody_may_do_anything(address: Address) -> None:
 def test_who_lacks_the_one_permission_is_refused_whatever_else_they_may(address: Address) -> None:
     needed = MAY[address.name][address.method]
     others = Permission.objects.filter(content_type__app_label="docqueue").exclude(codename=needed)
-    client = caller(*others.values_list("codename", flat=True), staff=needed not in (LOOK, PROCESS))
+    client = caller(*others.values_list("codename", flat=True), staff=needed not in (LOOK, PROCESS, STAFF))
     answer = ask(client, address)
     if needed in (ANYBODY, OWN):
         assert answer.status_code not in (401, 403, 404, 500)
+    elif needed == STREAM:
+        assert_problem(answer, 406, "needs_asgi")
     elif needed == OWNER:
         assert answer.status_code == 404
     else:
@@ -195,14 +218,16 @@ def test_the_one_permission_is_enough(address: Address, monkeypatch) -> None:
     nothing = dict.fromkeys(once.ProcessResult.__dataclass_fields__, 0)
     monkeypatch.setattr(once, "process_document_queue", lambda **_: once.ProcessResult(**nothing))
     needed = MAY[address.name][address.method]
-    answer = ask(caller(needed), address)
+    answer = ask(caller(needed, staff=needed == STAFF), address)
     assert answer.status_code not in (401, 403, 405, 500)
     if needed in (LOOK, PROCESS):
         assert ask(caller(staff=True), address).status_code == answer.status_code
 
 
 @pytest.mark.parametrize(
-    "address", [a for a in ADDRESSES if MAY[a.name][a.method] == OWNER and "document" in a.name], ids=lambda a: a.name
+    "address",
+    [a for a in ADDRESSES if a.name.startswith("ingestion:document-") and MAY[a.name][a.method] == OWNER],
+    ids=lambda a: a.name,
 )
 def test_what_is_anothers_is_not_there(address: Address, owner) -> None:
     document = accept_document(owner)

@@ -18,7 +18,9 @@ def common_answers(result: dict[str, Any], generator: Any, request: Any, public:
     _mend(result["components"].get("schemas", {}))
     for path in result["paths"].values():
         for method, operation in path.items():
-            if method in METHODS:
+            if method == "head":  # answers without a body
+                _name_common(operation["responses"])
+            elif method in METHODS:
                 _add(operation)
     return result
 
@@ -48,6 +50,12 @@ def _add(operation: dict[str, Any]) -> None:
                 own = content.setdefault(kind, {"schema": common["schema"]})
                 own["examples"] = common["examples"] | own.get("examples", {})
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _name_common(answers: dict[str, Any]) -> None:
+    for code in COMMON:
+        status, meaning = problems.MEANINGS[code]
+        answers.setdefault(str(status), {"description": meaning})
 
 
 def _response(code: str) -> dict[str, Any]:
