@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import (
+    desk,
     drain,
     enqueue,
     fairness,
@@ -45,8 +46,15 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "upload": upload.measure,
     "ingest": ingest.measure,
     "search": search.measure,
+    "desk": desk.measure,
 }
-APART = ("soak", "upload", "ingest", "search")  # long, or of another kind: only when named; shown by their newest
+APART = (
+    "soak",
+    "upload",
+    "ingest",
+    "search",
+    "desk",
+)  # long, or of another kind: only when named; shown by their newest
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0
 NOT_QUICK = ("w5",)  # filling the history alone takes a minute

@@ -33,6 +33,7 @@ OWN_WORKLOADS = {
     "upload": "upload",
     "search": "search",
     "ingest": "ingestion",
+    "desk": "operator's desk",
 }
 SHOWN_ABOVE = {("w4", "p50_ms"), ("w4", "p99_ms"), ("w6", "ratio")}
 
@@ -95,7 +96,7 @@ def _own(results: Results) -> str:
     rows = []
     for workload, words in OWN_WORKLOADS.items():
         found, date = results.values.get(workload), ""
-        if found is None and workload in ("soak", "upload", "search", "ingest"):
+        if found is None and workload in ("soak", "upload", "search", "ingest", "desk"):
             before = newest(workload)
             if before is not None:
                 date, found = f" ({before[0]})", before[1]
