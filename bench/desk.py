@@ -87,7 +87,7 @@ def _addresses() -> Iterator[str]:
         for query in ("q=4711", "q=nothing", "queue=bench", "queue=none", "operation=bench.noop", "operation=none"):
             if _takes(page, query):
                 yield f"{reverse(f'{name}_changelist')}?{query}"
-        rows = model._default_manager.using(using)
+        rows = model.objects.using(using)
         found = rows.filter(status="dead") if model._meta.model_name == "deaditem" else rows
         one = found.order_by("pk").first()
         if one is not None:
