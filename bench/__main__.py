@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import (
+    desk,
     drain,
     enqueue,
     fairness,
@@ -52,6 +53,7 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
     "search": search.measure,
     "s3": s3.measure,
     "km": km.measure,
+    "desk": desk.measure,
 }
 QUICK_PEERS = ("docqueue", "floor")
 QUICK_SCALE, QUICK_SECONDS = 0.25, 130.0

@@ -36,6 +36,7 @@ OWN_WORKLOADS = {
     "ingest": "ingestion",
     "s3": "S3",
     "km": "knowledge store",
+    "desk": "operator's desk",
 }
 APART = ("soak", "upload", "resumable", "ingest", "search", "s3", "km", "desk")
 """Long, or of another kind than the rest: run only when they are named, and shown by their newest run."""

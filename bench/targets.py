@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import ingest, km, resumable, s3
+from bench import desk, ingest, km, resumable, s3
 from bench.fairness import FAST, SLOW
 from bench.history import RETENTION
 from bench.keys import HOT
@@ -279,6 +279,33 @@ TARGETS = (
         at_most=60,
         unit="MiB",
         measure=_value("km", km.ROW, "growth_mib"),
+    ),
+    Target(
+        text="operator's desk on a full queue: p95 of the slowest page",
+        workload="desk",
+        at_most=300,
+        unit="ms",
+        measure=_value("desk", desk.PAGES, "p95_ms"),
+    ),
+    Target(
+        text="requeue of all dead letters: the request",
+        workload="desk",
+        at_most=300,
+        unit="ms",
+        measure=_value("desk", desk.REQUEUE, "request_ms"),
+    ),
+    Target(
+        text="requeue of all dead letters: items behind it",
+        workload="desk",
+        at_least=5000,
+        unit="/s",
+        measure=_value("desk", desk.REQUEUE, "requeued_rate"),
+    ),
+    Target(
+        text="requeue of all dead letters: claims meanwhile ÷ before",
+        workload="desk",
+        at_least=0.9,
+        measure=_value("desk", desk.REQUEUE, "ratio"),
     ),
     Target(
         text="search over 1,000,000 chunks: p95 of the slowest kind of query",

@@ -30,9 +30,9 @@ from (select n, now() + interval '1 day' + n * interval '1 second' as at
 """
 DEAD = f"""
 insert into docqueue_item (queue, status, operation, payload, metadata, max_attempts, timeout_seconds, attempt, died_at,
-    error_code, error_message)
+    error_code, error_message, fingerprint)
 select 'bench', 'dead', 'bench.noop', {PAYLOAD}, '{{}}', 5, 300, 5, now() - n * interval '1 second', 'failed',
-    'it failed'
+    'it failed', left(md5((n %% 50)::text), 16)
 from generate_series(1, %(count)s::bigint) n
 """
 

@@ -1,0 +1,150 @@
+"""The operator's pages and the API's lists on a full queue; and all dead letters requeued while workers go on.
+
+In place: 10,000,000 finished, 1,000,000 waiting for later, 200,000 dead of 50 causes. Every page of the queue's admin
+and every GET of its API that needs no object, and for each kind one object's, is asked for through Django in this
+process, rendered and read to its end: no web server in between. The list is made from the URL tables.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from bench.history import DEAD, FILL_SECONDS, FINISHED, SECONDS, WAITING, WORK
+from bench.measure import Speaker, Workers, percentile
+from bench.peers import BY_NAME
+from bench.run import Run
+
+ROW = "docqueue, in-process"
+REQUEUE = "all dead letters requeued"
+PAGES = "the slowest page"
+ASKED, WARM = 20, 2
+BACKLOG, ALONE_SECONDS = 600_000, 10.0
+
+
+def measure(run: Run) -> None:
+    """The workload `desk`."""
+    speaker = run.speaker(BY_NAME["docqueue"], "_desk")
+    speaker.ask("age", run.size(FINISHED), run.size(WAITING), run.size(DEAD), seconds=FILL_SECONDS)
+    os.environ.update(speaker.env)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    import django
+
+    django.setup()
+    from django.test import Client
+    from django.test.utils import setup_test_environment
+
+    setup_test_environment()  # the test client's host name
+    client = Client()
+    client.force_login(_chief())
+    slowest: list[float] = []
+    for address in _addresses():
+        took = [_ask(client, address) for _ in range(WARM + ASKED)][WARM:]
+        slowest.append(percentile(took, 0.95) * 1000)
+        run.say("desk", address, p50_ms=percentile(took, 0.5) * 1000, p95_ms=slowest[-1])
+    run.say("desk", PAGES, p95_ms=max(slowest))
+    with run.results.row("desk", REQUEUE):
+        run.say("desk", REQUEUE, **_requeue(run, speaker, client))
+
+
+def _chief() -> Any:
+    from django.contrib.auth.models import User
+
+    from docqueue.maintenance import depths, failures
+
+    depths.run("default")
+    failures.run("default")
+    return User.objects.create_superuser("bench")
+
+
+def _ask(client: Any, address: str) -> float:
+    """Seconds from the request to the last byte. A page that is none is an error."""
+    began = time.perf_counter()
+    answer = client.get(address)
+    unwell = "/health" in address and answer.status_code == 503  # no worker runs meanwhile
+    assert answer.status_code == 200 or unwell, f"{address}: {answer.status_code}"
+    assert b"".join(answer) if answer.streaming else answer.content
+    return time.perf_counter() - began
+
+
+def _addresses() -> Iterator[str]:
+    """The admin's lists, further pages, filters and an object of each; then the API's."""
+    from django.contrib import admin
+    from django.urls import reverse
+
+    from docqueue.api import urls
+    from docqueue.conf import get_settings
+
+    using = get_settings().DATABASE
+    samples: dict[str, Any] = {}
+    for model, page in admin.site._registry.items():  # noqa: SLF001 - there is no public list
+        if model._meta.app_label != "docqueue":
+            continue
+        name = f"admin:docqueue_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        for query in ("q=4711", "q=nothing", "queue=bench", "queue=none", "operation=bench.noop", "operation=none"):
+            if _takes(page, query):
+                yield f"{reverse(f'{name}_changelist')}?{query}"
+        rows = model.objects.using(using)
+        found = rows.filter(status="dead") if model._meta.model_name == "deaditem" else rows
+        one = found.order_by("pk").first()
+        if one is not None:
+            samples[str(model._meta.model_name)] = one
+            yield reverse(f"{name}_change", args=[one.pk])
+    kinds = {"item_id": "queueitem", "worker_id": "worker", "fingerprint": "failuregroup", "batch_id": "batch"}
+    for pattern in urls.urlpatterns:
+        view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
+        if view is None or not hasattr(view, "get") or "get" not in view.http_method_names:
+            continue
+        wanted = list(pattern.pattern.converters)
+        if not wanted:
+            yield reverse(f"docqueue:{pattern.name}")
+        elif wanted == ["name"]:
+            yield reverse(f"docqueue:{pattern.name}", args=["bench"])
+        elif len(wanted) == 1 and (sample := samples.get(kinds.get(wanted[0], ""))) is not None:
+            yield reverse(f"docqueue:{pattern.name}", args=[sample.pk])
+
+
+def _takes(page: Any, query: str) -> bool:
+    """Whether the list has what the query asks for: a search box, or a filter of that name."""
+    name = query.partition("=")[0]
+    if name == "q":
+        return bool(page.search_fields)
+    return any(getattr(one, "parameter_name", None) == name for one in page.list_filter)
+
+
+def _requeue(run: Run, speaker: Speaker, client: Any) -> dict[str, float]:
+    """One worker drains a backlog: its rate before, and from the request on until the last dead item is back.
+
+    The worker does the requeuing, too, and runs what comes back.
+    """
+    from docqueue.models import BulkOperation
+
+    speaker.ask("fill", run.size(BACKLOG), seconds=FILL_SECONDS)
+    run.settle(speaker)
+    with Workers(speaker=speaker, count=1, arguments=WORK) as crew:
+        crew.wait(run.size(BACKLOG) // 50, SECONDS)
+        before, began = crew.total(), time.monotonic()
+        time.sleep(ALONE_SECONDS)
+        alone = (crew.total() - before) / (time.monotonic() - began)
+        before, began = crew.total(), time.monotonic()
+        answer = client.post("/api/v1/dead-letters/requeue", {"everything": True}, content_type="application/json")
+        asked = time.monotonic() - began
+        assert answer.status_code == 202, answer.content
+        found = BulkOperation.objects.get(pk=answer.json()["id"])
+        while found.finished_at is None:
+            crew.check()
+            time.sleep(0.05)
+            found.refresh_from_db()
+        beside = (crew.total() - before) / (time.monotonic() - began)
+    seconds = (found.finished_at - found.created_at).total_seconds()
+    return {
+        "request_ms": asked * 1000,
+        "requeued": found.done,
+        "requeued_rate": found.done / seconds,
+        "claim_rate_alone": alone,
+        "claim_rate_beside": beside,
+        "ratio": beside / alone,
+    }
