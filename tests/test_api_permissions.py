@@ -51,6 +51,9 @@ MAY = {
     "docqueue:queue-resume": {"post": "change_queue"},
     "docqueue:workers": {"get": LOOK},
     "docqueue:worker": {"get": LOOK},
+    "docqueue:worker-quiet": {"post": "manage_workers"},
+    "docqueue:worker-unquiet": {"post": "manage_workers"},
+    "docqueue:worker-stop": {"post": "manage_workers"},
     "docqueue:schedules": {"get": LOOK},
     "docqueue:schedule": {"get": LOOK},
     "docqueue:schedule-pause": {"post": "change_schedule"},
@@ -147,7 +150,7 @@ def addresses() -> Iterator[Address]:
             names = pattern.pattern.converters  # type: ignore[union-attr]
             known = {name: SAMPLES.get(type(kind).__name__, "x") for name, kind in names.items()}
             for method in ("get", "post", "put", "patch", "delete"):
-                if hasattr(view, method):
+                if hasattr(view, method) and method in view.http_method_names:
                     yield Address(f"{module.app_name}:{pattern.name}", method, known)
 
 

@@ -234,6 +234,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "List what there is: GET queues.",
     ),
     "worker_not_found": (404, "There is no worker 3.", ""),
+    "worker_refuses": (
+        409,
+        "web-1:4711 (#3) has ended.",
+        "Look at the list of workers: one that starts anew has a row of its own.",
+    ),
     "schedule_not_found": (404, "There is no schedule 7.", ""),
     "invalid_schedule": (400, "There is no time zone 'Europe/Berlln'.", ""),
     "batch_not_found": (404, "There is no batch 7.", ""),

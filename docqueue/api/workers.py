@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Count, Q
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from docqueue.api import paging, schema
-from docqueue.api.permissions import MaySeeQueue
+from docqueue.api.permissions import MaySeeQueue, has_queue_permission
+from docqueue.api.serializers import ReasonRequest
 from docqueue.api.views import QueueView
 from docqueue.conf import get_settings
 from docqueue.exceptions import WorkerNotFound
 from docqueue.models import QueueItem, Worker
 from docqueue.states import Status
 
+F = TypeVar("F", bound=Callable[..., Any])
 STATES = ("live", "lost", "stopped")
 HELD_SHOWN = 100
 WORKER = {
@@ -39,6 +42,8 @@ WORKER = {
     "lease_expires_at": "2030-01-31T12:00:28Z",
     "lost_at": None,
     "stopped_at": None,
+    "asked": None,
+    "asked_by": "",
 }
 ONE = WORKER | {
     "slots": [{"pid": 4713, "rss_mb": 61, "item_id": 42, "operation": "document.ingest", "database": "ok"}],
@@ -56,9 +61,13 @@ class WorkerAnswer(serializers.ModelSerializer[Worker]):
         model = Worker
         fields: tuple[str, ...] = (
             "id", "name", "kind", "state", "hostname", "pid", "queues", "excluded", "processes", "holds", "started_at",
-            "heartbeat_at", "lease_expires_at", "lost_at", "stopped_at",
+            "heartbeat_at", "lease_expires_at", "lost_at", "stopped_at", "asked", "asked_by",
         )  # fmt: skip
-        extra_kwargs = {"queues": {"help_text": "That it serves; none: all."}, "excluded": {"help_text": "But not."}}
+        extra_kwargs = {
+            "asked": {"help_text": "What people have asked of it: quiet, stop or null."},
+            "queues": {"help_text": "That it serves; none: all."},
+            "excluded": {"help_text": "But not."},
+        }
 
     def get_state(self, worker: Worker) -> str:
         """As the admin shows it."""
@@ -156,7 +165,7 @@ class WorkersView(QueueView):
 class OneWorkerView(QueueView):
     """One worker."""
 
-    permission_classes = (MaySeeQueue,)
+    permission_classes: tuple[type[BasePermission], ...] = (MaySeeQueue,)
 
     @extend_schema(
         operation_id="get_worker",
@@ -166,10 +175,78 @@ class OneWorkerView(QueueView):
     )
     def get(self, request: Request, worker_id: int) -> Response:
         """A worker, its executor processes and what it has in its hands. Staff or docqueue.view_queueitem."""
+        return Response(self.shown(worker_id))
+
+    def shown(self, worker_id: int) -> Any:
+        """The worker as JSON. Raises `WorkerNotFound`."""
         worker = _rows().filter(pk=worker_id).first() if worker_id < 2**63 else None
         if worker is None:
             raise WorkerNotFound(f"There is no worker {worker_id}.")
         worker.items = (
             _held().filter(worker_id=worker.pk).order_by("id").only("id", "operation", "claimed_at")[:HELD_SHOWN]
         )
-        return Response(OneWorkerAnswer(worker, context=_context([worker])).data)
+        return OneWorkerAnswer(worker, context=_context([worker])).data
+
+
+class AskWorkerView(OneWorkerView):
+    """What people ask of a worker."""
+
+    permission_classes = (has_queue_permission("manage_workers"),)
+    http_method_names = ("post", "options")
+    verb = ""
+
+    def post(self, request: Request, worker_id: int) -> Response:
+        """Ask it, once; asking again changes nothing."""
+        reason = self.checked(ReasonRequest).validated_data["reason"]
+        self.shown(worker_id)  # that there is one, and that its number is none too large
+        getattr(self.acting, self.verb)(worker_id, reason=reason)
+        return Response(self.shown(worker_id))
+
+
+def asks(operation_id: str, asked: str | None) -> Callable[[F], F]:
+    """What the OpenAPI document says of such a request."""
+    described: Callable[[F], F] = extend_schema(
+        operation_id=operation_id,
+        tags=[schema.TAG],
+        request=ReasonRequest,
+        responses=schema.answer(200, OneWorkerAnswer, ONE | {"asked": asked})
+        | schema.refusals(
+            "malformed_json", "invalid_request", "not_authenticated", "permission_denied", "worker_not_found",
+            "worker_refuses",
+        ),
+        examples=[OpenApiExample("with a reason", value={"reason": "before the update"}, request_only=True)],
+    )  # fmt: skip
+    return described
+
+
+class QuietWorkerView(AskWorkerView):
+    """Claim nothing new."""
+
+    verb = "quiet_worker"
+
+    @asks("quiet_worker", "quiet")
+    def post(self, request: Request, worker_id: int) -> Response:
+        """Have a worker claim nothing new; what it holds it finishes. Needs docqueue.manage_workers."""
+        return super().post(request, worker_id)
+
+
+class UnquietWorkerView(AskWorkerView):
+    """Go on."""
+
+    verb = "unquiet_worker"
+
+    @asks("unquiet_worker", None)
+    def post(self, request: Request, worker_id: int) -> Response:
+        """Let a quiet worker claim again. Needs docqueue.manage_workers."""
+        return super().post(request, worker_id)
+
+
+class StopWorkerView(AskWorkerView):
+    """End."""
+
+    verb = "stop_worker"
+
+    @asks("stop_worker", "stop")
+    def post(self, request: Request, worker_id: int) -> Response:
+        """Have a worker end as TERM does: what runs has the grace period. Needs docqueue.manage_workers."""
+        return super().post(request, worker_id)

@@ -18,8 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
 from config.api_client import answers
 from config.processes import free_port
+
+NAME = "served-by-a-test"
+"""What the sessions of such a server are called in the database."""
 
 
 @dataclass
@@ -73,7 +78,12 @@ def serving(command: Any, root: Path, env: dict[str, str]) -> Iterator[Server]:
     port = free_port()
     with tempfile.TemporaryFile("w+b") as log:
         process = subprocess.Popen(
-            command(port), cwd=root, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command(port),
+            cwd=root,
+            env=env | {"PGAPPNAME": NAME},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         server = Server(port, process, log)
         try:
@@ -87,6 +97,13 @@ def serving(command: Any, root: Path, env: dict[str, str]) -> Iterator[Server]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
+
+
+def sessions() -> int:
+    """How many connections to the database the servers that `serving` has started hold."""
+    look = "select count(*) from pg_stat_activity where datname = current_database() and application_name = %s"
+    with connection.cursor() as cursor:
+        return int(cursor.execute(look, [NAME]).fetchone()[0])
 
 
 @dataclass(frozen=True)

@@ -384,3 +384,20 @@ def test_health_says_the_numbers_of_the_queue_and_503_without_a_worker(ann, item
     )
     assert body["details"]["queue_counts"] == {"waiting": 4, "active": 1, "completed": 1, "failed": 1}
     assert "worker_concurrency" in body["details"]
+
+
+def test_a_worker_is_quieted_lets_go_and_is_stopped_once_and_audited(person, service):
+    worker_id = claiming.register("default", Worker.Kind.WORKER, lease_seconds=60)
+    ann = person("manage_workers", "view_queueitem")
+    address = f"/api/v1/workers/{worker_id}"
+    assert ann.post_json(f"{address}/quiet", {"reason": "before the update"}).json()["asked"] == "quiet"
+    assert ann.post_json(f"{address}/quiet").json()["asked_by"] == "ann"
+    assert ann.post_json(f"{address}/unquiet").json()["asked"] is None
+    assert ann.post_json(f"{address}/stop").json()["asked"] == "stop"
+    assert_problem(ann.post_json(f"{address}/quiet"), 409, "worker_refuses")
+    assert_problem(ann.post_json("/api/v1/workers/0/stop"), 404, "worker_not_found")
+    assert list(AuditEntry.objects.order_by("id").values_list("action", "actor", "reason")) == [
+        ("quiet_worker", "ann", "before the update"),
+        ("unquiet_worker", "ann", ""),
+        ("stop_worker", "ann", ""),
+    ]
