@@ -123,10 +123,11 @@ class BucketFile(io.RawIOBase):
     def __init__(self, bucket: Bucket, name: str, folder: Path) -> None:
         super().__init__()
         self.bucket, self.object = bucket, name
+        self.kept: IO[bytes] = io.BytesIO()  # until it is known that there is an object
         self.size = bucket.size(name)
         with storage_errors():
             folder.mkdir(parents=True, exist_ok=True)
-            self.kept: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with this one
+            self.kept = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with this one
         self.here = bytearray(-(-self.size // BLOCK))
         self.at = self.next = 0
         self.ahead = 1

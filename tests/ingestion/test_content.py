@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,8 @@ def test_under_asgi_it_is_read_piece_by_piece_too(owner):
 
         await get_asgi_application()(scope, receive, send)
 
-    asyncio.run(ask())
+    with ThreadPoolExecutor(1) as thread:  # this one may have a loop already: that of a browser
+        thread.submit(asyncio.run, ask()).result()
     pieces = [each["body"] for each in sent if each["type"] == "http.response.body" and each.get("body")]
     assert sent[0]["status"] == 200
     assert sum(map(len, pieces)) == 1_000_000
