@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 
 from docqueue import handlers, store
 from docqueue.conf import get_settings
-from docqueue.models import Queue, Worker
 from docqueue.states import WaitReason
 
 if TYPE_CHECKING:
@@ -171,6 +170,8 @@ def known_queues(using: str) -> set[str]:
     names = {settings.DEFAULT_QUEUE, *settings.QUEUES}
     names |= {h.queue for h in map(handlers.find, handlers.operations()) if h and h.queue}
     names |= {route["queue"] for route in settings.ROUTES.values() if route.get("queue")}
+    from docqueue.models import Queue  # metrics are imported before there are models
+
     names |= set(Queue.objects.using(using).values_list("name", flat=True)[:NAMED])
     return names | queues(using)
 
@@ -182,6 +183,8 @@ def deep(using: str, now: datetime | None = None) -> list[tuple[str, str]]:
 
 def cron_is_at_work(using: str) -> bool:
     """Whether a run by cron has had items lately."""
+    from docqueue.models import Worker
+
     runs = Worker.objects.using(using).filter(kind=Worker.Kind.CRON, heartbeat_at__gte=Now() - CRON_SEEN)
     return runs.exists()
 

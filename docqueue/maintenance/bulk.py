@@ -85,25 +85,25 @@ def one_slice(using: str, bulk_id: int, size: int, now: datetime | None = None, 
 def _write(using: str, bulk_id: int, row: store.Row, size: int, now: datetime | None, *, skip: bool) -> Slice:
     action, found, said, created_at, last_id, reached_id = row
     options = json.loads(said)
-    if (sent := options.get("canaries")) is not None:
+    canary, sent = options.get("canary", 0), options.get("canaries", [])
+    if sent and (len(sent) >= canary or reached_id >= last_id):
         return _await_canaries(using, bulk_id, sent, now)
-    canary = options.get("canary")
     params = parameters(action, json.loads(found), options.get("priority")) | {
         "created_at": created_at,
         "now": now,
     }
-    stretch = {"reached": reached_id, "last_id": last_id, "limit": min(size, canary or size), "stretch": STRETCH}
+    stretch = {"reached": reached_id, "last_id": last_id, "limit": min(size, (canary - len(sent)) or size)}
     look = "bulk_slice_finished" if KINDS[action].finished else "bulk_slice"
-    [(ids, reached)] = store.run(using, look, {**params, **stretch})
+    [(ids, reached)] = store.run(using, look, {**params, **stretch, "stretch": STRETCH})
     done = 0
     if ids and not skip:
         store.run(using, "limit_locks", {"milliseconds": LOCK_MILLISECONDS})
         done = ACTIONS[action](using, {**params, "ids": ids, "fair": gates.fair(), "bulk_id": bulk_id})
         if canary:
-            store.count(using, "bulk_canaries", {"id": bulk_id, "ids": ids})
-            reached = ids[-1]  # they have all been looked at, and there may be more
-    over = reached is None
-    noted = {"reached": last_id if over else reached, "done": done, "skipped": len(ids) - done}
+            sent = [*sent, *ids]
+            store.count(using, "bulk_canaries", {"id": bulk_id, "ids": sent})
+    over = reached is None and not sent
+    noted = {"reached": last_id if reached is None else reached, "done": done, "skipped": len(ids) - done}
     store.count(using, "bulk_advance", {"id": bulk_id, **noted})
     if over:
         finish(using, bulk_id, BulkOperation.State.DONE, now=now)

@@ -6,5 +6,5 @@ update docqueue_worker set
     asked_by = %(by)s
 where id = %(worker_id)s and kind = 'worker' and lost_at is null and stopped_at is null
     and asked is distinct from 'stop' and asked is distinct from %(asked)s::text
-    and lease_expires_at >= coalesce(%(now)s::timestamptz, clock_timestamp())
+    and lease_expires_at >= (select coalesce(%(now)s::timestamptz, clock_timestamp()))
 returning name

@@ -232,6 +232,21 @@ def test_fewer_items_than_were_to_go_first_end_it_when_they_are_done(service: Do
     assert (operation.state, operation.done) == ("done", 2)
 
 
+def test_the_first_are_gathered_over_stretches_until_there_are_enough(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "STRETCH", 2)
+    ids = [die(service, code="broken" if n % 2 else "other") for n in range(12)]
+    operation = service.bulk("requeue", error_code="broken", canary=3, now=later(60))
+    bulk.run(service.using, later(61), seconds=30)
+    assert [i for i in ids if service.get_status(i) is Status.PENDING] == ids[1:6:2]
+    for claim in service.claim(10, now=later(62)):
+        service.mark_completed(claim, now=later(63))
+    bulk.run(service.using, later(64), seconds=30)
+    operation.refresh_from_db()
+    assert (operation.state, operation.done) == ("done", 6)
+
+
 @pytest.mark.parametrize("given", [0, -1, 101, True, "3", 1.5])
 def test_a_number_of_canaries_that_makes_no_sense_is_refused(service: DocumentQueueService, given: Any) -> None:
     with pytest.raises(InvalidBulk, match="from 1 to 100"):

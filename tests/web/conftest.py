@@ -18,13 +18,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from config.api_client import answers
 from config.processes import _end_with_parent, free_port, web_command
 from tests.ingestion.running import InlineWorker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+expect.set_options(timeout=20_000)  # the machine may have other things to do
 SMALL_PIECES = {"INGESTION_MAX_PATCH_BYTES": str(1024 * 1024)}
 """So that a large file of the tests goes in several pieces."""
 WATCH = """

@@ -203,6 +203,6 @@ def test_what_each_child_is_at_can_be_shown(make_pool: MakePool, tmp_path: Path)
     until(lambda: bool(marks(file)))
     pool.enforce(time.monotonic())
     idle, busy = sorted(pool.slots(time.monotonic()), key=len)
-    assert set(idle) == {"pid", "rss_mb"}
+    assert set(idle) == {"pid", "rss_mb", "cpu"}
     assert (busy["item_id"], busy["operation"], busy["stalled"]) == (item.id, "test.linger", False)
     assert idle["rss_mb"] > 5
