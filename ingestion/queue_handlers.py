@@ -122,8 +122,10 @@ def _process(ctx: Context, file: IngestFile) -> None:
 
 def _busy_for_too_long(ctx: Context) -> bool:
     """Whether it is this item alone that a knowledge store which is well puts off, and has for long."""
-    age = timezone.now() - ctx.item.enqueued_at
-    return age.total_seconds() >= PATIENCE_SECONDS and get_store().health().ok
+    if not get_store().health().ok:
+        return False
+    since = ctx.step("put off by a store that is well, since", lambda: timezone.now().timestamp())
+    return bool(timezone.now().timestamp() - since >= PATIENCE_SECONDS)
 
 
 def _later(error: KmUnavailable) -> float:

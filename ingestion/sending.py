@@ -17,7 +17,7 @@ from django.db import transaction
 
 from docqueue.service import ClaimedItem, NewItem
 from ingestion import storage
-from ingestion.errors import IngestionError
+from ingestion.errors import DiskFull, IngestionError, StorageAway
 from ingestion.km import KMDocument, KnowledgeStore, get_store, kept_as
 from ingestion.km.describing import describe
 from ingestion.km_outbox import forget, forget_content
@@ -55,12 +55,12 @@ def send(payload: Mapping[str, Any], claim: ClaimedItem) -> dict[str, int]:
     Raises a `KmUnavailable` when the store serves nobody. May be repeated: what was sent is found at the store.
     """
     store, asked = get_store(), payload["documents"]
-    if claim.claim_no > 1:
-        _clean_up(asked, payload["content"])
     waiting = IngestFile.objects.filter(document__in=asked, outcome="", intake__cancel_requested_at=None)
     documents = Document.objects.select_related("blob", "file").filter(file__in=waiting, type="", km_ref="")
     todo = list(_worth_sending(store, documents.order_by("pk")))
     answers = store.put_many(todo) if todo else {}
+    if claim.claim_no > 1:  # once the store has answered: not at each look that finds it away
+        _clean_up(asked, payload["content"])
     sent = {pk: answer for pk, answer in answers.items() if isinstance(answer, str)}
     there = _keep(store, sent, claim)
     for described in todo:
@@ -102,6 +102,8 @@ def _worth_sending(store: KnowledgeStore, documents: Any) -> Iterator[KMDocument
         try:
             with storage.local_path(described.storage_key) as path:
                 detected = look_at(path, described.filename)
+        except (StorageAway, DiskFull):
+            raise
         except IngestionError:
             continue  # its own item finds the same, and says so
         yield replace(described, type=detected.type, content_type=detected.mime)

@@ -70,6 +70,7 @@ class Seen:
 
 
 Row = tuple[int, str, int]
+SEVERAL = 3
 
 
 def check(
@@ -171,6 +172,11 @@ def _needs(blob_id: int) -> Needs:
         document_count=documents.count(),
         intake_count=len(intakes),
     )
+
+
+def is_empty() -> bool:
+    """Whether nothing at all is stored of what several rows tell of: then it is out of sight rather than lost."""
+    return len(Blob.objects.values_list("pk")[:SEVERAL]) == SEVERAL and next(iter(inventory.everything()), None) is None
 
 
 def is_needed(blob_id: int) -> bool:

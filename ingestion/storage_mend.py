@@ -13,7 +13,7 @@ from ingestion import inventory, storage
 from ingestion.archives import plan_archive, read_entry
 from ingestion.blobs import adopt, remove_if_unreferenced
 from ingestion.containers import Container
-from ingestion.errors import IngestionError
+from ingestion.errors import DiskFull, IngestionError, StorageUnavailable
 from ingestion.limits import get_limits
 from ingestion.models import Blob, Document, IngestFile, Intake, IntakeKind, Outcome
 from ingestion.storage_check import Finding, Kind, is_needed
@@ -110,6 +110,8 @@ def _restore(blob_id: int, origin: Origin) -> str:
                 return "it has other bytes there"
             storage.delete(blob.storage_key)  # damaged bytes of the right size would be taken for these
             storage.put_stream(read_entry(source, entry), expected=entry.expected)
+    except (StorageUnavailable, DiskFull):
+        raise  # it is out of reach, and not lost
     except (IngestionError, Blob.DoesNotExist, IndexError) as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -43,6 +43,10 @@ class KmAuth(KmUnavailable):
     hint = "The operator has to correct INGESTION_KM_TOKEN and restart the workers; work goes on by itself then."
 
 
+class KmForbidden(KmAuth):
+    """The knowledge store forbids it: us, or this document."""
+
+
 class KmAway(KmUnavailable):
     """There is no knowledge store at the configured address."""
 

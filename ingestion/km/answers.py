@@ -18,6 +18,7 @@ from ingestion.errors import (
     KmBadAnswer,
     KmBusy,
     KmError,
+    KmForbidden,
     KmInterrupted,
     KmRejected,
     KmServerError,
@@ -78,7 +79,7 @@ class named:  # noqa: N801 - reads as `with named(…)`
 
 
 def error_of(answer: Answer, method: str, path: str) -> KmError | None:
-    """The error that an answer means, or None. 403 is `KmAuth`, as nobody can tell: the caller may find out."""
+    """The error that an answer means, or None. Whom a 403 means nobody can tell: the caller may find out."""
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -86,8 +87,10 @@ def error_of(answer: Answer, method: str, path: str) -> KmError | None:
     told, code = _told(answer.body)
     message = f"{said}: {told}" if told else f"{said}."
     kind: type[KmError] = KmRejected
-    if status in (401, 403):
+    if status == 401:
         kind = KmAuth
+    elif status == 403:
+        kind = KmForbidden
     elif status in NOT_NOW:
         kind = KmBusy
     elif status < 400 or status in AWAY:

@@ -18,15 +18,18 @@ from urllib.parse import quote
 import httpx2
 
 from ingestion.errors import (
+    DiskFull,
     IngestionError,
     KmAuth,
     KmAway,
     KmBadAnswer,
     KmError,
+    KmForbidden,
     KmInterrupted,
     KmRejected,
     KmTimeout,
     KmUnavailable,
+    StorageAway,
 )
 from ingestion.km.answers import Answer
 from ingestion.km.base import Health, Hit, KMDocument, Sent, Status
@@ -195,6 +198,8 @@ class HttpKM(LocalIndex):
             raise
         except KmTimeout as error:
             return dict.fromkeys((one.id for one in documents), error)  # halves would take as long each
+        except (StorageAway, DiskFull):
+            raise  # the bytes can not be read now: no half of them could
         except IngestionError as error:
             if len(documents) == 1:
                 return {documents[0].id: error}
@@ -254,10 +259,11 @@ class HttpKM(LocalIndex):
             return error
         plainly = isinstance(error, KmUnavailable) and not isinstance(error, KmAway | KmAuth)
         health = Health(ok=False) if plainly else self.health()
-        if health.ok and not isinstance(error, KmAway):
+        here_alone = not isinstance(error, KmAway | KmAuth) or isinstance(error, KmForbidden)
+        if health.ok and here_alone:
             self.breaker.learnt_nothing()
             # With the same credentials it is well: what it forbids is this document.
-            return KmRejected(str(error)) if isinstance(error, KmAuth) else error
+            return KmRejected(str(error)) if isinstance(error, KmForbidden) else error
         if not isinstance(error, KmUnavailable):
             error = KmUnavailable(f"{error} {health.message}".strip(), retry_after=error.retry_after)
         self.breaker.failed(error, error.retry_after)

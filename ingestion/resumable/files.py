@@ -42,7 +42,9 @@ def folder() -> Path:
     storage = storages[ALIAS]
     if isinstance(storage, FileSystemStorage):
         return Path(storage.path("resumable"))
-    return Path(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir()).parent / "resumable"
+    if settings.FILE_UPLOAD_TEMP_DIR:
+        return Path(settings.FILE_UPLOAD_TEMP_DIR).parent / "resumable"
+    return Path(tempfile.gettempdir()) / "docqueue-resumable"
 
 
 def path_of(upload: UUID) -> Path:

@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from ingestion.resumable import files, sessions
@@ -46,12 +47,16 @@ def _finish_complete(now: datetime) -> int:
 
 def _end_expired(now: datetime) -> int:
     done = 0
-    for session in UploadSession.objects.filter(expires_at__lte=now):
-        try:
-            files.remove(session.pk, idle=True)
-        except UploadLocked:
-            continue
-        session.delete()
+    for pk in list(UploadSession.objects.filter(expires_at__lte=now).values_list("pk", flat=True)):
+        with transaction.atomic():  # a piece that comes now gives it time again: before this lock, or not at all
+            session = UploadSession.objects.select_for_update().filter(pk=pk, expires_at__lte=now).first()
+            if session is None:
+                continue
+            try:
+                files.remove(session.pk, idle=True)
+            except UploadLocked:
+                continue
+            session.delete()
         done += 1
     return done
 

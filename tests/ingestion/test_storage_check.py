@@ -10,6 +10,7 @@ from django.core.files.storage import storages
 from django.core.management import call_command
 
 from ingestion import retention, storage
+from ingestion.errors import StorageAway
 from ingestion.models import Blob, Document, IngestFile, Intake, Outcome
 from ingestion.storage_mend import LOST
 from tests.ingestion.factories import UserFactory, accept_document, accept_zip, zipped
@@ -208,3 +209,32 @@ def test_retention_and_the_check_agree(owner, worker):
     assert run("--verify", "--grace-seconds", "-60")[0] == 0
     assert Document.objects.count() == 3
     assert Intake.objects.get().blob_id is None
+
+
+def test_a_storage_that_is_out_of_sight_as_a_whole_is_not_given_up(owner, worker, monkeypatch):
+    """A disk that is not mounted, a wrong prefix: nothing may be marked, and no archive let go."""
+    intake = accept_zip(owner, PAPERS)
+    worker.run()
+    for blob in Blob.objects.all():
+        storage.delete(blob.storage_key)
+    code, found, said = run("--mend")
+    assert (code, found) == (2, [])
+    assert "is the disk mounted" in said
+    assert not any(LOST in warnings for warnings in Document.objects.values_list("warnings", flat=True))
+    assert Intake.objects.get(pk=intake.pk).blob_id is not None
+
+
+def test_an_archive_that_can_not_be_reached_now_is_not_given_up(owner, worker, monkeypatch):
+    accept_zip(owner, PAPERS)
+    worker.run()
+    storage.delete(Document.objects.first().blob.storage_key)
+
+    def away(key):
+        raise StorageAway("nobody answers")
+
+    monkeypatch.setattr(storage, "open", away)
+    code, _, said = run("--mend")
+    assert code == 2
+    assert "nobody answers" in said
+    assert Intake.objects.filter(blob__isnull=False).exists()
+    assert not any(LOST in warnings for warnings in Document.objects.values_list("warnings", flat=True))

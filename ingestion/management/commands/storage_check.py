@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 
 from ingestion.blobs import GRACE_SECONDS
 from ingestion.errors import IngestionError
-from ingestion.storage_check import Finding, Kind, Seen, check
+from ingestion.storage_check import Finding, Kind, Seen, check, is_empty
 from ingestion.storage_mend import mend, origin_of
 
 EVERY_PERCENT = 5
@@ -44,6 +44,12 @@ class Command(BaseCommand):
         """Look, and tell each finding as it comes."""
         seen, kinds, left = Seen(), Counter[str](), 0
         try:
+            if options["mend"] and is_empty():
+                self.stderr.write(
+                    "There is not one stored document where the database knows of some: is the disk mounted, is "
+                    "DOCUMENTS_URL right? Nothing was mended."
+                )
+                raise SystemExit(2)
             found = check(seen, verify=options["verify"], grace_seconds=options["grace_seconds"], report=self._progress)
             for finding in found:
                 kinds[finding.kind] += 1

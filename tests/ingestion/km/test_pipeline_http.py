@@ -14,6 +14,7 @@ from docqueue.models import Attempt, QueueItem
 from docqueue.states import Status
 from ingestion import sending
 from ingestion.api import presenting
+from ingestion.errors import StorageAway
 from ingestion.km.describing import describe
 from ingestion.km.fake_moods import Mood
 from ingestion.models import Document, IngestFile, Intake, IntakeStatus, Outcome
@@ -348,3 +349,35 @@ def test_what_a_local_store_has_is_sent_when_it_is_reprocessed(owner, worker, ht
     reprocess_document(document, from_stage="indexing")
     worker.run()
     assert len(received(http_km)) == 1
+
+
+def test_looks_that_find_the_store_away_enqueue_nothing_for_what_was_deleted(owner, worker, http_km):
+    intake = accept(owner, *(upload(f"{n}.txt", f"paper {n}") for n in range(3)))
+    http_km.behave(Mood(kind="refuse", status=503))
+    worker.run_retries()
+    delete_document(intake.files.get(ordinal=1).document)
+    for _ in range(5):
+        worker.run_retries()
+    assert QueueItem.objects.filter(operation="document.forget").count() <= 1
+    http_km.behave()
+    worker.run_retries()
+    worker.run_retries()
+    assert received(http_km) == hashes({"0": "paper 0", "2": "paper 2"})
+    assert not QueueItem.objects.exists()
+
+
+def test_a_batch_waits_while_the_documents_storage_is_away(owner, worker, http_km, monkeypatch):
+    accept(owner, *(upload(f"{n}.txt", f"paper {n}") for n in range(3)))
+
+    def away(key):
+        raise StorageAway("nobody answers")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingestion.storage.local_path", away)
+        patch.setattr("ingestion.storage.open", away)
+        worker.run()
+    assert set(IngestFile.objects.values_list("waiting_reason", flat=True)) == {"storage_unavailable"}
+    assert not Attempt.objects.filter(outcome="failed").exists()
+    worker.run_retries()
+    assert received(http_km) == hashes({str(n): f"paper {n}" for n in range(3)})
+    assert len([one for one in http_km.log if one["path"] == "/documents/batch"]) == 1

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from docqueue.duties import registered
 from ingestion.models import Intake
-from ingestion.resumable import files
+from ingestion.resumable import files, sweeping
 from ingestion.resumable.errors import UploadLocked
 from ingestion.resumable.models import UploadSession
 from ingestion.resumable.sweeping import GRACE_SECONDS, sweep
@@ -168,3 +168,17 @@ def test_nobody_takes_over_while_the_upload_is_being_taken_in(begun):
             files.remove(begun)
     with writing(begun, 5):
         pass  # its holder has ended
+
+
+def test_one_that_is_given_time_again_just_now_stays(begun, monkeypatch):
+    """A piece came between the look for expired uploads and the removal of this one."""
+    now = later(days=3)
+
+    def renewed(found):
+        ids = [*found]
+        UploadSession.objects.update(expires_at=now + timedelta(days=1))
+        return ids
+
+    monkeypatch.setattr(sweeping, "list", renewed, raising=False)
+    assert sweep(now=now) == 0
+    assert files.size_of(begun) == 5
