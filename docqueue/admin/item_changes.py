@@ -21,7 +21,7 @@ from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.conf import get_settings
-from docqueue.exceptions import DocqueueError
+from docqueue.exceptions import DocqueueError, InvalidItem
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status, allowed
 
@@ -160,7 +160,13 @@ class ItemChanges(ReadOnlyAdmin):
     def _clone(self, request: HttpRequest, item: Any, seen: Any, given: dict[str, Any]) -> Any:
         payload = given.pop("payload", None)
         if payload is not None:
-            given["payload"] = redaction.restored(payload, seen, item.payload)
+            whole = redaction.restored(payload, seen, item.payload)
+            if given["operation"] != item.operation and whole != payload:  # who may see it there is another matter
+                raise InvalidItem(
+                    gettext("What is hidden of the payload can not go to another operation."),
+                    hint=gettext("Keep the operation, or write the payload without what is hidden."),
+                )
+            given["payload"] = whole
         given["document_id"] = given["document_id"] or None
         acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
         return acting.clone(item.pk, **given)

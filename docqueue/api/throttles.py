@@ -42,7 +42,9 @@ class RequestThrottle(SimpleRateThrottle):
         key = self.cache_format % {"scope": scope, "ident": f"{self._who(request)}_{stretch}"}
         cache.add(key, 0, timeout=seconds)
         try:
-            return cache.incr(key) <= most
+            number = cache.incr(key)
+            cache.touch(key, seconds)  # some caches would keep it for as long as they keep anything
+            return number <= most
         except ValueError:  # it has gone since: a full cache forgets
             return True
 

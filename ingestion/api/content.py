@@ -75,7 +75,8 @@ class ContentView(OwnedView):
             address = storage.address(blob.storage_key, disposition=named, content_type=media_type)
             if address is not None:
                 return _redirect(address)
-        asked, if_range = request.headers.get("Range", ""), request.headers.get("If-Range", "")
+        asked = request.headers.get("Range", "") if request.method == "GET" else ""  # a HEAD has no parts
+        if_range = request.headers.get("If-Range", "")
         try:
             part = serving.part_of(asked, if_range, blob.size, blob.sha256)
         except serving.CanNotSatisfy:

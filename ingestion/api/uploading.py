@@ -61,6 +61,16 @@ class DocumentsView(OwnedView):
             request.upload_handlers.insert(0, QuotaUploadHandler(request))
         return super().initialize_request(request, *args, **kwargs)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look at the announced size before anything reads the body, as the CSRF check of a session does."""
+        if request.method == "POST":
+            announced = request.META.get("CONTENT_LENGTH") or "0"
+            most = get_limits().max_upload_bytes
+            if announced.isdigit() and int(announced) > most + FORM_BYTES:
+                refuse_size(most)
+            ensure_room(int(announced) if announced.isdigit() else 0)
+        super().initial(request, *args, **kwargs)
+
     @extend_schema(
         operation_id="list_documents",
         summary="List my documents, the newest first",
@@ -98,11 +108,6 @@ class DocumentsView(OwnedView):
     )
     def post(self, request: Request) -> Response:
         """Take in one upload."""
-        announced = request.META.get("CONTENT_LENGTH") or "0"
-        most = get_limits().max_upload_bytes
-        if announced.isdigit() and int(announced) > most + FORM_BYTES:
-            refuse_size(most)  # before its bytes are read
-        ensure_room(int(announced) if announced.isdigit() else 0)
         accepted = accept_upload(
             self.owner_id(request),
             placed(request.FILES.getlist("file"), request.POST.getlist("path")),

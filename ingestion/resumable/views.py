@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +15,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from docqueue.api.throttles import UPLOAD
 from ingestion.api.base import OwnedView, not_found
 from ingestion.limits import get_limits
 from ingestion.resumable import body, protocol, sessions
@@ -75,6 +76,8 @@ class TusView(OwnedView):
 
 class UploadsView(TusView):
     """The door for new uploads."""
+
+    throttle_scopes: ClassVar = {"POST": UPLOAD}
 
     @create_upload
     def post(self, request: Request) -> Response:

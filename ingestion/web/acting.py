@@ -21,6 +21,7 @@ from ingestion.reprocess_file import reprocess_file
 from ingestion.services import Order, Selection, cancel_intake, delete_intake, start_order
 from ingestion.web.base import REFUSALS, owner_id, refusal
 from ingestion.web.showing import whole_card
+from ingestion.web.words import words
 
 
 @require_POST
@@ -99,5 +100,5 @@ def _do(request: HttpRequest, row: Intake, act: Callable[[], object], said: str)
 def _refused(request: HttpRequest, row: Intake, error: Exception) -> HttpResponse:
     refused = refusal(error)
     row.refresh_from_db()
-    context = {"card": whole_card(request, row), "refused": refused, "script": {}, "unfinished": False}
+    context = {"card": whole_card(request, row), "refused": refused, "script": {"words": words()}, "unfinished": False}
     return render(request, "ingestion/intake.html", context, status=refused.status)

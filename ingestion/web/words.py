@@ -29,6 +29,7 @@ def words() -> dict[str, str]:
         "not_a_type": _("{suffix} is none of the types that text can be read from."),
         "not_a_type_hint": _("Send it anyway if its content is of another type than its name says."),
         "no_network": _("The server can not be reached."),
+        "nothing_to_retry": _("Nothing of it can be tried again: its bytes are not there any more. Upload it again."),
         "retry": _("Try again"),
         "send_anyway": _("Send it anyway"),
         "sending": _("Sending: {percent} %"),

@@ -154,6 +154,8 @@ def test_head_says_what_get_would_and_opens_nothing(client, owner):
     answer = client.head(f"/api/v1/documents/{document.pk}/content")
     assert (answer.status_code, answer["Content-Length"], answer.content) == (200, "40", b"")
     assert answer["Content-Disposition"].startswith("attachment")
+    part = client.head(f"/api/v1/documents/{document.pk}/content", HTTP_RANGE="bytes=0-1")
+    assert (part.status_code, part["Content-Length"]) == (200, "40"), "only a GET has parts"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ function speak() {
   }, PAUSE);
 }
 
+// When to ask whether something has come to the server after all, in ms from one time to the next.
+export const ASK_AGAIN = [0, 1000, 2000, 4000, 8000, 15000, 30000];
+
 export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // Waits, but no longer than until the network is back.

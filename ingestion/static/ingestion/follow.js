@@ -1,14 +1,14 @@
 // Keeps the cards fresh: one request for all that are open, as often as something happens. Server-sent events, where
 // the server offers them, only say that it is time to ask; without them the clock does.
 
-import { announce, pause, say, urls } from "./common.js";
+import { announce, csrf, pause, say, urls } from "./common.js";
 import { element, morph } from "./morph.js";
 
 const QUICK = 1000;
 const SLOW = 5000;
 const HIDDEN = 20000;
 const LOST = 30000;
-const STREAMS = 2; // a browser opens six connections to a server at most, and uploads need some
+const STREAMS = 1; // a browser opens six connections to a server at most, for all of its tabs, and uploads need some
 const list = document.getElementById("uploads");
 const tags = new Map();
 const until = new Map(); // ids that are followed although they have ended: something was just asked of them
@@ -22,6 +22,12 @@ const open = () =>
   [...list.querySelectorAll("[data-intake]")]
     .filter((card) => card.dataset.finished === "no" || (until.get(card.dataset.intake) || 0) > Date.now())
     .map((card) => card.dataset.intake);
+
+// What was taken in although somebody had cancelled it meanwhile is cancelled at the server, and shown.
+export async function callOff(id) {
+  await fetch(`${urls.intakes}/${id}/cancel`, { method: "POST", headers: { "X-CSRFToken": csrf() } });
+  follow(id, { fresh: true });
+}
 
 // Follow an intake: one that was just taken in gets its card at the top, one that something was asked of stays watched.
 export function follow(id, { seconds = 20, fresh = false } = {}) {
@@ -129,7 +135,7 @@ export function loggedOut() {
 
 // Streams for the newest that are open. Any answer but a stream means that there are none here: polling is enough then.
 function listen(ids) {
-  const wanted = new Set(streaming ? ids.filter((id) => cardOf(id).dataset.events).slice(0, STREAMS) : []);
+  const wanted = new Set(streaming && !document.hidden ? ids.filter((id) => cardOf(id).dataset.events).slice(0, STREAMS) : []);
   for (const [id, stream] of streams) {
     if (!wanted.has(id)) {
       stream.close();

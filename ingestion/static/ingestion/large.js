@@ -1,7 +1,7 @@
 // Large files, one at a time and resumable: what has arrived stays arrived through a lost network and a reload.
 
-import { announce, csrf, problem, say, urls } from "./common.js";
-import { follow, loggedOut } from "./follow.js";
+import { ASK_AGAIN, announce, csrf, pause, problem, say, urls } from "./common.js";
+import { callOff, follow, loggedOut } from "./follow.js";
 import { Job } from "./job.js";
 import { newKey } from "./notes.js";
 import { printOf } from "./picking.js";
@@ -152,7 +152,16 @@ export class Large extends Job {
 
   async cancel() {
     this.leave();
-    await this.upload.abort(true).catch(() => {}); // what the server keeps of it goes by itself after a day
     this.finish();
+    await this.upload.abort().catch(() => {});
+    for (const ms of this.upload.url ? ASK_AGAIN : []) {
+      await pause(ms);
+      const answer = await fetch(this.upload.url, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } }).catch(() => null);
+      const intake = answer && answer.headers.get("Docqueue-Intake");
+      if (intake) return callOff(intake);
+      if (answer && [404, 410].includes(answer.status)) return;
+      if (answer && answer.ok) break; // it is not complete
+    } // 423: it is being taken in at this moment
+    await this.upload.abort(true).catch(() => {}); // what the server keeps of it goes by itself after a day
   }
 }

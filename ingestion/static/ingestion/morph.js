@@ -30,7 +30,7 @@ function children(from, to) {
       while (here && here !== found && !holds(to, here)) {
         const gone = here;
         here = here.nextSibling;
-        gone.remove();
+        if (!stays(gone)) gone.remove();
       }
       if (found === here) here = here.nextSibling;
       else from.insertBefore(found, here);
@@ -42,8 +42,13 @@ function children(from, to) {
   while (here) {
     const gone = here;
     here = here.nextSibling;
-    gone.remove();
+    if (!stays(gone)) gone.remove();
   }
+}
+
+// What the page itself has just said about a refusal; it goes after a while.
+function stays(node) {
+  return node.nodeType === Node.ELEMENT_NODE && node.matches(".failure[role]");
 }
 
 function holds(to, node) {

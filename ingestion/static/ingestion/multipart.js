@@ -1,8 +1,8 @@
 // Small files, several in one request. The request has a key: sent again, after a lost answer or a reload, it is the
 // same upload.
 
-import { announce, csrf, patience, pause, problem, say, urls } from "./common.js";
-import { arrived, follow, loggedOut } from "./follow.js";
+import { ASK_AGAIN, announce, csrf, patience, pause, problem, say, urls } from "./common.js";
+import { arrived, callOff, follow, loggedOut } from "./follow.js";
 import { Job } from "./job.js";
 import { forget, newKey, remember } from "./notes.js";
 
@@ -101,15 +101,10 @@ export class Multipart extends Job {
     this.leave();
     if (!this.request) return;
     this.request.abort();
-    for (const ms of [0, 2000]) {
+    for (const ms of ASK_AGAIN) {
       await pause(ms);
       const id = await arrived([this.key]).then((keys) => keys[this.key], () => null);
-      if (id) {
-        const headers = { "X-CSRFToken": csrf() };
-        await fetch(`${urls.intakes}/${id}/cancel`, { method: "POST", headers });
-        follow(id, { fresh: true });
-        return;
-      }
+      if (id) return callOff(id);
     }
   }
 }

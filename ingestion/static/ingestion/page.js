@@ -69,7 +69,9 @@ document.addEventListener("click", async (event) => {
     const response = await fetch(button.dataset.api, { method, headers, body: method === "POST" ? "{}" : undefined });
     if (!response.ok) refused(card, response.status, await problem(response));
     else if (method === "DELETE") deleted(card);
-    else follow(card.dataset.intake, { seconds: 60 });
+    else if (response.status === 202 && (await response.json()).item_id === null) {
+      refused(card, 0, { message: say("nothing_to_retry"), code: "nothing_to_retry" });
+    } else follow(card.dataset.intake, { seconds: 60 });
   } catch {
     refused(card, 0, { message: say("no_network"), code: "no_network" });
   }
@@ -95,8 +97,11 @@ function deleted(card) {
 const search = document.getElementById("search");
 if (search) {
   const results = document.getElementById("results");
+  let asking = null;
   const load = async (address) => {
-    const response = await fetch(address);
+    if (asking) asking.abort(); // an older answer must not take the place of a newer one
+    asking = new AbortController();
+    const response = await fetch(address, { signal: asking.signal });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.getElementById("results");
     if (!fresh) window.location.assign(address);
@@ -106,7 +111,7 @@ if (search) {
   const go = (address) => {
     history.pushState(null, "", address);
     const told = () => announce(say("hits", { n: results.querySelectorAll(".hits li").length }));
-    return load(address).then(told, () => announce(say("no_network")));
+    return load(address).then(told, (error) => error.name === "AbortError" || announce(say("no_network")));
   };
   search.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -119,7 +124,7 @@ if (search) {
     event.preventDefault();
     go(link.href);
   });
-  window.addEventListener("popstate", () => load(window.location.href));
+  window.addEventListener("popstate", () => load(window.location.href).catch(() => {}));
 }
 
 if (urls.news) run();

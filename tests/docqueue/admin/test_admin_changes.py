@@ -101,6 +101,18 @@ def test_a_clone_is_a_form_of_the_item_in_which_secrets_are_hidden_and_kept(chie
     assert f'Cloned from <a href="{there("queueitem_change", item)}">' in page(chief, "queueitem", new.pk)
 
 
+def test_what_is_hidden_does_not_go_to_another_operation(chief, service, operation, register):
+    register("admin.other")
+    item = service.enqueue(None, operation, payload={"colour": "blue", "api_key": "k-123"}).id
+    given = {"operation": "admin.other", "queue": "q", "priority": "0"}
+    clone = there("queueitem_clone", item)
+    asked = chief.post(clone, given | {"payload": json.dumps({"colour": "red", "api_key": HIDDEN})})
+    assert "can not go to another operation" in asked.content.decode()
+    assert QueueItem.objects.count() == 1
+    assert chief.post(clone, given | {"payload": json.dumps({"colour": "red"})}).status_code == 302
+    assert QueueItem.objects.latest("id").payload == {"colour": "red"}
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
