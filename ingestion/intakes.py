@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNPACK, INGEST = "intake.unpack", "document.ingest"
+LARGE_BYTES, SLOW_BYTES_A_SECOND, LEAST_SECONDS = 64 * 1024 * 1024, 2 * 1024 * 1024, 300
+"""A larger file has time to come from a bucket, and to go to a knowledge store, over a slow line besides."""
 ARCHIVES = frozenset({"7z", "rar", "tar", "gzip", "bzip2", "xz", "zstd"})
 """Types that hold other files and that only a zip can do for."""
 
@@ -223,6 +225,15 @@ def save_blobs(stored: Sequence[StoredBlob]) -> dict[str, int]:
     return {blob.sha256: blob.pk for blob in saved}
 
 
+def seconds_for(size: int) -> float | None:
+    """How long processing a file of so many bytes may take; None: as long as the handler says."""
+    return (
+        None
+        if size <= LARGE_BYTES
+        else float(LEAST_SECONDS + size // LARGE_BYTES * (LARGE_BYTES // SLOW_BYTES_A_SECOND))
+    )
+
+
 def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
     """Make a document and a queue item for each file that has its bytes; sets both on the (unsaved) files."""
     documents = Document.objects.bulk_create(
@@ -234,7 +245,8 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
     after = {document.pk: Rules(after=[item], if_parent_fails="run") for item, sent in sends for document in sent}
     with correlation.bind(intake=str(intake.pk)):
         if len(documents) == 1:
-            ids = [service.enqueue(documents[0].pk, INGEST, intake.priority).id]
+            seconds = seconds_for(files[0].size)
+            ids = [service.enqueue(documents[0].pk, INGEST, intake.priority, timeout_seconds=seconds).id]
         else:
             made = service.enqueue_many(
                 [
@@ -244,9 +256,10 @@ def enqueue_files(intake: Intake, files: Sequence[IngestFile]) -> None:
                             document_id=document.pk,
                             operation=INGEST,
                             priority=intake.priority,
+                            timeout_seconds=seconds_for(file.size),
                             rules=after.get(document.pk),
                         )
-                        for document in documents
+                        for document, file in zip(documents, files, strict=True)
                     ),
                 ]
             )

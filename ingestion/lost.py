@@ -17,7 +17,7 @@ from docqueue.models import AnyItem
 from docqueue.service import DocumentQueueService, NewItem
 from ingestion.containers import Container
 from ingestion.hints import hint_for
-from ingestion.intakes import INGEST, enqueue_unpacking
+from ingestion.intakes import INGEST, enqueue_unpacking, seconds_for
 from ingestion.lifecycle import blank_run, cancel_file, fail_file
 from ingestion.models import IngestFile, Intake, Stage
 
@@ -77,7 +77,13 @@ def _enqueue(files: list[IngestFile]) -> None:
     payload = {"reprocess": True} if intake.cancel_requested_at is not None else {}
     with correlation.bind(intake=str(intake.pk)):
         ids = DocumentQueueService().enqueue_many(
-            NewItem(document_id=file.document_id, operation=INGEST, priority=intake.priority, payload=payload)
+            NewItem(
+                document_id=file.document_id,
+                operation=INGEST,
+                priority=intake.priority,
+                payload=payload,
+                timeout_seconds=seconds_for(file.size),
+            )
             for file in documents
         )
     blank = {**blank_run(), "percent": 0, "started_at": None}

@@ -15,7 +15,7 @@ from docqueue.models import QueueItem
 from docqueue.service import DocumentQueueService, NewItem
 from docqueue.states import Status, WaitReason
 from ingestion.errors import InvalidStage, NotReprocessable
-from ingestion.intakes import INGEST
+from ingestion.intakes import INGEST, seconds_for
 from ingestion.lifecycle import blank_run, reopen_intakes
 from ingestion.models import Document, IngestFile, Intake, Outcome, Stage
 from ingestion.states import ACTIVE
@@ -95,7 +95,9 @@ def _enqueue_anew(files: Sequence[IngestFile], *, by: str, priority: int | str, 
     old = [file.item_id for file in files]
     if len(files) == 1:
         with correlation.bind(intake=str(files[0].intake_id)):
-            ids = [service.enqueue(files[0].document_id, INGEST, priority, payload=payload).id]
+            seconds = seconds_for(files[0].size)
+            queued = service.enqueue(files[0].document_id, INGEST, priority, payload=payload, timeout_seconds=seconds)
+            ids = [queued.id]
     else:
         ids = service.enqueue_many(
             [
@@ -104,6 +106,7 @@ def _enqueue_anew(files: Sequence[IngestFile], *, by: str, priority: int | str, 
                     operation=INGEST,
                     priority=priority,
                     payload=payload,
+                    timeout_seconds=seconds_for(file.size),
                     metadata={"intake": str(file.intake_id)},
                 )
                 for file in files

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from docqueue import outcomes
-from docqueue.models import HistoryItem
+from docqueue.models import HistoryItem, QueueItem
+from ingestion import intakes
 from ingestion.errors import ExtractFailed, StorageUnavailable
 from ingestion.extract import registry
 from ingestion.models import Chunk, Document, IngestFile, IntakeStatus, Outcome, Stage
 from ingestion.progress import SMALL_BYTES
-from ingestion.services import process_document_content, search
+from ingestion.services import process_document_content, reprocess_document, search
 from tests.ingestion.factories import accept, accept_document, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -208,3 +209,18 @@ def _raise(error):
         raise error
 
     return fail
+
+
+def test_a_large_file_has_time_to_travel_also_when_it_is_processed_anew(owner, worker, monkeypatch):
+    monkeypatch.setattr(intakes, "LARGE_BYTES", 4 * intakes.SLOW_BYTES_A_SECOND)
+    small, large = accept_document(owner, "small"), accept_document(owner, "large " * 2_000_000)  # 12 MB
+    times = dict(QueueItem.objects.values_list("document_id", "timeout_seconds"))
+    assert times == {str(small.pk): 300, str(large.pk): 304}
+    worker.run()
+    reprocess_document(large)
+    assert QueueItem.objects.get().timeout_seconds == 304
+
+
+def test_two_gib_have_more_than_twenty_minutes():
+    assert intakes.seconds_for(2 * 1024**3) == 300 + 1024
+    assert intakes.seconds_for(intakes.LARGE_BYTES) is None
