@@ -82,6 +82,12 @@ class OneItemView(QueueView):
 
     permission_classes: tuple[type[BasePermission], ...] = (MaySeeQueue,)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises `ItemNotFound` for a number that no item can have."""
+        super().initial(request, *args, **kwargs)
+        if kwargs["item_id"] >= 2**63:
+            raise ItemNotFound(f"There is no item {kwargs['item_id']}.")
+
     def shown(self, item_id: int) -> dict[str, Any]:
         """The item as the caller may see it. Raises `ItemNotFound`."""
         item = DocumentQueueService().get_item(item_id)

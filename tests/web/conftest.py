@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -18,13 +17,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from config.api_client import answers
 from config.processes import _end_with_parent, free_port, web_command
 from tests.ingestion.running import InlineWorker
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 expect.set_options(timeout=20_000)  # the machine may have other things to do
 SMALL_PIECES = {"INGESTION_MAX_PATCH_BYTES": str(1024 * 1024)}
 """So that a large file of the tests goes in several pieces."""
@@ -70,16 +68,6 @@ def running(command: Callable[[int], list[str]], env: dict[str, str], root: Path
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait(10)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium. Playwright has a loop in this thread; the database is asked between its turns."""
-    if not Path(CHROMIUM).exists():
-        pytest.fail(f"There is no Chromium at {CHROMIUM}: install the package chromium, or set CHROMIUM to its path.")
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture

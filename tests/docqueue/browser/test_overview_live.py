@@ -115,8 +115,11 @@ def test_without_script_the_page_says_it_all_and_can_be_loaded_again(site: Any, 
     assert pending(page) == "1"
     assert said(page) == "As of"
     service.enqueue(None, OPERATION)
-    page.wait_for_timeout(1100)  # as long as a snapshot is good
-    page.get_by_role("link", name="Reload").click()
+    for _ in range(10):
+        page.wait_for_timeout(1100)  # as long as a snapshot is good; longer where it took long
+        page.get_by_role("link", name="Reload").click()
+        if pending(page) == "2":
+            break
     assert pending(page) == "2"
 
 

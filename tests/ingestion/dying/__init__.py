@@ -7,6 +7,7 @@ is charged to an item ends its file, as it must, and here every file is to be co
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -81,7 +82,8 @@ def maybe_die(where: str) -> None:
     finally:
         draft.unlink()
     if postmaster:  # the database alone; this process goes on without it
-        os.kill(int(Path(postmaster).read_text().split()[0]), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # the other executor was quicker
+            os.kill(int(Path(postmaster).read_text().split()[0]), signal.SIGKILL)
         return
     if whole:
         os.kill(supervisor, signal.SIGKILL)
