@@ -19,7 +19,7 @@ HOSTILE = [
     "a" * 245 + ".txt",
     "{{constructor}} ${alert(1)}.txt",
 ]
-AS = [("light", 1280), ("dark", 360)]
+AS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 360)]
 
 
 def clean(page: Page) -> None:
