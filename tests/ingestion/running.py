@@ -121,7 +121,7 @@ class WorkerProcess:
         deadline = time.monotonic() + seconds
         while not condition():
             try:
-                code = self.process.wait(0.2)
+                code = self.process.wait(0.05)
             except subprocess.TimeoutExpired:
                 assert time.monotonic() < deadline, f"not after {seconds} seconds:\n{self.tail()}"
             else:
