@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from config.paths import BASE_DIR, postgres_dir
 from config.postgres_place import DATABASE, ROLE, Place, PostgresUnavailable, locate
-from config.postgres_server import Server, is_ready, try_lock
+from config.postgres_server import Server, is_ready, same_file, try_lock
 
 __all__ = ["PostgresUnavailable", "database_url", "ensure_running", "leave", "stop", "wait_stopped"]
 
@@ -45,12 +45,12 @@ class _Membership:
     def join(self, place: Place) -> None:
         with self.guard:
             descriptor = self.held.get(place.base)
-            if descriptor is not None and _same_file(descriptor, place.users_lock):
+            if descriptor is not None and same_file(descriptor, place.users_lock):
                 return
             while True:
                 descriptor = os.open(place.users_lock, os.O_RDWR | os.O_CREAT, 0o644)
                 fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits only while a keeper is stopping the server
-                if _same_file(descriptor, place.users_lock):
+                if same_file(descriptor, place.users_lock):
                     break
                 os.close(descriptor)  # the folder was removed and made anew meanwhile
             self.held[place.base] = descriptor
@@ -65,15 +65,6 @@ class _Membership:
         """In a forked child: the inherited lock is the parent's. Closing our copy leaves it to the parent."""
         self.guard = threading.Lock()
         self.leave()
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    here = os.fstat(descriptor)
-    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
 _membership = _Membership()

@@ -146,7 +146,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop in fast mode: clients are cut off, all that was committed is on disk, a checkpoint is made."""
-        process = _postmaster(self.place) or self.process
+        process = self.process or _postmaster(self.place)  # ours: the folder may have been made anew by others
         for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)):
             if process is None:
                 return
@@ -241,12 +241,29 @@ def _sync(folder: Path) -> None:
 def try_lock(path: Path, kind: int) -> int | None:
     """Lock `path` without waiting and return its descriptor; None while somebody else's lock forbids it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    if lock_at_once(descriptor, kind):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def lock_at_once(descriptor: int, kind: int) -> bool:
+    """Lock an open file without waiting; False while somebody else's lock forbids it."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return False
+    return True
+
+
+def same_file(descriptor: int, path: Path) -> bool:
+    """Whether `path` still is the file that `descriptor` has open; an open file's number is given to no other."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(descriptor)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
 def keep(place: Place) -> int:
@@ -256,10 +273,12 @@ def keep(place: Place) -> int:
         server.prepare()
         server.start()
         place.failure.unlink(missing_ok=True)
-        held = place.users_lock.stat().st_ino
-        while place.users_lock.exists() and place.users_lock.stat().st_ino == held:
+        users = os.open(place.users_lock, os.O_RDWR)  # the one file to our end, also when the folder is removed
+        while True:
             server.wait(LOOK_SECONDS)
-            if not place.pin.exists() and try_lock(place.users_lock, fcntl.LOCK_EX) is not None:
+            if not same_file(users, place.users_lock):
+                break  # the folder was removed, and perhaps made anew: what lies there now is not our server's
+            if not place.pin.exists() and lock_at_once(users, fcntl.LOCK_EX):
                 break  # and the lock stays held to our end: who comes now waits until the server has stopped
             if not server.alive():
                 server.start()
