@@ -2,14 +2,18 @@
 
 In place: 10,000,000 finished, 1,000,000 waiting for later, 200,000 dead of 50 causes. Every page of the queue's admin
 and every GET of its API that needs no object, and for each kind one object's, is asked for through Django in this
-process, rendered and read to its end: no web server in between. The list is made from the URL tables.
+process, rendered and read to its end: no web server in between. The list is made from the URL tables. Then fifty
+people look at the overview, each in a thread that asks for its live part every two seconds as the page does.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from bench.history import DEAD, FILL_SECONDS, FINISHED, SECONDS, WAITING, WORK
@@ -20,8 +24,12 @@ from bench.run import Run
 ROW = "docqueue, in-process"
 REQUEUE = "all dead letters requeued"
 PAGES = "the slowest page"
+VIEWERS = "fifty viewers of the overview"
 ASKED, WARM = 20, 2
 BACKLOG, ALONE_SECONDS = 600_000, 10.0
+QUERIES = ["q=4711", "q=nothing", *(f"queue={name}" for name in ("bench", "rare", "none"))]
+QUERIES += [f"operation={name}" for name in ("bench.noop", "bench.rare", "none")]
+LOOKING, LOOK_EVERY, LOOK_SECONDS = 50, 2.0, 20.0
 
 
 def measure(run: Run) -> None:
@@ -29,7 +37,7 @@ def measure(run: Run) -> None:
     speaker = run.speaker(BY_NAME["docqueue"], "_desk")
     speaker.ask("age", run.size(FINISHED), run.size(WAITING), run.size(DEAD), seconds=FILL_SECONDS)
     os.environ.update(speaker.env)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"], os.environ["LOG_LEVEL"] = "bench.settings", "CRITICAL"
     import django
 
     django.setup()
@@ -45,6 +53,7 @@ def measure(run: Run) -> None:
         slowest.append(percentile(took, 0.95) * 1000)
         run.say("desk", address, p50_ms=percentile(took, 0.5) * 1000, p95_ms=slowest[-1])
     run.say("desk", PAGES, p95_ms=max(slowest))
+    run.say("desk", VIEWERS, **_viewers())
     with run.results.row("desk", REQUEUE):
         run.say("desk", REQUEUE, **_requeue(run, speaker, client))
 
@@ -84,7 +93,7 @@ def _addresses() -> Iterator[str]:
             continue
         name = f"admin:docqueue_{model._meta.model_name}"
         yield reverse(f"{name}_changelist")
-        for query in ("q=4711", "q=nothing", "queue=bench", "queue=none", "operation=bench.noop", "operation=none"):
+        for query in QUERIES:
             if _takes(page, query):
                 yield f"{reverse(f'{name}_changelist')}?{query}"
         rows = model.objects.using(using)
@@ -105,6 +114,52 @@ def _addresses() -> Iterator[str]:
             yield reverse(f"docqueue:{pattern.name}", args=["bench"])
         elif len(wanted) == 1 and (sample := samples.get(kinds.get(wanted[0], ""))) is not None:
             yield reverse(f"docqueue:{pattern.name}", args=[sample.pk])
+
+
+def _viewers() -> dict[str, float]:
+    """Fifty who look at once: what their looking costs the database, and how long each waits for an answer."""
+    from django.contrib.auth.models import User
+    from django.db import connections
+    from django.test import Client
+    from django.urls import reverse
+
+    from docqueue import snapshot, store
+    from docqueue.conf import get_settings
+
+    snapshot.forget()
+    using, address = get_settings().DATABASE, reverse("admin:docqueue_overview_live")
+    chief = User.objects.get(username="bench")
+    seen, took, guard = list[str](), list[float](), threading.Lock()
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        with guard:
+            seen.append(sql)
+        return execute(sql, params, many, context)
+
+    def look(number: int) -> None:
+        client, pause = Client(), threading.Event()
+        with connections[using].execute_wrapper(count):
+            client.force_login(chief)
+            pause.wait(random.Random(number).uniform(0, LOOK_EVERY))
+            while time.monotonic() < ends:
+                began = time.monotonic()
+                seconds = _ask(client, address)
+                with guard:
+                    took.append(seconds)
+                pause.wait(max(0.0, LOOK_EVERY - (time.monotonic() - began)))
+        connections.close_all()
+
+    ends = time.monotonic() + LOOK_SECONDS
+    with ThreadPoolExecutor(LOOKING) as crowd:
+        list(crowd.map(look, range(LOOKING)))
+    of_queue = [sql for sql in seen if "docqueue_" in sql]
+    return {
+        "answers_per_second": len(took) / LOOK_SECONDS,
+        "p95_ms": percentile(took, 0.95) * 1000,
+        "query_sets_per_second": sum(store.sql("stats_live") in sql for sql in of_queue) / LOOK_SECONDS,
+        "queue_statements_per_second": len(of_queue) / LOOK_SECONDS,
+        "session_statements_per_second": (len(seen) - len(of_queue)) / LOOK_SECONDS,
+    }
 
 
 def _takes(page: Any, query: str) -> bool:

@@ -288,6 +288,13 @@ TARGETS = (
         measure=_value("desk", desk.PAGES, "p95_ms"),
     ),
     Target(
+        text="fifty viewers of the overview: reads of the queue",
+        workload="desk",
+        at_most=1,
+        unit="sets of queries/s",
+        measure=_value("desk", desk.VIEWERS, "query_sets_per_second"),
+    ),
+    Target(
         text="requeue of all dead letters: the request",
         workload="desk",
         at_most=300,

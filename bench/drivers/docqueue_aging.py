@@ -13,27 +13,37 @@ from docqueue.conf import get_settings
 
 CHUNK = 1_000_000
 EXPIRED = 1_000_000
+RARE = "n %% 100000 = 0"
+QUEUE = f"case when {RARE} then 'rare' else 'bench' end"
+OPERATION = f"case when {RARE} then 'bench.rare' else 'bench.noop' end"
+DOCUMENT = "(n %% 1000000)::text"
 PAYLOAD = """jsonb_build_object('text', repeat('x', 180), 'n', n)"""
 FINISHED = f"""
-insert into {{table}} (id, queue, priority, status, operation, payload, metadata, attempt, max_attempts, crashes,
-    enqueued_at, claimed_at, finished_at, worker_id, claim_no)
-select -n, 'bench', 0, 'completed', 'bench.noop', {PAYLOAD}, '{{{{}}}}', 1, 5, 0, at, at, at, 1, 1
+insert into {{table}} (id, queue, priority, status, operation, document_id, payload, metadata, attempt, max_attempts,
+    crashes, enqueued_at, claimed_at, finished_at, worker_id, claim_no)
+select n, {QUEUE}, 0, 'completed', {OPERATION}, {DOCUMENT}, {PAYLOAD}, '{{{{}}}}', 1, 5, 0, at, at, at, 1, 1
 from (select n, %(first)s::timestamptz + (n %% 100000) * (%(last)s::timestamptz - %(first)s::timestamptz) / 100000 as at
     from generate_series(%(from)s::bigint, %(to)s::bigint) n) finished
 """
 WAITING = f"""
-insert into docqueue_item (queue, status, wait_reason, operation, payload, metadata, max_attempts, timeout_seconds,
-    run_after, next_retry_at)
-select 'bench', 'waiting', 'delayed', 'bench.noop', {PAYLOAD}, '{{}}', 5, 300, at, at
+insert into docqueue_item (queue, status, wait_reason, operation, document_id, payload, metadata, max_attempts,
+    timeout_seconds, run_after, next_retry_at)
+select {QUEUE}, 'waiting', 'delayed', {OPERATION}, {DOCUMENT}, {PAYLOAD}, '{{}}', 5, 300, at, at
 from (select n, now() + interval '1 day' + n * interval '1 second' as at
     from generate_series(1, %(count)s::bigint) n) later
 """
 DEAD = f"""
-insert into docqueue_item (queue, status, operation, payload, metadata, max_attempts, timeout_seconds, attempt, died_at,
-    error_code, error_message, fingerprint)
-select 'bench', 'dead', 'bench.noop', {PAYLOAD}, '{{}}', 5, 300, 5, now() - n * interval '1 second', 'failed',
-    'it failed', left(md5((n %% 50)::text), 16)
-from generate_series(1, %(count)s::bigint) n
+with dead as (
+    insert into docqueue_item (queue, status, operation, document_id, payload, metadata, max_attempts, timeout_seconds,
+        attempt, died_at, error_code, error_message, fingerprint)
+    select {QUEUE}, 'dead', {OPERATION}, {DOCUMENT}, {PAYLOAD}, '{{}}', 5, 300, 5, now() - n * interval '1 second',
+        'failed', 'it failed', left(md5((n %% 50)::text), 16)
+    from generate_series(1, %(count)s::bigint) n
+    returning id, queue, operation, document_id, died_at, error_message, fingerprint
+)
+insert into docqueue_attempt (item_id, attempt, claim_no, outcome, code, message, traceback, fingerprint, started_at,
+    ended_at)
+select id, 5, 5, 'failed', 'failed', error_message, '', fingerprint, died_at, died_at from dead
 """
 
 
@@ -57,6 +67,7 @@ def fill(finished: int, waiting: int, dead: int) -> None:
             cursor.execute(FINISHED.format(table="docqueue_history"), span)
         for _, definition in indexes:
             cursor.execute(definition.replace(" ON ONLY ", " ON "))
+        cursor.execute("select setval(pg_get_serial_sequence('docqueue_item', 'id'), %s)", [max(1, finished)])
         cursor.execute(WAITING, {"count": waiting})
         cursor.execute(DEAD, {"count": dead})
         _, lower, upper = history.week(now - timedelta(days=90))
@@ -65,7 +76,7 @@ def fill(finished: int, waiting: int, dead: int) -> None:
         span = {"from": 1, "to": min(EXPIRED, finished), "first": lower, "last": end}
         cursor.execute(FINISHED.format(table="bench_expired"), span)
         cursor.execute(f"alter table bench_expired add check (finished_at >= '{lower}' and finished_at < '{upper}')")
-        cursor.execute("vacuum (analyze) docqueue_history, docqueue_item, bench_expired")
+        cursor.execute("vacuum (analyze) docqueue_history, docqueue_item, docqueue_attempt, bench_expired")
 
 
 def retain() -> dict[str, Any]:
