@@ -25,7 +25,7 @@ ROW = "docqueue, in-process"
 REQUEUE = "all dead letters requeued"
 PAGES = "the slowest page"
 VIEWERS = "fifty viewers of the overview"
-ASKED, WARM = 20, 2
+ASKED, WARM = 40, 2
 BACKLOG, ALONE_SECONDS = 600_000, 10.0
 QUERIES = ["q=4711", "q=nothing", *(f"queue={name}" for name in ("bench", "rare", "none"))]
 QUERIES += [f"operation={name}" for name in ("bench.noop", "bench.rare", "none")]
@@ -61,10 +61,16 @@ def measure(run: Run) -> None:
 def _chief() -> Any:
     from django.contrib.auth.models import User
 
-    from docqueue.maintenance import depths, failures
+    from docqueue import store
+    from docqueue.maintenance import depths, failures, totals
 
-    depths.run("default")
+    depths.run("default")  # as duties leave it on a day like any other
     failures.run("default")
+    lag = 3600.0
+    while lag > 600:
+        totals.run("default")
+        mark, _, clock = store.run("default", "totals_marks", {"now": None})[0]
+        lag = (clock - mark).total_seconds()
     return User.objects.create_superuser("bench")
 
 

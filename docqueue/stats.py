@@ -28,7 +28,9 @@ KINDS = {
 """The live numbers of `Counts` in the order of stats_live.sql, with their names in docqueue_depth."""
 
 OTHER_REASONS = [reason.value for reason in WaitReason if reason is not WaitReason.RETRY]
-FINISHED_EXACTLY = 100_000
+FINISHED = ("completed", "cancelled")
+FINISHED_EXACTLY = 20_000
+"""So many finished items at most are counted each time beyond those that a duty has counted for good."""
 NAMED = 200
 """So many queues that people have set something about are named."""
 
@@ -113,12 +115,13 @@ def no_worker(queue: str) -> str:
 def read(using: str, now: datetime | None = None) -> QueueStats:
     """Count: live items up to `DEEP` in a queue and state, finished ones as far back as the history goes."""
     queues = depths(using, now)
-    for queue, completed, cancelled, rate in store.run(
+    for queue, completed, cancelled, rate, at_least in store.run(
         using, "stats_finished", {"limit": FINISHED_EXACTLY, "now": now}
     ):
         if completed or cancelled or rate or queue in queues:
             counts = queues.setdefault(queue, QueueCounts())
             counts.completed, counts.cancelled, counts.finished_per_minute = completed, cancelled, round(rate, 1)
+            counts.counted_seconds_ago |= dict.fromkeys(FINISHED, None) if at_least else {}
     workers = [served for _, served in store.run(using, "stats_workers", {"now": now})]
     for queue, counts in queues.items():
         counts.workers = sum(1 for served in workers if not served or queue in served)

@@ -285,11 +285,19 @@ def test_where_much_has_ended_since_the_compare_the_workers_are_believed(service
     assert completed(service, later(55)) == 11
 
 
-def test_a_mark_that_nobody_moves_any_more_is_no_use(service, monkeypatch):
+def test_a_mark_that_nobody_moves_any_more_gives_the_least_there_are(service, monkeypatch):
+    """After an upgrade, or days without a worker, the history of years is not read for a number."""
     monkeypatch.setattr("docqueue.stats.FINISHED_EXACTLY", 10)
     totals.compare("default", later(41))
     finish(service, 12, later(50))
-    assert completed(service, later(minutes=20)) == 12
+    found = service.get_queue_stats(now=later(minutes=20)).queues["default"]
+    assert (found.in_words("completed"), found.in_words("cancelled")) == ("≥ 11", "≥ 0")
+    me = worker(T0, 6000)
+    tell(me, 12, later(50))
+    assert service.get_queue_stats(now=later(minutes=20)).queues["default"].in_words("completed") == "≥ 12"
+    monkeypatch.setattr("docqueue.stats.FINISHED_EXACTLY", 12)
+    found = service.get_queue_stats(now=later(minutes=20)).queues["default"]
+    assert (found.in_words("completed"), found.counted_seconds_ago) == ("12", {})
 
 
 def test_what_ended_a_minute_is_told_of_the_last_ten_minutes(service):
