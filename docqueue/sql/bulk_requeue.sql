@@ -15,7 +15,7 @@ with clock as materialized (
     -- those that had been dead for about as long in one row
     insert into docqueue_resolution (at, seconds, number)
     select max(now), max(seconds), count(*)
-    from (select now, greatest(0, extract(epoch from now - died_at)) as seconds from decided cross join clock where was_dead) d
+    from (select now, greatest(0, extract(epoch from now - died_at)::float8) as seconds from decided cross join clock where was_dead) d
     group by floor(4 * ln(greatest(1, seconds)))
 ), numbered as materialized (
     select id, was_dead, reason, case when reason is null then nextval('docqueue_position_seq') end as position from decided
