@@ -17,8 +17,8 @@ from docqueue.exceptions import BulkNotFound, IllegalTransition, InvalidBulk
 from docqueue.models import BulkOperation
 from docqueue.states import Status
 
-COUNTED = 100_000
-LOOKED_AT = 200_000
+COUNTED = 50_000
+LOOKED_AT = 60_000
 """So many matches are counted at the start, among so many items; where there may be more it says "at least"."""
 
 MOST_CANARIES = 100
