@@ -29,6 +29,9 @@ ASKED, WARM = 40, 2
 BACKLOG, ALONE_SECONDS = 2_000_000, 8.0
 QUERIES = ["q=4711", "q=nothing", *(f"queue={name}" for name in ("bench", "rare", "none"))]
 QUERIES += [f"operation={name}" for name in ("bench.noop", "bench.rare", "none")]
+API_QUERIES = ["document_id=4711", "enqueued_before=2030-01-01T00:00:00Z", "error_code=failed", "error_code=none"]
+FILTERED = ("items", "dead-letters")
+"""The API's lists that are asked with filters."""
 LOOKING, LOOK_EVERY, LOOK_SECONDS = 50, 2.0, 20.0
 
 
@@ -116,6 +119,14 @@ def _addresses() -> Iterator[str]:
         wanted = list(pattern.pattern.converters)
         if not wanted:
             yield reverse(f"docqueue:{pattern.name}")
+            if pattern.name in FILTERED:
+                more = (
+                    "document_id=4711",
+                    "enqueued_before=2030-01-01T00:00:00Z",
+                    "error_code=failed",
+                    "error_code=none",
+                )
+                yield from (f"{reverse(f'docqueue:{pattern.name}')}?{query}" for query in (*QUERIES[2:], *more))
         elif wanted == ["name"]:
             yield reverse(f"docqueue:{pattern.name}", args=["bench"])
         elif len(wanted) == 1 and (sample := samples.get(kinds.get(wanted[0], ""))) is not None:
