@@ -8,7 +8,7 @@ from bench import machine
 from bench.machine import spread
 from bench.peers import BY_NAME, VARIANTS
 from bench.results import Results, newest
-from bench.targets import FLOOR, OWN, PEERS, Verdict, best_peer
+from bench.target import FLOOR, OWN, PEERS, Verdict, best_peer
 
 # Head, workload, metric, digits, whether it belongs in a ratio.
 COLUMNS: tuple[tuple[str, str, str, int], ...] = (
