@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -13,23 +14,41 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ingestion.admin import ReadOnlyAdmin
+from docqueue.admin import columns
+from ingestion.admin.base import StateAdmin
+from ingestion.admin.paging import PAGE, BoundedPaginator
 from ingestion.resumable import files, sessions
 from ingestion.resumable.models import UploadSession
+from ingestion.states import Line
 
 
 @admin.register(UploadSession)
-class UploadSessionAdmin(ReadOnlyAdmin):
+class UploadSessionAdmin(StateAdmin):
     """Resumable uploads, the newest first."""
 
-    list_display = ("name", "owner", "state", "created_at", "expires_at", "intake")
+    heading = _("Resumable uploads")
+    empty = _("No large upload is under way. They come in pieces by tus at /api/v1/uploads, until all is in.")
+    list_display = ("name", "owner", "state", "created", "expires", "intake")
+    list_per_page = list_max_show_all = PAGE
+    paginator = BoundedPaginator
     list_select_related = ("owner",)
     search_fields = ("name", "owner__username")
     ordering = ("-created_at",)
     actions = ("end",)
 
-    def lines(self, rows: Iterable[UploadSession]) -> dict[Any, str]:
-        return {row.pk: _how_far(row) for row in rows}
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ChangeList  # a random id is no key to page by, and there are few
+
+    def lines(self, rows: Sequence[UploadSession]) -> dict[Any, Line]:
+        return {row.pk: Line("", _how_far(row)) for row in rows}
+
+    @admin.display(description=_("created"))
+    def created(self, row: UploadSession) -> str:
+        return columns.ago(row.created_at)
+
+    @admin.display(description=_("expires"))
+    def expires(self, row: UploadSession) -> str:
+        return columns.ago(row.expires_at)
 
     @admin.display(description=_("intake"))
     def intake(self, row: UploadSession) -> str:
@@ -38,10 +57,15 @@ class UploadSessionAdmin(ReadOnlyAdmin):
         address = reverse("admin:ingestion_intake_change", args=[row.intake_id])
         return format_html('<a href="{}">{}</a>', address, row.intake_id)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [*(name for name in super().get_readonly_fields(request, obj) if name != "intake_id"), "intake"]
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        hidden = ("intake_id", "created_at", "expires_at")
+        own = [field.name for field in self.opts.fields if field.name not in hidden]
+        return ["state", *own, "created", "expires", "intake"]
 
-    @admin.action(description=_("End, and delete the bytes that have not been taken in"), permissions=["change"])
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return list(self.get_fields(request, obj))
+
+    @admin.action(description=_("End, and delete the bytes that have not been taken in"), permissions=["act"])
     def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
         self.each(
             request,

@@ -76,9 +76,9 @@ def test_the_page_of_an_intake_tells_how_far_it_is_and_what_it_waits_for(admin, 
     serving = claiming.register("default", Worker.Kind.WORKER, lease_seconds=60)
     QueueItem.objects.filter(pk=claim.id).update(worker_id=serving)
     now = timezone.now()
-    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(seconds=10))
+    monkeypatch.setattr("ingestion.admin.intakes.timezone.now", lambda: now + timedelta(seconds=10))
     assert re.search(r"\d+ % · about \d+ s left · works on 1.txt", admin.get(address).content.decode())
-    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(minutes=10))
+    monkeypatch.setattr("ingestion.admin.intakes.timezone.now", lambda: now + timedelta(minutes=10))
     assert "works on 1.txt · stalled" in admin.get(address).content.decode()
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from docqueue.models import HistoryItem, QueueItem
 from docqueue.states import Status
-from ingestion.admin_reprocess import failed_codes
+from ingestion.admin.reprocess import failed_codes
 from ingestion.errors import CorruptFile, PasswordRequired
 from ingestion.models import Document, IngestFile, Outcome
 from ingestion.reprocess_many import REPROCESS_MANY
