@@ -42,6 +42,9 @@ class StateAdmin(ReadOnlyAdmin):
     change_list_template = "admin/ingestion/change_list.html"
     empty: Any = ""
 
+    class Media:
+        css = {"all": ("ingestion/admin.css",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return admin.ModelAdmin.get_queryset(self, request)  # where our rows are, not those of the queue
 

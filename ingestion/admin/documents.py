@@ -21,7 +21,8 @@ from ingestion.admin import happening, searching
 from ingestion.admin.base import link, said
 from ingestion.admin.downloads import DownloadAdmin
 from ingestion.admin.files import CANCEL, cancellable, lines_of, stored_as
-from ingestion.admin.reprocess import OutdatedFilter, ReprocessAdmin
+from ingestion.admin.filters import OutdatedFilter
+from ingestion.admin.reprocess import ReprocessAdmin
 from ingestion.admin.verbs import Button, Verb
 from ingestion.diagnostics import reading
 from ingestion.hints import hint_for

@@ -20,7 +20,8 @@ from ingestion.acting import Acting
 from ingestion.admin import happening, searching
 from ingestion.admin.base import link, said
 from ingestion.admin.downloads import DownloadAdmin
-from ingestion.admin.reprocess import ErrorCodeFilter, ReprocessAdmin
+from ingestion.admin.filters import ErrorCodeFilter
+from ingestion.admin.reprocess import ReprocessAdmin
 from ingestion.admin.verbs import Button, Verb
 from ingestion.hints import hint_for
 from ingestion.models import Blob, IngestFile, Outcome

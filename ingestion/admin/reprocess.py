@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import connections, router
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -25,10 +23,10 @@ from ingestion.acting import Acting, acting_as, who_was_first
 from ingestion.admin.base import REFUSALS
 from ingestion.admin.verbs import ActingAdmin
 from ingestion.errors import InvalidSelection
-from ingestion.models import IngestFile, Outcome, Stage
+from ingestion.models import Outcome, Stage
 from ingestion.reprocess import Reprocessing
 from ingestion.reprocess_file import FileReprocessing
-from ingestion.selecting import BIGGEST_ID, MOST_IDS, Preview, Selection, outdated, preview
+from ingestion.selecting import BIGGEST_ID, MOST_IDS, Preview, Selection, preview
 
 ALIASES = {"outcome__exact": "outcome", "intake__id__exact": "intake"}
 """What the lists call as a selection does not."""
@@ -36,16 +34,6 @@ HARMLESS = ("p", "e", "all", "o")
 ONLY = "only"
 """In the query of the page: the id of the one row that it is about."""
 LONGEST = 100_000  # of a selection that a page brings back: a thousand ids fit
-FAILED_CODES = """
-with recursive codes as (
-    (select error_code from ingestion_ingestfile where outcome = 'failed' order by error_code limit 1)
-    union all
-    select (select f.error_code from ingestion_ingestfile f
-            where f.outcome = 'failed' and f.error_code > c.error_code order by f.error_code limit 1)
-    from codes c where c.error_code is not null
-)
-select error_code from codes where error_code <> '' limit 100
-"""
 
 
 class SelectForm(forms.Form):
@@ -234,44 +222,6 @@ class ReprocessAdmin(ActingAdmin):
 
     def _name(self, what: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{what}"
-
-
-class ErrorCodeFilter(admin.SimpleListFilter):
-    """Codes that files have failed with: as many look-ups in the index as there are codes."""
-
-    title = gettext_lazy("error code")
-    parameter_name = "error_code"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        codes = {*failed_codes(), *([self.value() or ""] if self.value() else [])}
-        return [(code, code) for code in sorted(codes)]
-
-    def has_output(self) -> bool:
-        return bool(self.lookup_choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        code = (self.value() or "").replace("\0", "")
-        return queryset.filter(outcome=Outcome.FAILED, error_code=code) if code else queryset
-
-
-class OutdatedFilter(admin.SimpleListFilter):
-    """Documents whose text an older version of their extractor took."""
-
-    title = gettext_lazy("text")
-    parameter_name = "outdated"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("1", gettext_lazy("taken by an older version"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(outdated()) if self.value() == "1" else queryset
-
-
-def failed_codes() -> list[str]:
-    """The codes that files have failed with, a hundred at most."""
-    with connections[router.db_for_read(IngestFile)].cursor() as cursor:
-        cursor.execute(FAILED_CODES)
-        return [code for (code,) in cursor.fetchall()]
 
 
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:

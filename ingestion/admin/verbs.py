@@ -89,7 +89,7 @@ class ActingAdmin(StateAdmin):
     def yes(self, verb: Verb, ids: Sequence[int]) -> str:
         """What the button of the confirmation says, with the count."""
         [(name, value), *_others] = self.about(verb.name, ids)
-        return gettext("Yes, %(verb)s: %(n)s %(what)s") % {"verb": verb.button, "n": value, "what": name}
+        return gettext("Yes, %(verb)s %(n)s %(what)s") % {"verb": verb.button, "n": value, "what": name}
 
     def act_view(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         """One verb on one row, from its page."""
