@@ -76,11 +76,11 @@ def cancel_one_file(file: IngestFile, *, by: str = "", reason: str = "") -> None
         raise WaitsForArchive
     if file.item_id is None or (file.outcome and not _active(file.item_id)):
         raise AlreadyFinished
-    with transaction.atomic():
-        if _cancelled(DocumentQueueService(), file.item_id, by, reason):
-            cancel_file(file, item_id=file.item_id)
-        about = {"document": file.document_id} if file.document_id is not None else {}
-        note("cancel_file", by, reason, intake=file.intake_id, file=file.pk, **about)
+    # Not in one transaction: whoever begins a file anew locks it before its item.
+    if _cancelled(DocumentQueueService(), file.item_id, by, reason):
+        cancel_file(file, item_id=file.item_id)
+    about = {"document": file.document_id} if file.document_id is not None else {}
+    note("cancel_file", by, reason, intake=file.intake_id, file=file.pk, **about)
     finish_intake(file.intake_id)
 
 

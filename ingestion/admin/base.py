@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -79,10 +79,6 @@ class StateAdmin(ReadOnlyAdmin):
     def has_remove_permission(self, request: HttpRequest) -> bool:
         """For actions: what deleting a row takes. Django's own pages delete nothing; our verbs do."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.delete_{self.opts.model_name}"))
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who may do something to rows may see them."""
-        return admin.ModelAdmin.has_view_permission(self, request, obj) or self.has_act_permission(request)
 
     def each(
         self, request: HttpRequest, rows: QuerySet[Any], work: Callable[[Any], object], said: Callable[[int], str]

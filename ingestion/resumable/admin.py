@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from docqueue.admin import columns
+from docqueue.admin.actions import REASON_MAX
 from ingestion.admin.base import StateAdmin
 from ingestion.admin.paging import PAGE, BoundedPaginator
+from ingestion.people import note
 from ingestion.resumable import files, sessions
 from ingestion.resumable.models import UploadSession
 from ingestion.states import Line
+
+QUESTION = _("They are forgotten, with the bytes that have not been taken in. What became an intake stays.")
 
 
 @admin.register(UploadSession)
@@ -65,14 +71,46 @@ class UploadSessionAdmin(StateAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return list(self.get_fields(request, obj))
 
-    @admin.action(description=_("End, and delete the bytes that have not been taken in"), permissions=["act"])
-    def end(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+    @admin.action(description=_("End …"), permissions=["act"])
+    def end(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        if "confirmed" not in request.POST:
+            return self._question(request, list(rows[:PAGE]))
+        reason, by = request.POST.get("reason", "").strip()[:REASON_MAX], request.user.get_username()
+
+        def end_one(row: UploadSession) -> None:
+            sessions.end(row)
+            note("end_upload", by, reason, upload=str(row.pk), name=row.name)
+
         self.each(
             request,
             rows,
-            sessions.end,
+            end_one,
             lambda n: ngettext("%(n)d upload was ended.", "%(n)d uploads were ended.", n),
         )
+        if gone := len(set(request.POST.getlist(ACTION_CHECKBOX_NAME))) - len(rows):
+            text = ngettext("%(n)d of them had ended before.", "%(n)d of them had ended before.", gone)
+            messages.warning(request, text % {"n": gone})
+        return None
+
+    def _question(self, request: HttpRequest, rows: list[UploadSession]) -> HttpResponse:
+        here = sum(files.size_of(row.pk) or 0 for row in rows if row.intake_id is None)
+        uploads = ngettext("upload", "uploads", len(rows))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("End uploads?"),
+            "opts": self.opts,
+            "media": self.media,
+            "verb": {"question": QUESTION, "button": gettext("End")},
+            "ids": [row.pk for row in rows],
+            "listed": [(row, _how_far(row)) for row in rows],
+            "about": [(uploads, f"{len(rows):,}"), (gettext("bytes that are deleted"), f"{here:,}")],
+            "yes": gettext("Yes, End %(n)d %(uploads)s") % {"n": len(rows), "uploads": uploads},
+            "back": self.address("changelist"),
+            "reason_max": REASON_MAX,
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+            "action": "end",
+        }
+        return TemplateResponse(request, "admin/ingestion/confirm.html", context)
 
 
 def _how_far(row: UploadSession) -> str:

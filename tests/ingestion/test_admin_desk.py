@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -11,10 +14,11 @@ from docqueue.models import AuditEntry, QueueItem
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 from ingestion.acting import acting_as
-from ingestion.errors import CorruptFile
+from ingestion.errors import AlreadyUnderWay, CorruptFile
 from ingestion.models import Document, IngestFile, Intake, IntakeStatus, Outcome
 from ingestion.reprocess_many import REPROCESS_MANY
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
+from tests.ingestion.running import until_somebody_waits_for_us
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,6 +150,29 @@ def test_deleting_an_intake_asks_with_counts_and_the_second_hears_of_the_first(a
     assert len(audited("delete_intake")) == 1
     gone = bob.get(reverse("admin:ingestion_intake_change", args=[intake.pk]), follow=True).content.decode()
     assert "Last: delete_intake by ada" in gone
+
+
+def test_an_intake_is_not_retried_while_its_first_order_waits_even_if_both_ask_at_once(failed):
+    """The second waits for the row that the first has locked, and then sees what the first has begun."""
+    first, second = (acting_as(UserFactory(username=name, is_superuser=True)) for name in ("ada", "bob"))
+    told = []
+
+    def late():
+        try:
+            second.retry_intake(failed)
+        except AlreadyUnderWay as error:
+            told.append(str(error))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=late)
+    with transaction.atomic():
+        started = first.retry_intake(failed)
+        thread.start()
+        until_somebody_waits_for_us()
+    thread.join(20)
+    assert told == [f"Item #{started.item_id} is about to do it."]
+    assert QueueItem.objects.filter(operation=REPROCESS_MANY).count() == 1
 
 
 # -- files
