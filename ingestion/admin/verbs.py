@@ -59,10 +59,14 @@ class Result:
 
 
 class ActingAdmin(StateAdmin):
-    """A list and pages on which something can be done. `noun` is what `ingestion.acting` calls a row."""
+    """A list and pages on which something can be done.
+
+    `noun` is what `ingestion.acting` calls a row; `needed`: what of it is loaded besides, for its verbs.
+    """
 
     noun: ClassVar[str]
     verbs: ClassVar[Mapping[str, Verb]]
+    needed: ClassVar[tuple[str, ...]] = ()
     change_form_template = "admin/ingestion/page.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -154,8 +158,6 @@ class ActingAdmin(StateAdmin):
         """Those of these rows that there still are, as verbs need them."""
         found: QuerySet[Any] = self.model.objects.select_related(*self.needed)
         return found.in_bulk(ids)
-
-    needed: ClassVar[tuple[str, ...]] = ()
 
     def confirmation(self, request: HttpRequest, verb: Verb, ids: Sequence[int], *, single: bool) -> HttpResponse:
         """The page that says what it is about and how many that are, and asks for a reason."""

@@ -306,6 +306,18 @@ def test_without_the_forms_token_nothing_is_done(owner):
     assert Intake.objects.get().cancel_requested_at is None
 
 
+@pytest.mark.parametrize("pk", [0, 4711, 2**63, 10**40])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_no_row_has_is_told_and_breaks_nothing(admin, kind, pk):
+    for path in (f"{pk}/change/", f"{pk}/do/cancel/", f"reprocess/?only={pk}"):
+        address = reverse(f"admin:ingestion_{kind}_changelist") + path
+        assert admin.get(address, follow=True).status_code == 200, path
+        form = {"confirmed": "yes", "selection": f'{{"files": [{pk}]}}'}
+        assert admin.post(address, form, follow=True).status_code in (200, 403), path
+    if kind != "intake":
+        assert admin.get(reverse(f"admin:ingestion_{kind}_content", args=[pk]), follow=True).status_code == 200
+
+
 # -- from the queue's desk to this one
 
 
