@@ -57,7 +57,7 @@ class IngestFileAdmin(DownloadAdmin, ReprocessAdmin):
     selects_by = "files"
     needed = ("intake", "document", "parent", "blob")
     empty = _("No file has come in. Each file of an upload is shown here, with its state and what it failed with.")
-    list_display = ("id", "path", "intake_link", "state", "error_code", "bytes", "item", "document_link", "ended")
+    list_display = ("id", "path", "intake_link", "state", "item", "document_link", "ended")
     list_display_links = ("id", "path")
     list_filter = ("outcome", "stage", ErrorCodeFilter)
     list_select_related = ("intake", "document")
