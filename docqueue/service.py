@@ -285,10 +285,27 @@ class DocumentQueueService(
         _, status, wait_reason, *_ = rows[0]
         return Enqueued(id=item_id, status=Status(status), wait_reason=wait_reason, created=False)
 
-    def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None, **more: Any) -> None:
+    def audit(
+        self,
+        action: str,
+        *,
+        by: str,
+        reason: str = "",
+        item_id: int | None = None,
+        count: int = 1,
+        now: datetime | None = None,
+        **about: Any,
+    ) -> None:
+        """Write down what a person did to what items stand for: a part of the caller's transaction.
+
+        `about` are JSON values, by which it is found again; `item_id`: the item that it was about, or led to.
+        """
         said = {"actor": outcomes.clean(by)[:255], "reason": outcomes.clean(reason)[:1000], "action": action}
-        said |= {"filter": json.dumps(more)}
-        store.run(self.using, "audit", {**said, "item_id": item_id, "count": 1, "now": now})
+        said |= {"filter": json.dumps(about)}
+        store.run(self.using, "audit", {**said, "item_id": item_id, "count": count, "now": now})
+
+    def _audit(self, action: str, item_id: int, by: str, reason: str, now: datetime | None, **more: Any) -> None:
+        self.audit(action, by=by, reason=reason, item_id=item_id, now=now, **more)
 
     def _refusal(self, verb: str, item_id: int) -> IllegalTransition:
         status = self.get_status(item_id)

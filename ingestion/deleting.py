@@ -27,6 +27,7 @@ from ingestion.km.describing import describe
 from ingestion.km_outbox import forget
 from ingestion.lifecycle import finish_intake
 from ingestion.models import Document, IngestFile, Intake, Outcome, Stage
+from ingestion.people import note
 from ingestion.reprocess import reprocess_document
 
 BUDGET_SECONDS, ROUND_SECONDS = 5.0, 1.0
@@ -38,29 +39,37 @@ MESSAGE = "its document was deleted"
 log = logging.getLogger(__name__)
 
 
-def delete_document(document: Document, *, by: str = "") -> None:
-    """Delete the document with its text and, where nothing else has them, its bytes. Deleting it again does nothing.
+def delete_document(document: Document, *, by: str = "", reason: str = "") -> bool:
+    """Delete the document with its text and, where nothing else has them, its bytes. False: it was gone already.
 
     Its file stays in the intake's list, so that the counts still add up. When other files of the owner are duplicates
     of it, the first of them is processed and becomes the document that the others point to: nobody loses a content
     that was uploaded twice by deleting it once. A knowledge store with copies of its own is told afterwards, by an item
     of the queue; raises what one without them raises, and nothing has changed then.
     """
-    file = _delete_one(document.pk, by)
+    gone, file = _delete_one(document.pk, by, reason, asked=True)
     if file is not None:
         finish_intake(file.intake_id)
+    return gone
 
 
-def delete_intake(intake: Intake, *, by: str = "") -> None:
+def delete_intake(intake: Intake, *, by: str = "", reason: str = "") -> bool:
     """Delete an upload with its documents, files and archive. It is hidden at once, its documents too.
+
+    False: somebody had begun to delete it before; what is left of that is done all the same.
 
     Documents are deleted as by `delete_document`, for some seconds; `delete_rest` does what is left of a large intake.
     """
-    # The idempotency key is free again: the same upload, sent once more, is a new one.
-    Intake.objects.filter(pk=intake.pk, deleted_at=None).update(deleted_at=timezone.now(), client_key=None)
+    with transaction.atomic():
+        # The idempotency key is free again: the same upload, sent once more, is a new one.
+        here = Intake.objects.filter(pk=intake.pk, deleted_at=None)
+        first = here.update(deleted_at=timezone.now(), client_key=None) > 0
+        if first:
+            note("delete_intake", by, reason, intake=intake.pk, name=str(intake))
     with suppress(AlreadyFinished, Intake.DoesNotExist):  # another request may have deleted it by now
-        cancel_intake(intake, by=by)
+        cancel_intake(intake, by=by, reason=reason)
     _delete_all(intake.pk, by, time.monotonic() + BUDGET_SECONDS)
+    return first
 
 
 def delete_rest() -> int:
@@ -98,13 +107,13 @@ def _delete_all(intake_id: int, by: str, deadline: float) -> bool:
     return True
 
 
-def _delete_one(document_id: int, by: str) -> IngestFile | None:
-    """Delete the document; returns its file, as it was, or None when there is nothing (any more)."""
+def _delete_one(document_id: int, by: str, reason: str = "", *, asked: bool = False) -> tuple[bool, IngestFile | None]:
+    """Delete the document. Returns whether it was there, and its file as it was. `asked`: a person named this one."""
     _cancel(IngestFile.objects.filter(document=document_id).first(), by)
     with transaction.atomic():
         document = Document.objects.select_for_update().filter(pk=document_id).first()
         if document is None:
-            return None
+            return False, None
         file = IngestFile.objects.filter(document=document_id).first()
         heir = _heir(document)
         touched = [row.intake_id for row in (file, heir) if row is not None]
@@ -120,10 +129,13 @@ def _delete_one(document_id: int, by: str) -> IngestFile | None:
         unused: set[int | None] = {document.blob_id}
         if file is not None:
             unused |= _leave(file)
+        if asked:
+            about = {} if file is None else {"intake": file.intake_id, "file": file.pk}
+            note("delete_document", by, reason, document=document_id, name=document.title, **about)
         document.delete()
     log.info("document %s was deleted by %s", document_id, by or "the program")
     _remove(unused)
-    return file
+    return True, file
 
 
 def _cancel(file: IngestFile | None, by: str) -> None:

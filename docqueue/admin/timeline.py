@@ -48,7 +48,7 @@ def events(using: str, item: Any, *, audit: bool) -> list[Event]:
     found = [*map(_of_attempt, reversed(attempts)), *_of_item(item, attempts)]  # an attempt before what it led to
     if audit:
         entries = AuditEntry.objects.using(using).filter(item_id=item.pk).order_by("-id")
-        found += map(_of_person, entries[:SHOWN])
+        found += map(of_person, entries[:SHOWN])
     return sorted(found, key=lambda event: (event.ahead, event.at))
 
 
@@ -97,7 +97,8 @@ def _of_attempt(attempt: Attempt) -> Event:
     )
 
 
-def _of_person(entry: AuditEntry) -> Event:
+def of_person(entry: AuditEntry) -> Event:
+    """What somebody did."""
     more = ", ".join(f"{name}: {value}" for name, value in entry.filter.items())
     said = f"{entry.action} ({more})" if more else entry.action
     return Event(at=entry.at, what=said, who=columns.text(entry.actor), text=entry.reason)

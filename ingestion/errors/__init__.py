@@ -78,12 +78,14 @@ from ingestion.errors.processing import (
     XmlForbiddenEntity,
 )
 from ingestion.errors.reprocessing import (
+    AlreadyUnderWay,
     ArchiveGone,
     ContentGone,
     InvalidSelection,
     InvalidStage,
     NothingToRetry,
     NotReprocessable,
+    WaitsForArchive,
 )
 from ingestion.errors.validation import (
     BadName,
@@ -103,6 +105,7 @@ from ingestion.errors.validation import (
 )
 
 __all__ = [
+    "AlreadyUnderWay",
     "AmbiguousArchive",
     "ArchiveGone",
     "ArchiveRefused",
@@ -188,6 +191,7 @@ __all__ = [
     "UnzipFailed",
     "UploadFailed",
     "ValidationFailed",
+    "WaitsForArchive",
     "XmlForbiddenEntity",
     "error_classes",
 ]

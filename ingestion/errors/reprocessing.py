@@ -50,3 +50,19 @@ class InvalidSelection(IngestionError):
     code = "invalid_selection"
     status = 400
     hint = "Nothing was changed. Correct what the message names and ask again."
+
+
+class AlreadyUnderWay(IngestionError):
+    """Somebody has asked for the same already, and it is being done."""
+
+    code = "already_under_way"
+    status = 409
+    hint = "Nothing was changed. Wait until that is done."
+
+
+class WaitsForArchive(IngestionError):
+    """It waits to be taken out of its archive, and has no work of its own yet."""
+
+    code = "waits_for_archive"
+    status = 409
+    hint = "Nothing was changed. Cancel the whole intake, or wait until the archive is unzipped."

@@ -71,6 +71,7 @@ class Document(models.Model):
     class Meta:
         verbose_name = _("document")
         verbose_name_plural = _("documents")
+        permissions = [("view_content", "Can download the documents of everybody")]
         indexes = [
             models.Index("owner", "id", name="ingestion_document_owner"),
             # Whose text an older version of an extractor took: selecting.py.

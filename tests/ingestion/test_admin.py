@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from docqueue import claiming
 from docqueue.models import QueueItem, Worker
-from ingestion.models import Blob, Chunk, Document, IngestFile, Intake, IntakeStatus, Outcome
+from ingestion.models import Blob, Chunk, Document, Intake, IntakeStatus
 from tests.ingestion.factories import UserFactory, accept, accept_document, accept_zip, upload
 from tests.ingestion.leftovers import kept, left
 
 pytestmark = pytest.mark.django_db(transaction=True)
+YES = {"confirmed": "yes"}
 
 
 @pytest.fixture
@@ -76,16 +77,18 @@ def test_the_page_of_an_intake_tells_how_far_it_is_and_what_it_waits_for(admin, 
     serving = claiming.register("default", Worker.Kind.WORKER, lease_seconds=60)
     QueueItem.objects.filter(pk=claim.id).update(worker_id=serving)
     now = timezone.now()
-    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(seconds=10))
+    monkeypatch.setattr("ingestion.admin.intakes.timezone.now", lambda: now + timedelta(seconds=10))
     assert re.search(r"\d+ % · about \d+ s left · works on 1.txt", admin.get(address).content.decode())
-    monkeypatch.setattr("ingestion.admin.timezone.now", lambda: now + timedelta(minutes=10))
+    monkeypatch.setattr("ingestion.admin.intakes.timezone.now", lambda: now + timedelta(minutes=10))
     assert "works on 1.txt · stalled" in admin.get(address).content.decode()
 
 
 def test_rows_can_not_be_added_nor_single_files_deleted(admin, owner):
     intake = accept(owner)
     assert admin.get(reverse("admin:ingestion_intake_add")).status_code == 403
-    assert admin.get(reverse("admin:ingestion_ingestfile_delete", args=[intake.files.get().pk])).status_code == 403
+    pk = intake.files.get().pk
+    assert admin.get(reverse("admin:ingestion_ingestfile_delete", args=[pk])).status_code == 403
+    assert admin.post(reverse("admin:ingestion_ingestfile_do", args=[pk, "delete"]), YES).status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["document", "intake"])
@@ -93,9 +96,12 @@ def test_a_document_and_an_intake_are_deleted_after_a_question(admin, owner, wor
     document = accept_document(owner, "a heron", "herons.txt")
     worker.run()
     pk = {"document": document.pk, "intake": document.file.intake_id}[kind]
-    page = admin.get(reverse(f"admin:ingestion_{kind}_delete", args=[pk]))
+    address = reverse(f"admin:ingestion_{kind}_do", args=[pk, "delete"])
+    page = admin.post(address)
     assert "herons.txt" in page.content.decode()
-    admin.post(reverse(f"admin:ingestion_{kind}_delete", args=[pk]), {"post": "yes"})
+    assert f"Yes, Delete 1 {kind}" in page.content.decode()
+    assert left(Document) == {"Document"}
+    assert admin.post(address, YES).url == listing(kind)
     assert left(Document, Chunk, Blob) == set()
     assert kept(documents_dir) == []
     assert LogEntry.objects.get().is_deletion()
@@ -106,8 +112,9 @@ def test_selected_rows_are_deleted_as_single_ones_are(admin, owner, worker, docu
     documents = [accept_document(owner, f"heron {n}") for n in range(2)]
     worker.run()
     pks = [{"document": row.pk, "intake": row.file.intake_id}[kind] for row in documents]
-    form = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
-    assert "Successfully deleted 2" in admin.post(listing(kind), form, follow=True).content.decode()
+    form = {"action": "delete", "_selected_action": pks}
+    assert f"Yes, Delete 2 {kind}s" in admin.post(listing(kind), form).content.decode()
+    assert f"2 {kind}s are deleted" in admin.post(listing(kind), {**form, **YES}, follow=True).content.decode()
     assert left(Document, Chunk, Blob) == set()
     assert kept(documents_dir) == []
 
@@ -120,34 +127,17 @@ def test_who_may_only_change_can_not_delete(owner):
     document = accept_document(owner)
     client = Client()
     client.force_login(editor)
-    assert (
-        client.post(reverse("admin:ingestion_document_delete", args=[document.pk]), {"post": "yes"}).status_code == 403
-    )
+    for address in ("admin:ingestion_document_delete", "admin:ingestion_document_do"):
+        args = [document.pk, "delete"] if address.endswith("do") else [document.pk]
+        assert client.post(reverse(address, args=args), {"post": "yes", **YES}).status_code == 403
+    act(client, "document", "delete", document.pk, **YES)
     assert Document.objects.filter(pk=document.pk).exists()
-
-
-def test_reprocessing_selected_documents_makes_new_items(admin, owner, worker):
-    document = accept_document(owner)
-    worker.run()
-    act(admin, "document", "reprocess", document.pk)
-    assert QueueItem.objects.get().document_id == str(document.pk)
-
-
-def test_reprocessing_selected_files_works_too_and_refusals_are_told(admin, owner, worker):
-    good = accept_document(owner, "good").file
-    worker.run()
-    archive = accept_zip(owner, {".DS_Store": b"\0", "a.txt": "a"})
-    worker.run()
-    skipped = archive.files.get(outcome=Outcome.SKIPPED)
-    page = act(admin, "ingestfile", "reprocess", good.pk, skipped.pk)
-    assert "1 document is processed anew" in page
-    assert "has no document" in page
-    assert IngestFile.objects.get(pk=good.pk).outcome == ""
 
 
 def test_cancelling_selected_intakes_ends_them(admin, owner):
     intake = accept(owner, upload("a.txt", "a"), upload("b.txt", "b"))
-    act(admin, "intake", "cancel", intake.pk)
+    assert "Yes, Cancel 2 files that have not ended" in act(admin, "intake", "cancel", intake.pk)
+    assert "1 intake is being cancelled" in act(admin, "intake", "cancel", intake.pk, **YES)
     assert Intake.objects.get().status == IntakeStatus.CANCELLED
 
 
@@ -170,6 +160,6 @@ def test_searching_by_id_and_name_finds_the_row(admin, owner):
         assert "quarterly.txt" in admin.get(listing("document"), {"q": words}).content.decode()
 
 
-def act(client, kind, action, *pks):
-    form = {"action": action, "_selected_action": list(pks)}
+def act(client, kind, action, *pks, **more):
+    form = {"action": action, "_selected_action": list(pks), **more}
     return client.post(listing(kind), form, follow=True).content.decode()

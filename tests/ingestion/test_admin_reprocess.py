@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from docqueue.models import HistoryItem, QueueItem
 from docqueue.states import Status
-from ingestion.admin_reprocess import failed_codes
+from ingestion.admin.filters import failed_codes
 from ingestion.errors import CorruptFile, PasswordRequired
 from ingestion.models import Document, IngestFile, Outcome
 from ingestion.reprocess_many import REPROCESS_MANY
@@ -120,7 +120,7 @@ def test_documents_that_an_older_version_read_are_listed_and_reprocessed(admin, 
 @pytest.mark.parametrize(("kind", "model"), [("ingestfile", IngestFile), ("document", Document)])
 def test_ticked_rows_are_processed_from_a_stage_once_that_is_confirmed(admin, worker, failed, kind, model):
     pks = list(model.objects.order_by("pk").values_list("pk", flat=True)[:2])
-    page = act(admin, kind, "reprocess_from", *pks, query="?q=txt")
+    page = act(admin, kind, "reprocess", *pks, query="?q=txt")
     assert re.search(r"can be processed anew</th><td>2<", page.content.decode())
     assert not orders().exists()
     confirm(admin, kind, page, from_stage="uploading")

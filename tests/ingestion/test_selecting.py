@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from docqueue.models import QueueItem
 from ingestion import selecting
-from ingestion.admin_reprocess import FAILED_CODES, failed_codes
+from ingestion.admin.filters import FAILED_CODES, failed_codes
 from ingestion.errors import CorruptFile, InvalidSelection
 from ingestion.extract.registry import current_versions
 from ingestion.models import Document, IngestFile, Outcome

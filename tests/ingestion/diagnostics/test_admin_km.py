@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from ingestion.admin_km import milliseconds
+from ingestion.admin.km import milliseconds
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.recording import write
 from ingestion.models import KmCall

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from docqueue.models import AuditEntry
 from ingestion.models import Intake
 from ingestion.resumable import files
 from ingestion.resumable.models import UploadSession
@@ -47,10 +48,19 @@ def test_the_action_ends_uploads_but_for_one_that_is_just_being_taken_in(admin, 
         tus.begun(2000, name)
     busy = UploadSession.objects.get(name="b.txt")
     chosen = {"action": "end", "_selected_action": list(UploadSession.objects.values_list("pk", flat=True))}
+    asked = admin.post(listing, chosen).content.decode()
+    assert "Yes, End 2 uploads" in asked
+    assert asked.count('name="_selected_action"') == 2
+    assert UploadSession.objects.count() == 2, "nothing was done yet"
+    gone = "5b5e2a4e-0000-4000-8000-000000000000"
+    chosen |= {"confirmed": "yes", "reason": "left over", "_selected_action": [*chosen["_selected_action"], gone]}
     with writing(busy.pk, 0) as held:
         held.begin_finishing()
         page = admin.post(listing, chosen, follow=True).content.decode()
     assert "1 upload was ended." in page
     assert ".txt (2,000 bytes): Another request is writing to this upload." in page
+    assert "1 of them had ended before" in page
+    [entry] = AuditEntry.objects.filter(action="end_upload")
+    assert (entry.reason, entry.filter["name"]) == ("left over", "a.txt")
     assert list(UploadSession.objects.all()) == [busy]
     assert {path.stem for path in files.folder().iterdir()} == {busy.pk.hex}

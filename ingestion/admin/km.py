@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.admin_paging import PAGE, BoundedPaginator
+from ingestion.admin.paging import PAGE, BoundedPaginator
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.keeping import PHASES
 from ingestion.errors import InvalidWindow

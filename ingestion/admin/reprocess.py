@@ -8,43 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import connections, router
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext, gettext_lazy
 
-from docqueue.exceptions import DocqueueError
-from ingestion.errors import IngestionError, InvalidSelection
-from ingestion.models import IngestFile, Outcome, Stage
-from ingestion.reprocess_many import Order, start_order
-from ingestion.selecting import MOST_IDS, Preview, Selection, outdated, preview
-
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
+from docqueue.admin.actions import REASON_MAX, chosen
+from ingestion.acting import Acting, acting_as, who_was_first
+from ingestion.admin.base import REFUSALS
+from ingestion.admin.verbs import ActingAdmin
+from ingestion.errors import InvalidSelection
+from ingestion.models import Outcome, Stage
+from ingestion.reprocess import Reprocessing
+from ingestion.reprocess_file import FileReprocessing
+from ingestion.selecting import BIGGEST_ID, MOST_IDS, Preview, Selection, preview
 
 ALIASES = {"outcome__exact": "outcome", "intake__id__exact": "intake"}
 """What the lists call as a selection does not."""
 HARMLESS = ("p", "e", "all", "o")
+ONLY = "only"
+"""In the query of the page: the id of the one row that it is about."""
 LONGEST = 100_000  # of a selection that a page brings back: a thousand ids fit
-FAILED_CODES = """
-with recursive codes as (
-    (select error_code from ingestion_ingestfile where outcome = 'failed' order by error_code limit 1)
-    union all
-    select (select f.error_code from ingestion_ingestfile f
-            where f.outcome = 'failed' and f.error_code > c.error_code order by f.error_code limit 1)
-    from codes c where c.error_code is not null
-)
-select error_code from codes where error_code <> '' limit 100
-"""
 
 
 class SelectForm(forms.Form):
@@ -90,12 +79,20 @@ class StartForm(forms.Form):
     priority = forms.IntegerField(
         label=gettext_lazy("Priority, -100 to 100 (higher first)"), initial=-50, min_value=-100, max_value=100
     )
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=REASON_MAX, required=False)
+
+    @classmethod
+    def of(cls, given: Any = None, *, one: bool) -> StartForm:
+        """The form; `one`: for a single file or document, which has the priority of its upload."""
+        form = cls(given)
+        if one:
+            del form.fields["priority"]
+        return form
 
 
-class ReprocessAdmin(AnyModelAdmin):
+class ReprocessAdmin(ActingAdmin):
     """A list from which files can be processed anew. Whoever may change its rows may do it."""
 
-    change_list_template = "admin/ingestion/change_list.html"
     selects_by = ""
     """What the ids of its rows are in a `Selection`."""
 
@@ -104,26 +101,40 @@ class ReprocessAdmin(AnyModelAdmin):
         return [path("reprocess/", view, name=self._name("reprocess")), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        link = f"{self._address('reprocess')}?{request.GET.urlencode()}"
-        may = self.has_change_permission(request)
+        link = f"{self.address('reprocess')}?{request.GET.urlencode()}"
+        may = self.may(request, "reprocess")
         return super().changelist_view(request, {"reprocess_link": link if may else "", **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        link = f"{self.address('reprocess')}?{ONLY}={object_id}"
+        context = {"reprocess_one": link} if object_id.isdigit() and self.may(request, "reprocess") else {}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def reprocess_view(self, request: HttpRequest) -> HttpResponse:
         """Say what it would be about; once that is confirmed, start it."""
-        if not self.has_change_permission(request):
+        if not self.may(request, "reprocess"):
             raise PermissionDenied
-        back = self._address("changelist")
+        back = self.address("changelist")
         try:
             if request.method != "POST":
+                if only := request.GET.get(ONLY):
+                    return self.ask(request, self._only(only))
                 select = SelectForm(_asked(request.GET))
                 return self.ask(request, select.selection(), select=select)
-            selection, form = _brought_back(request.POST.get("selection", "")), StartForm(request.POST)
+            selection = _brought_back(request.POST.get("selection", ""))
+            back, form = self._back(selection), StartForm.of(request.POST, one=self._is_one(selection))
             if not form.is_valid():
                 return self.ask(request, selection, form=form)
-            self._start(request, selection, form.cleaned_data)
-        except (IngestionError, DocqueueError) as error:
+            self._start(request, selection, dict(form.cleaned_data))
+        except REFUSALS as error:
             messages.error(request, f"{error} {error.hint}".strip())
         return HttpResponseRedirect(back)
+
+    def reprocess_one(self, acting: Acting, row: Any, stage: str, reason: str) -> Reprocessing | FileReprocessing:
+        """Process a single file or document anew."""
+        raise NotImplementedError
 
     def ask(
         self,
@@ -135,82 +146,82 @@ class ReprocessAdmin(AnyModelAdmin):
     ) -> HttpResponse:
         """The page with the counts."""
         given = {} if selection is None else selection.as_dict()
+        one = selection is not None and self._only_id(selection) is not None
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Reprocess"),
-            "opts": self.model._meta,
+            "opts": self.opts,
+            "media": self.media,
             "select": select or SelectForm(),
-            "form": form or StartForm(),
+            "form": form or StartForm.of(one=selection is not None and self._is_one(selection)),
             "selection": json.dumps(given),
             "about": [(name.replace("_", " "), _said(value)) for name, value in given.items()],
             "lines": [] if selection is None else _lines(preview(selection)),
-            "address": self._address("reprocess"),
-            "back": self._address("changelist"),
+            "one": one,
+            "address": self.address("reprocess"),
+            "back": self._back(selection),
         }
         return TemplateResponse(request, "admin/ingestion/reprocess.html", context)
 
-    def ask_about(self, request: HttpRequest, rows: QuerySet[Any], **more: Any) -> HttpResponse | None:
+    def ask_about(self, request: HttpRequest, **more: Any) -> HttpResponse | None:
         """The page about ticked rows."""
-        ids = {self.selects_by: list(rows.values_list("pk", flat=True)[: MOST_IDS + 1])}
+        if not self.may(request, "reprocess"):
+            raise PermissionDenied
+        ids = {self.selects_by: chosen(request)[: MOST_IDS + 1]}
         try:
             return self.ask(request, Selection.from_mapping({**ids, **more}))
-        except IngestionError as error:
+        except REFUSALS as error:
             messages.error(request, f"{error} {error.hint}")
             return None
 
-    def _start(self, request: HttpRequest, selection: Selection, given: Mapping[str, Any]) -> None:
-        user: Any = request.user
-        started = start_order(Order.of(selection, by=user.get_username(), **given))
+    def _start(self, request: HttpRequest, selection: Selection, given: dict[str, Any]) -> None:
+        if self._is_one(selection):
+            return self._start_one(request, selection, given)
+        started = acting_as(request.user).reprocess_many(selection, self.noun, **given)
         if started.item_id is None:
             messages.warning(request, gettext("There is nothing to do."))
-            return
+            return None
         text = gettext("Queue item %(id)d puts them into the queue: %(files)s files and %(archives)s archives.")
         counts = {"files": _number(started.counts.reprocessable, started.counts), "archives": started.counts.archives}
         messages.success(request, text % {"id": started.item_id, **counts})
+        return None
 
-    def _address(self, what: str) -> str:
-        return reverse(f"admin:{self._name(what)}")
+    def _start_one(self, request: HttpRequest, selection: Selection, given: dict[str, Any]) -> None:
+        """One file or document at once, without an item that puts others into the queue."""
+        pk = self._only_id(selection) or 0
+        row = self.rows([pk]).get(pk)
+        stage, reason = given["from_stage"], given["reason"]
+        work = self.reprocess_one(acting_as(request.user), row, stage, reason) if row is not None else None
+        first_of_two = who_was_first(**{self.noun: pk})
+        if work is None:
+            messages.warning(request, f"{gettext('It is not there any more.')} {first_of_two}".strip())
+        elif work.created:
+            messages.success(request, gettext("Item #%(id)d processes it anew.") % {"id": work.item_id})
+        else:
+            text = gettext("Nothing was changed: item #%(id)d is at it already.") % {"id": work.item_id}
+            messages.warning(request, f"{text} {first_of_two}".strip())
+
+    def _only(self, text: str) -> Selection:
+        """The selection of one row. Raises `InvalidSelection`."""
+        known = text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= BIGGEST_ID
+        return Selection.from_mapping({self.selects_by: [int(text) if known else text]})
+
+    def _only_id(self, selection: Selection) -> int | None:
+        """The one row that a selection is about and nothing else; None: it is about more, or about others."""
+        given = selection.as_dict()
+        ids = given.pop(self.selects_by, [])
+        return ids[0] if len(ids) == 1 and not given else None
+
+    def _is_one(self, selection: Selection) -> bool:
+        """Whether it is about a single file or document. An intake has many."""
+        return self.noun != "intake" and self._only_id(selection) is not None
+
+    def _back(self, selection: Selection | None) -> str:
+        only = None if selection is None else self._only_id(selection)
+        return self.address("changelist") if only is None else self.page_of(only)
 
     def _name(self, what: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{what}"
-
-
-class ErrorCodeFilter(admin.SimpleListFilter):
-    """Codes that files have failed with: as many look-ups in the index as there are codes."""
-
-    title = gettext_lazy("error code")
-    parameter_name = "error_code"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        codes = {*failed_codes(), *([self.value() or ""] if self.value() else [])}
-        return [(code, code) for code in sorted(codes)]
-
-    def has_output(self) -> bool:
-        return bool(self.lookup_choices)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        code = (self.value() or "").replace("\0", "")
-        return queryset.filter(outcome=Outcome.FAILED, error_code=code) if code else queryset
-
-
-class OutdatedFilter(admin.SimpleListFilter):
-    """Documents whose text an older version of their extractor took."""
-
-    title = gettext_lazy("text")
-    parameter_name = "outdated"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("1", gettext_lazy("taken by an older version"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(outdated()) if self.value() == "1" else queryset
-
-
-def failed_codes() -> list[str]:
-    """The codes that files have failed with, a hundred at most."""
-    with connections[router.db_for_read(IngestFile)].cursor() as cursor:
-        cursor.execute(FAILED_CODES)
-        return [code for (code,) in cursor.fetchall()]
 
 
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
