@@ -205,7 +205,9 @@ PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_reaso
 
 _DUE = frozenset({"promote_due", "promote_retries"})
 _LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count", "waiting_reasons"})
-_LISTS = frozenset({"list_items", "find_items", "items_shown", "batch_status"})
+_LISTS = frozenset(
+    {"list_items", "find_items", "items_shown", "batch_status", "batch_size", "few_live", "audit_of_many"}
+)
 BY_INDEX = _DUE | _LOOKS | _LISTS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"}
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 

@@ -1,7 +1,7 @@
 """A queue and its documents after years of use, small enough to fill in seconds and large enough to plan as then.
 
-Each table holds more rows than a page may look at. Of everything that lists are filtered by there is a value that most
-rows have, and one that only the `FEW` oldest have: a walk from the newest down passes all others before it.
+Each table holds many times what a page may look at (`BOUNDS`). Of all that lists are filtered by there is a value that
+most rows have, and one that only the `FEW` oldest have: a walk from the newest down passes all others before it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import NOT_PROVIDED, AutoField
 
-from docqueue import history
+from docqueue import history, listing, stats
+from docqueue.admin import batches, searching
+from docqueue.api import batches as api_batches
 from docqueue.models import (
     Attempt,
     AuditEntry,
@@ -23,6 +25,7 @@ from docqueue.models import (
     BulkOperation,
     Checkpoint,
     Dependency,
+    Depth,
     FailureGroup,
     HistoryItem,
     Key,
@@ -33,22 +36,38 @@ from docqueue.models import (
     ScheduleTick,
     Worker,
 )
+from ingestion.diagnostics import reading
 from ingestion.models import Blob, Document, IngestFile, Intake, KmCall
 
 FEW = 10
 COMMON, RARE = "desk.common", "desk.rare"
 CAUSE, OTHER_CAUSE = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 LARGE_BATCH, SMALL_BATCH = 1, 2
-ITEMS, FINISHED, OTHERS = 36_000, 60_000, 36_000
+ITEMS, FINISHED, OTHERS = 24_000, 48_000, 24_000
 HELD = 200
+LARGE_INTAKE = 1_500
 WEEKS = 3
 DEAD = FINISHED + ITEMS
 """Below the first of the dead; those that wait have the ids before it."""
 RUNNING = DEAD + ITEMS
 PENDING = RUNNING + HELD
 
-SMALL = {"docqueue_queue", "docqueue_schedule", "docqueue_depth", "docqueue_finished_total", "docqueue_resolution"}
-"""Tables that stay small by themselves, or as a duty sums them up."""
+SMALL = {f"docqueue_{name}" for name in ("queue", "schedule", "depth", "finished_total", "resolution", "worker")}
+"""Tables that stay small by themselves, or as a duty sums them up or deletes the rows of some days ago."""
+
+
+WINDOW = 2_000
+BOUNDS: list[tuple[Any, str, int]] = [
+    (listing, "WINDOW", WINDOW),
+    (listing, "FOUND", 500),
+    (searching, "LOOKED_AT", WINDOW),
+    (stats, "DEEP", 1_000),
+    (batches, "COUNTED", WINDOW),
+    (api_batches, "COUNTED", WINDOW),
+    (reading, "MOST_CALLS", WINDOW),
+    (reading, "MOST_DOCUMENTS", 100),
+]
+"""How far is looked for a page. As these tables are a part of a large queue's, so are these."""
 
 
 def few(rare: str, common: str) -> str:
@@ -101,8 +120,9 @@ def fill_beside_items() -> None:
     put(Attempt, OTHERS, item_id=f"{DEAD} + n", attempt="1", claim_no="1", outcome=few("'crashed'", "'failed'"),
         ended_at="now()", code=NAME, fingerprint=f"'{CAUSE}'")  # fmt: skip
     put(AuditEntry, 3 * OTHERS, at="now()", actor=few("'few'", "'most'"), action="'requeue'",
-        item_id=f"case when n % 3 = 0 then {DEAD} + n end",
-        filter=f"case when n % 3 = 0 then '{{}}' else jsonb_build_object('bulk', n, 'fingerprint', '{CAUSE}') end")  # fmt: skip
+        item_id=f"case when n % 3 > 0 then {DEAD} + n end",
+        filter=f"case when n % 3 = 0 then jsonb_build_object('bulk', n, 'fingerprint', '{CAUSE}') else '{{}}' end"
+    )  # fmt: skip
     put(FailureGroup, OTHERS, queue=NAME, operation=NAME, error_code=NAME, sample_id=f"{DEAD} + n", number="1",
         fingerprint=f"case n when 1 then '{OTHER_CAUSE}' when 2 then '{CAUSE}' else lpad(to_hex(n), 16, '0') end",
         first_at=OLDER, last_at=OLDER, counted_at="now()")  # fmt: skip
@@ -114,10 +134,11 @@ def fill_beside_items() -> None:
 
 def fill_the_rest() -> None:
     """What the queue keeps of batches, bulk operations, workers, limits and ticks."""
+    put(Depth, 1, queue="''", status="'finished'", number="1", counted_at="now() - interval '1 minute'")  # a duty does
     put(Batch, OTHERS, id="n", name=NAME, created_at="now()", sealed_at="now()", finished_at="now()")
     put(BulkOperation, OTHERS, action=few("'purge'", "'requeue'"), state=few("'aborted'", "'done'"), actor="'most'",
         created_at="now()", finished_at="now()", last_id="1", total="1")  # fmt: skip
-    put(Worker, OTHERS, id="n", name="'w' || n", kind=few("'worker'", "'cron'"), hostname="'h'", pid="1",
+    put(Worker, 1_000, id="n", name="'w' || n", kind=few("'worker'", "'cron'"), hostname="'h'", pid="1",
         started_at="now()", heartbeat_at="now()", lease_expires_at=few("now() + interval '1 hour'", "now()"),
         lost_at=f"case when n = {FEW} then now() end", stopped_at=few("null", "now()"))  # fmt: skip
     put(Limit, OTHERS, key=f"{NAME} || n", rate="1", burst="1", failures_to_open="1", open_seconds="60",
@@ -127,7 +148,7 @@ def fill_the_rest() -> None:
 
 
 def fill_documents(owner: int, other: int) -> None:
-    """Uploads, one of which has half of all files, and their documents; the other user has the newest few."""
+    """Uploads, one of which has many files, and their documents; the other user has the newest few."""
     put(Blob, OTHERS, id="n", sha256="lpad(to_hex(n), 64, '0')", size="1", storage_key="'k' || n")
     ended = {"stage": few("'index_failed'", "'completed'"), "finished_at": "now()"}
     put(Intake, OTHERS, **ended, id="n", owner_id=str(owner), kind=few("'zip'", "'files'"), filename=NAME,
@@ -135,8 +156,9 @@ def fill_documents(owner: int, other: int) -> None:
     put(Document, OTHERS, id="n", owner_id=f"case when n <= {OTHERS - FEW} then {owner} else {other} end", title=NAME,
         blob_id="n", type="'text'", text_status=few("'no_text'", "'ok'"), text_reason=few("'empty'", "''"),
         extractor="'text'", extractor_version="1", tags=f"array[{NAME}]", created_at=OLDER)  # fmt: skip
-    put(IngestFile, OTHERS, **ended, id="n", intake_id=f"case when n <= {OTHERS} / 2 then n else {OTHERS} end",
-        ordinal="n", source_path=NAME, safe_name=NAME, blob_id="n", document_id="n",
+    put(IngestFile, OTHERS, **ended, id="n", ordinal="n",
+        intake_id=f"case when n <= {OTHERS - LARGE_INTAKE} then n else {OTHERS} end",
+        source_path=NAME, safe_name=NAME, blob_id="n", document_id="n",
         outcome=few("'failed'", "'completed'"), error_code=few(f"'{RARE}'", "''"))  # fmt: skip
     put(KmCall, OTHERS, started_at=OLDER, method=few("'delete'", "'put'"), status=few("500", "200"),
         code=few(f"'{RARE}'", "''"), document_ids="array[n]", total_seconds="1")  # fmt: skip
