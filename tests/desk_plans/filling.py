@@ -6,6 +6,7 @@ most rows have, and one that only the `FEW` oldest have: a walk from the newest 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -38,12 +39,13 @@ from docqueue.models import (
 )
 from ingestion.diagnostics import reading
 from ingestion.models import Blob, Document, IngestFile, Intake, KmCall
+from ingestion.summary import Summary
 
 FEW = 10
 COMMON, RARE = "desk.common", "desk.rare"
 CAUSE, OTHER_CAUSE = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 LARGE_BATCH, SMALL_BATCH = 1, 2
-ITEMS, FINISHED, OTHERS = 24_000, 48_000, 24_000
+ITEMS, FINISHED, OTHERS = 18_000, 36_000, 18_000
 HELD = 200
 LARGE_INTAKE = 1_500
 WEEKS = 3
@@ -65,7 +67,7 @@ BOUNDS: list[tuple[Any, str, int]] = [
     (batches, "COUNTED", WINDOW),
     (api_batches, "COUNTED", WINDOW),
     (reading, "MOST_CALLS", WINDOW),
-    (reading, "MOST_DOCUMENTS", 100),
+    (reading, "MOST_DOCUMENTS", 20),
 ]
 """How far is looked for a page. As these tables are a part of a large queue's, so are these."""
 
@@ -152,7 +154,8 @@ def fill_documents(owner: int, other: int) -> None:
     put(Blob, OTHERS, id="n", sha256="lpad(to_hex(n), 64, '0')", size="1", storage_key="'k' || n")
     ended = {"stage": few("'index_failed'", "'completed'"), "finished_at": "now()"}
     put(Intake, OTHERS, **ended, id="n", owner_id=str(owner), kind=few("'zip'", "'files'"), filename=NAME,
-        status=few("'failed'", "'completed'"), created_at=OLDER)  # fmt: skip
+        status=few("'failed'", "'completed'"), created_at=OLDER,
+        counts=f"'{json.dumps(Summary(total=1).as_dict())}'")  # fmt: skip
     put(Document, OTHERS, id="n", owner_id=f"case when n <= {OTHERS - FEW} then {owner} else {other} end", title=NAME,
         blob_id="n", type="'text'", text_status=few("'no_text'", "'ok'"), text_reason=few("'empty'", "''"),
         extractor="'text'", extractor_version="1", tags=f"array[{NAME}]", created_at=OLDER)  # fmt: skip
