@@ -185,7 +185,7 @@ def few_live(using: str, *, queue: str | None = None, status: Status | None = No
 def small_batch(using: str, batch_id: int, *, live: bool = False, dead: bool = False, finished: bool = False) -> bool:
     """Whether a batch has no more than `FOUND` items of these kinds."""
     [sizes] = store.run(using, "batch_size", {"batch_id": batch_id, "most": FOUND + 1})
-    return sum(size for size, asked in zip(sizes, (live, dead, finished), strict=True) if asked) <= FOUND
+    return bool(sum(size for size, asked in zip(sizes, (live, dead, finished), strict=True) if asked) <= FOUND)
 
 
 def _params(wanted: ItemFilter) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class KeysetChangeList(ChangeList):
         narrow = any(getattr(spec, "few", False) for spec in getattr(self, "filter_specs", ()))
         return [Coalesce(first, first).desc() if narrow else f"-{first}", *(f"-{name}" for name in rest)]
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str] | None = None) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         found = super().get_queryset(request, exclude_parameters)
         self.line = self._line(request)
         return found

@@ -126,7 +126,8 @@ class BatchFilter(ColumnFilter):
         self.few = listing.small_batch(get_settings().DATABASE, int(value), **dict.fromkeys(self.kinds, True))
         if self.few:
             return self.of_batch(queryset, int(value))
-        return queryset.alias(of_batch=Coalesce("batch_id", "batch_id")).filter(of_batch=int(value))
+        found: QuerySet[Any] = queryset.alias(of_batch=Coalesce("batch_id", "batch_id"))
+        return found.filter(of_batch=int(value))
 
     def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
         return queryset.filter(batch_id=batch_id)

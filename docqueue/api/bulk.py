@@ -187,7 +187,10 @@ class BulkView(ByAction):
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
-        """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem."""
+        """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem.
+
+        By action or state a page looks at the next 20,000 of them: `next` may be there though few or none fit.
+        """
         found, cursor = page(request.query_params)
         return Response({"results": BulkAnswer(found, many=True).data, "next": paging.link(request, cursor)})
 

@@ -141,7 +141,10 @@ class GroupsView(QueueView):
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
-        """Why items are dead: one row a cause, that of the latest death first. Staff or docqueue.view_queueitem."""
+        """Why items are dead: one row a cause, that of the latest death first. Staff or docqueue.view_queueitem.
+
+        By queue, operation or code a page looks at the next 20,000 causes: `next` may be there though few or none fit.
+        """
         rows, cursor = page(request.query_params)
         return Response({"results": GroupAnswer(rows, many=True).data, "next": paging.link(request, cursor)})
 

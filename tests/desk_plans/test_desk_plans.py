@@ -69,6 +69,12 @@ class Desk:
         self._wrong += [f"{address}\n    {wrong}" for wrong in self._reader.complaints(statements)]
         return answer
 
+    def explain(self, sql: str) -> str:
+        """What would be wrong with a page that asked this."""
+        statements = Statements()
+        statements.kept.append((sql, None))
+        return self._thread.submit(lambda: "".join(self._reader.complaints(statements))).result()
+
     def assert_well(self) -> None:
         """Nothing was wrong since the last time."""
         wrong, self._wrong = self._wrong, []
@@ -129,3 +135,29 @@ def test_answers_about_documents(desk, path):
     if seen.get("next"):
         desk.look(seen["next"])
     desk.assert_well()
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("select * from docqueue_item where queue = 'desk.rare'", "a sequential scan of docqueue_item"),
+        ("select * from docqueue_history where queue = 'none'", "a sequential scan of docqueue_history"),
+        ("select id from docqueue_attempt where outcome = 'crashed' order by id desc limit 51", "rows of docqueue_att"),
+        ("select count(*) from docqueue_audit where actor = 'few'", "a count of docqueue_audit without a bound"),
+        ("select count(*) from docqueue_batch where id < 9", "a count of docqueue_batch without a bound"),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_found(desk, sql, found):
+    assert found in desk.explain(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from docqueue_audit where actor = 'few' order by id desc limit 51",
+        "select count(*) from (select from docqueue_audit where actor = 'few' limit 5) c",
+        "select * from docqueue_worker where kind = 'none'",  # no big table
+    ],
+)
+def test_nothing_is_found_wrong_with_a_good_plan(desk, sql):
+    assert desk.explain(sql) == ""
