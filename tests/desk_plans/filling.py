@@ -45,9 +45,9 @@ FEW = 10
 COMMON, RARE = "desk.common", "desk.rare"
 CAUSE, OTHER_CAUSE = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 LARGE_BATCH, SMALL_BATCH = 1, 2
-ITEMS, FINISHED, OTHERS = 18_000, 36_000, 18_000
+ITEMS, FINISHED, OTHERS = 12_000, 24_000, 12_000
 HELD = 200
-LARGE_INTAKE = 1_500
+LARGE_INTAKE = 800
 WEEKS = 3
 DEAD = FINISHED + ITEMS
 """Below the first of the dead; those that wait have the ids before it."""
@@ -58,12 +58,12 @@ SMALL = {f"docqueue_{name}" for name in ("queue", "schedule", "depth", "finished
 """Tables that stay small by themselves, or as a duty sums them up or deletes the rows of some days ago."""
 
 
-WINDOW = 2_000
+WINDOW = 1_000
 BOUNDS: list[tuple[Any, str, int]] = [
     (listing, "WINDOW", WINDOW),
-    (listing, "FOUND", 500),
+    (listing, "FOUND", 300),
     (searching, "LOOKED_AT", WINDOW),
-    (stats, "DEEP", 1_000),
+    (stats, "DEEP", 500),
     (batches, "COUNTED", WINDOW),
     (api_batches, "COUNTED", WINDOW),
     (reading, "MOST_CALLS", WINDOW),
