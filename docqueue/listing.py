@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
+
 from docqueue import handlers, store
 from docqueue.states import FINISHED, LIVE, Status
 
@@ -152,6 +154,38 @@ class Listing:
     def _shown(self, ids: Sequence[int]) -> list[ListedItem]:
         """These items, as far as they are there."""
         return [ListedItem._make(row) for row in store.run(self.using, "items_shown", {"ids": [*ids]})] if ids else []
+
+
+def nearest(line: QuerySet[Any], keyset: Sequence[str], found: QuerySet[Any]) -> tuple[QuerySet[Any], Any]:
+    """`found` as far as it is among the first `WINDOW` rows of `line`, and the last of these; None: `line` has no more.
+
+    `line` is what an index has in order, the highest first: by an id, or by a moment and then an id (`keyset`). `found`
+    are those rows of it that a filter leaves for which there is no index.
+    """
+    order = [f"-{name}" for name in keyset]
+    last = next(iter(line.order_by(*order).only(*keyset)[WINDOW - 1 : WINDOW]), None)
+    if last is None:
+        return found, None
+    first, *rest = [(name, getattr(last, name)) for name in keyset]
+    found = found.filter(**{f"{first[0]}__gte": first[1]})
+    for name, value in rest:
+        found = found.exclude(**{first[0]: first[1], f"{name}__lt": value})
+    return found, last
+
+
+def few_live(using: str, *, queue: str | None = None, status: Status | None = None) -> list[int] | None:
+    """Ids of the live items of a queue, in a state, or both; None where there are more than `FOUND`, or no index."""
+    if queue is None and status is Status.WAITING:
+        return None
+    params = {"queue": queue, "status": status and status.value, "most": FOUND + 1, "window": WINDOW}
+    ids = [item_id for (item_id,) in store.run(using, "few_live", params)]
+    return ids if len(ids) <= FOUND else None
+
+
+def small_batch(using: str, batch_id: int, *, live: bool = False, dead: bool = False, finished: bool = False) -> bool:
+    """Whether a batch has no more than `FOUND` items of these kinds."""
+    [sizes] = store.run(using, "batch_size", {"batch_id": batch_id, "most": FOUND + 1})
+    return bool(sum(size for size, asked in zip(sizes, (live, dead, finished), strict=True) if asked) <= FOUND)
 
 
 def _params(wanted: ItemFilter) -> dict[str, Any]:

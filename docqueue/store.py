@@ -205,8 +205,10 @@ PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_reaso
 
 _DUE = frozenset({"promote_due", "promote_retries"})
 _LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count", "waiting_reasons"})
-_LISTS = frozenset({"list_items", "find_items", "items_shown", "batch_status"})
-BY_INDEX = _DUE | _LOOKS | _LISTS | {"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"}
+_LISTS = frozenset({"list_items", "find_items", "items_shown", "few_live", "audit_of_many"})
+_BATCHES = frozenset({"batch_status", "batch_size"})
+_ASIDE = frozenset({"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"})
+BY_INDEX = _DUE | _LOOKS | _LISTS | _BATCHES | _ASIDE
 """Statements that read rows by their keys and the fronts of indexes, whatever the statistics say of the table."""
 
 # What is switched off looks so dear before PostgreSQL 18 that it would compile each plan, for half a second: no jit.

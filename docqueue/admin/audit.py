@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from docqueue import listing, store
 from docqueue.admin import columns
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.models import AuditEntry
 
 if TYPE_CHECKING:
     Display = str | SafeString
+
+SHOWN = 50  # entries on the page of what they are about
 
 
 @admin.register(AuditEntry)
@@ -33,14 +37,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Those of one item or one person."""
+        """Those of one item, or of one person where there is none of such an item. Both have an index."""
         term = search_term.strip().removeprefix("#")
         if not term:
             return queryset, False
-        wanted = Q(actor=term)
         if term.isascii() and term.isdigit() and len(term) < 19:
-            wanted |= Q(item_id=int(term))
-        return queryset.filter(wanted), False
+            of_item = queryset.filter(item_id=int(term))
+            if of_item.order_by().exists():
+                return of_item, False
+        return queryset.filter(actor=term.replace("\0", "")), False
 
     @admin.display(description=_("at"))
     def when(self, entry: AuditEntry) -> Display:
@@ -65,3 +70,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("filter"))
     def filter_shown(self, entry: AuditEntry) -> Display:
         return columns.as_json(entry.filter) if entry.filter else columns.NOTHING
+
+
+def of_many(using: str, **wanted: Any) -> QuerySet[AuditEntry]:
+    """What people did to no single item, with this in its filter, the latest first: of the newest such entries."""
+    params = {"wanted": json.dumps(wanted), "window": listing.WINDOW, "most": SHOWN}
+    ids = [entry_id for (entry_id,) in store.run(using, "audit_of_many", params)]
+    return AuditEntry.objects.using(using).filter(pk__in=ids).order_by("-id")

@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
+from docqueue import listing
 from docqueue.admin import banner
 from docqueue.conf import get_settings
 
@@ -29,11 +30,14 @@ SHIFT = 2**63  # of the moment in a page key; the id stands below it
 class KeysetChangeList(ChangeList):
     """Pages by key instead of by number: no count, no offset, each page is one walk along an index.
 
-    The page parameter holds the key of the last row of the page before: its id, or moment and id in one number.
+    The page parameter holds the key of the last row of the page before: its id, or moment and id in one number. Where
+    no index serves the filter, a page looks at so many rows and says so: it may have few, and still a next one.
     """
 
     model_admin: ReadOnlyAdmin
     queryset: QuerySet[Any]
+    line: QuerySet[Any] | None = None
+    looked_at = ""  # so many rows, of which those shown are all that fit; empty where there are no others
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Newest first, always.
@@ -42,37 +46,66 @@ class KeysetChangeList(ChangeList):
         may walk along that one instead, past all that others have; so the order is not quite that of a column.
         """
         first, *rest = self.model_admin.keyset
-        narrow = any(name in self.params for name in self.model_admin.narrow_filters)
+        narrow = any(getattr(spec, "few", False) for spec in getattr(self, "filter_specs", ()))
         return [Coalesce(first, first).desc() if narrow else f"-{first}", *(f"-{name}" for name in rest)]
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
+        found = super().get_queryset(request, exclude_parameters)
+        self.line = self._line(request)
+        return found
+
+    def _line(self, request: HttpRequest) -> QuerySet[Any] | None:
+        """The rows that an index has in order, where what is shown is looked for among them; None: it need not be."""
+        line, wide = self.root_queryset, bool(self.query)
+        if self.query and not self.model_admin.looks_through(self.query):
+            return None
+        known: set[str | None] = set()
+        for spec in self.filter_specs:
+            known.update(spec.expected_parameters())
+            if getattr(spec, "few", False):
+                return None
+            if getattr(spec, "in_order", False):
+                narrowed = spec.queryset(request, line)
+                line = line if narrowed is None else narrowed
+            else:
+                wide = wide or any(spec.used_parameters.values())
+        return line if wide or set(self.get_filters_params()) - known else None
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page and look whether there is one more row."""
-        rows = list(self._from_key()[: self.list_per_page + 1])
+        found, last = self._from_key(self.queryset), None
+        if self.line is not None:
+            found, last = listing.nearest(self._from_key(self.line), self.model_admin.keyset, found)
+        rows = list(found[: self.list_per_page + 1])
         self.result_list = rows[: self.list_per_page]
         self.result_count = len(self.result_list)
         self.full_result_count = self.result_count  # equal: then no number of results is shown
         self.show_admin_actions = bool(rows)
         self.can_show_all, self.multi_page = True, False
-        more = len(rows) > self.list_per_page
-        self.next_link = self.get_query_string({PAGE_VAR: self._key_of(self.result_list[-1])}) if more else None
+        if len(rows) > self.list_per_page:
+            last = self.result_list[-1]
+        elif last is not None:
+            self.looked_at = f"{listing.WINDOW:,}"
+        self.next_link = None if last is None else self.get_query_string({PAGE_VAR: self._key_of(last)})
         self.first_link = self.get_query_string() if self.page_num != 1 else None
         self.model_admin.prepare_page(self.result_list)
 
-    def _from_key(self) -> QuerySet[Any]:
+    def _from_key(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of these rows that come after the key."""
         if self.page_num == 1:  # what Django makes of a missing parameter; nothing comes after the key 1
-            return self.queryset
+            return rows
         if self.page_num < 1 or self.page_num >= SHIFT * SHIFT:
             raise IncorrectLookupParameters
         *moment, pk = self.model_admin.keyset
         if not moment:
-            return self.queryset.filter(**{f"{pk}__lt": self.page_num})
+            return rows.filter(**{f"{pk}__lt": self.page_num})
         micros, last = divmod(self.page_num, SHIFT)
         try:
             at = EPOCH + micros * MICROSECOND
         except OverflowError as error:
             raise IncorrectLookupParameters from error
         # Not (a < x or a = x and b < y): this form can walk the index from x.
-        return self.queryset.filter(**{f"{moment[0]}__lte": at}).exclude(**{moment[0]: at, f"{pk}__gte": last})
+        return rows.filter(**{f"{moment[0]}__lte": at}).exclude(**{moment[0]: at, f"{pk}__gte": last})
 
     def _key_of(self, row: Model) -> int:
         *moment, pk = self.model_admin.keyset
@@ -84,7 +117,6 @@ class ReadOnlyAdmin(BaseAdmin):
     """A list to look at. Nothing can be added, edited or deleted."""
 
     keyset: Sequence[str] = ("id",)
-    narrow_filters: Sequence[str] = ()
     heading: Any = ""
     list_per_page = 50
     sortable_by = ()
@@ -100,6 +132,10 @@ class ReadOnlyAdmin(BaseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(get_settings().DATABASE)
+
+    def looks_through(self, term: str) -> bool:
+        """Whether what this search finds has no index, and is looked for row by row."""
+        return False
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         """Add to the rows of one page what takes a query for all of them together."""

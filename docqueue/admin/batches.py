@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PERMISSION = "docqueue.change_batch"
 LEFT = ("pending", "in_progress", "waiting")
+PAST = ("completed", "cancelled")
+COUNTED, COUNTED_IN_LIST = 100_000, 1_000
+"""Items of each kind are counted up to that, of one batch and of each in a list."""
 
 
 @admin.register(Batch)
@@ -89,10 +92,11 @@ class BatchAdmin(ReadOnlyAdmin):
         return [name for name in self.fields if name not in hidden]
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
-        counts = batching.status(get_settings().DATABASE, [b.pk for b in rows]) if rows else []
+        most = COUNTED if len(rows) == 1 else COUNTED_IN_LIST
+        counts = batching.status(get_settings().DATABASE, [b.pk for b in rows], most=most) if rows else []
         known = {status.id: status for status in counts}
         for batch in rows:
-            batch.status_shown = known.get(batch.pk)
+            batch.status_shown, batch.most_shown = known.get(batch.pk), most
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         batch = super().get_object(request, object_id, from_field)
@@ -179,18 +183,24 @@ def _redacted(callback: Any) -> Any:
     return callback | {name: redaction.shown(operation, callback.get(name)) for name in ("payload", "metadata")}
 
 
-def _number(batch: Batch, *names: str) -> int | None:
+def _number(batch: Batch, *names: str) -> str | None:
     """How many of its items are in these states; None: nobody has counted."""
     status: BatchStatus | None = getattr(batch, "status_shown", None)
-    return None if status is None else sum(getattr(status, name) for name in names)
+    if status is None:
+        return None
+    most: int = getattr(batch, "most_shown", COUNTED)
+    kinds = LEFT if set(names) <= set(LEFT) else PAST if set(names) <= set(PAST) else names  # that are counted together
+    more = sum(getattr(status, kind) for kind in kinds) >= most
+    number = sum(getattr(status, name) for name in names)
+    return f"≥ {number:,}" if more else str(number)
 
 
 def _count(batch: Batch, model: str, *names: str) -> Display:
     """The same, as a link to those items where there are any."""
     number = _number(batch, *names)
-    if not number:
-        return columns.NOTHING if number is None else "0"
-    return _link(batch, model, str(number), names[0] if model == "historyitem" else "")
+    if number is None or number == "0":
+        return number or columns.NOTHING
+    return _link(batch, model, number, names[0] if model == "historyitem" else "")
 
 
 def _link(batch: Batch, model: str, text: str, status: str = "") -> Display:

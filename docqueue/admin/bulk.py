@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue.admin import bulk_words, columns
+from docqueue.admin import audit, bulk_words, columns
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
@@ -155,6 +155,5 @@ class BulkOperationAdmin(ReadOnlyAdmin):
 
 
 def _audit(found: BulkOperation) -> QuerySet[AuditEntry]:
-    """Its start and its end, by whom. Entries about no single item are few, and found by the index over items."""
-    entries = AuditEntry.objects.using(get_settings().DATABASE).filter(item_id=None, filter__bulk=found.pk)
-    return entries.order_by("-id")
+    """Its start and its end, by whom."""
+    return audit.of_many(get_settings().DATABASE, bulk=found.pk)

@@ -17,14 +17,14 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import stats
-from docqueue.admin import charts, columns, filters
+from docqueue.admin import audit, charts, columns, filters
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.failures import TARGET_SECONDS
-from docqueue.models import Attempt, AuditEntry, FailureGroup, QueueItem
+from docqueue.models import Attempt, FailureGroup, QueueItem
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ VERBS = {
 class FailureChangeList(KeysetChangeList):
     """Pages by the moment of the last death, and the fingerprint as a number below it."""
 
-    def _from_key(self) -> QuerySet[Any]:
+    def _from_key(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         if self.page_num == 1:
-            return self.queryset
+            return rows
         micros, mark = divmod(max(0, self.page_num), SHIFT)
         try:
             at = EPOCH + micros * MICROSECOND
         except OverflowError as error:
             raise IncorrectLookupParameters from error
-        return self.queryset.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=f"{mark:016x}")
+        return rows.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=f"{mark:016x}")
 
     def _key_of(self, row: Any) -> int:
         moment: int = (row.last_at - EPOCH) // MICROSECOND
@@ -133,8 +133,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             context["more"] = max(0, found.number - LISTED)
             context["sample"] = attempts.order_by("-id").first()
             if request.user.has_perm("docqueue.view_auditentry"):
-                entries = AuditEntry.objects.using(using).filter(item_id=None, filter__fingerprint=found.pk)
-                context["audit"] = entries.order_by("-id")[:LISTED]
+                context["audit"] = audit.of_many(using, fingerprint=found.pk)[:LISTED]
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def act_view(self, request: HttpRequest, fingerprint: str, verb: str) -> HttpResponse:

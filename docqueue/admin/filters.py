@@ -7,11 +7,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import handlers, stats
+from docqueue import handlers, listing, stats
 from docqueue.conf import get_settings
 from docqueue.models import Attempt, Worker
 from docqueue.states import FINISHED, LIVE, Status, WaitReason
@@ -20,9 +20,15 @@ Choices = list[tuple[str, Any]]  # value and label, which is translated when it 
 
 
 class ColumnFilter(admin.SimpleListFilter):
-    """Rows whose column has the chosen value."""
+    """Rows whose column has the chosen value.
+
+    `in_order`: an index has them in the order of the list. `few`: they are no more than are found at once. What is
+    neither is looked for row by row, among so many (`base.KeysetChangeList`).
+    """
 
     column = ""
+    in_order = False
+    few = False
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -44,6 +50,14 @@ class LiveStatusFilter(ColumnFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return [(s.value, s.label) for s in Status if s in LIVE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in LIVE:
+            return queryset.none() if value else queryset
+        ids = listing.few_live(get_settings().DATABASE, status=Status(value))
+        self.few = ids is not None
+        return queryset.filter(status=value) if ids is None else queryset.filter(status=value, pk__in=ids)
 
 
 class FinishedStatusFilter(ColumnFilter):
@@ -76,8 +90,24 @@ class QueueFilter(ColumnFilter):
         return self.with_chosen(stats.known_queues(get_settings().DATABASE))
 
 
+class LiveQueueFilter(QueueFilter):
+    """Live items of a queue: all of them where they are few."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = (self.value() or "").replace("\0", "")
+        ids = listing.few_live(get_settings().DATABASE, queue=value) if value else None
+        self.few = ids is not None
+        found = super().queryset(request, queryset)
+        return found if ids is None else found.filter(pk__in=ids)
+
+
 class BatchFilter(ColumnFilter):
-    """Items of a batch, which its page links to: there are too many batches to list."""
+    """Items of a batch, which its page links to: there are too many batches to list.
+
+    The index over batches has them in no order that a list shows: of a large batch it is not used.
+    """
+
+    kinds: tuple[str, ...] = ("finished",)
 
     title = _("batch")
     parameter_name = "batch_id"
@@ -93,14 +123,26 @@ class BatchFilter(ColumnFilter):
         value = self.value() or ""
         if not (value.isascii() and value.isdigit() and len(value) < 19):
             return queryset.none()
-        return self.of_batch(queryset, int(value))
+        self.few = listing.small_batch(get_settings().DATABASE, int(value), **dict.fromkeys(self.kinds, True))
+        if self.few:
+            return self.of_batch(queryset, int(value))
+        found: QuerySet[Any] = queryset.alias(of_batch=Coalesce("batch_id", "batch_id"))
+        return found.filter(of_batch=int(value))
 
     def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
         return queryset.filter(batch_id=batch_id)
 
 
+class DeadBatchFilter(BatchFilter):
+    """Dead items of a batch."""
+
+    kinds = ("dead",)
+
+
 class LiveBatchFilter(BatchFilter):
     """The index over live items of batches leaves out the dead, which have one of their own."""
+
+    kinds = ("live", "dead")
 
     def of_batch(self, queryset: QuerySet[Any], batch_id: int) -> QuerySet[Any]:
         dead = Q(status=Status.DEAD)
@@ -122,6 +164,7 @@ class FingerprintFilter(ColumnFilter):
 
     title = _("cause")
     parameter_name = "fingerprint"
+    in_order = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return self.with_chosen(())
@@ -139,6 +182,7 @@ class BreakerFilter(admin.SimpleListFilter):
 
     title = _("breaker")
     parameter_name = "breaker"
+    in_order = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return [("open", _("open"))]

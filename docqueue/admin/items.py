@@ -37,7 +37,6 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     search_help_text = _("Exact id, document, unique key, ordering key or operation.")
     search = staticmethod(searching.live)
     change_form_template = "admin/docqueue/item.html"
-    narrow_filters = ("batch_id",)
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
     rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
@@ -70,6 +69,10 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
         if term in handlers.operations():
             return queryset.filter(operation=term), False
         return queryset.filter(pk__in=self.search(get_settings().DATABASE, term)), False
+
+    def looks_through(self, term: str) -> bool:
+        """Operations: whatever else is searched, its ids are found first."""
+        return term.strip().replace("\0", "") in handlers.operations()
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
@@ -184,7 +187,7 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
-    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
+    list_filter = (filters.LiveStatusFilter, filters.LiveQueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
                    filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
     bulk_actions = ("requeue", "cancel", "priority")
@@ -205,7 +208,7 @@ class DeadItemAdmin(ActingAdmin):
     heading = _("Dead letters")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.DeadBatchFilter)
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

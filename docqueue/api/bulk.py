@@ -20,6 +20,7 @@ from docqueue.api.views import QueueView
 from docqueue.bulk import KINDS, MOST_CANARIES, PERMISSIONS
 from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidBulk
+from docqueue.listing import nearest
 from docqueue.models import BulkOperation
 from docqueue.service import DocumentQueueService
 
@@ -140,16 +141,20 @@ def page(params: Mapping[str, str]) -> tuple[list[BulkOperation], int | None]:
     A page is a walk down the ids. Raises `ValidationError`.
     """
     limit, before = paging.limit(params.get("limit")), paging.before(params.get("cursor"))
-    found = BulkOperation.objects.using(get_settings().DATABASE).order_by("-id")
+    line = BulkOperation.objects.using(get_settings().DATABASE).order_by("-id")
+    asked = {}
     for name, known in NARROWS.items():
         if params.get(name):
             if params[name] not in known.values:
                 raise paging.invalid(name, f"Give one of {', '.join(known.values)}.")
-            found = found.filter(**{name: params[name]})
+            asked[name] = params[name]
     if before is not None:
-        found = found.filter(id__lt=before)
+        line = line.filter(id__lt=before)
+    found, last = nearest(line, ("id",), line.filter(**asked)) if asked else (line, None)
     rows = list(found[: limit + 1])
-    return rows[:limit], rows[limit - 1].pk if len(rows) > limit else None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+    return rows[:limit], None if last is None else last.pk
 
 
 class ByAction(QueueView):
@@ -182,7 +187,10 @@ class BulkView(ByAction):
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
-        """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem."""
+        """Bulk operations, the newest first, page by page. Staff or docqueue.view_queueitem.
+
+        By action or state a page looks at the next 20,000 of them: `next` may be there though few or none fit.
+        """
         found, cursor = page(request.query_params)
         return Response({"results": BulkAnswer(found, many=True).data, "next": paging.link(request, cursor)})
 

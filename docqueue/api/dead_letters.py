@@ -7,19 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 from docqueue.api import paging
 from docqueue.conf import get_settings
+from docqueue.listing import nearest
 from docqueue.models import QueueItem
 from docqueue.states import Status
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FILTERS = ("queue", "operation", "error_code")
-WINDOW = 20_000
-"""So many dead items are looked at for one page, where no index serves the filter."""
 
 
 def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
     """The items of the page that these query parameters ask for, and the cursor of the next one.
 
-    By queue, operation or code it looks at the next `WINDOW` dead items only: there may be few, and still a next page.
+    By queue, operation or code it looks at the next 20,000 dead items only: there may be few, and still a next page.
     """
     limit = paging.limit(params.get("limit"))
     line = QueueItem.objects.using(get_settings().DATABASE).filter(status=Status.DEAD).order_by("-died_at", "-id")
@@ -29,14 +28,11 @@ def page(params: Mapping[str, str]) -> tuple[list[QueueItem], str | None]:
         died_at, item_id = _read(params["cursor"])
         line = line.filter(died_at__lte=died_at).exclude(died_at=died_at, id__gte=item_id)
     asked = {name: paging.text(name, params[name]) for name in FILTERS if params.get(name)}
-    found, last = line.filter(**asked), None
-    if asked and (edge := list(line.values_list("died_at", "id")[WINDOW - 1 : WINDOW])):
-        [last] = edge
-        found = found.filter(died_at__gte=last[0]).exclude(died_at=last[0], id__lt=last[1])
+    found, last = nearest(line, ("died_at", "id"), line.filter(**asked)) if asked else (line, None)
     items = list(found.defer("payload", "metadata")[: limit + 1])
     if len(items) > limit:
-        last = (items[limit - 1].died_at, items[limit - 1].pk)
-    return items[:limit], None if last is None else _write(*last)
+        last = items[limit - 1]
+    return items[:limit], None if last is None else _write(last.died_at, last.pk)
 
 
 def _write(died_at: datetime | None, item_id: int) -> str:

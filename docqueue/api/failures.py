@@ -21,6 +21,7 @@ from docqueue.api.serializers import ReasonRequest
 from docqueue.api.views import QueueView
 from docqueue.conf import get_settings
 from docqueue.exceptions import InvalidBulk
+from docqueue.listing import nearest
 from docqueue.models import FailureGroup
 from docqueue.service import DocumentQueueService
 
@@ -96,12 +97,14 @@ class RequeueManyRequest(CanaryRequest):
 
 
 def page(params: Mapping[str, str]) -> tuple[list[FailureGroup], str | None]:
-    """The causes of the page that these query parameters ask for, and the cursor of the next one."""
+    """The causes of the page that these query parameters ask for, and the cursor of the next one.
+
+    By queue, operation or code it looks at the next 20,000 causes only: there may be few, and still a next page.
+    """
     limit = paging.limit(params.get("limit"))
     found = FailureGroup.objects.using(get_settings().DATABASE).filter(number__gt=0)
-    for name in ("queue", "operation", "error_code"):
-        if params.get(name):
-            found = found.filter(**{name: paging.text(name, params[name])})
+    names = ("queue", "operation", "error_code")
+    asked = {name: paging.text(name, params[name]) for name in names if params.get(name)}
     if params.get("cursor"):
         micros, _, fingerprint = params["cursor"].partition("-")
         try:
@@ -110,10 +113,12 @@ def page(params: Mapping[str, str]) -> tuple[list[FailureGroup], str | None]:
             raise paging.wrong_cursor() from error
         fingerprint = paging.text("cursor", fingerprint)
         found = found.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=fingerprint)
+    found, last = nearest(found, ("last_at", "fingerprint"), found.filter(**asked)) if asked else (found, None)
     rows = list(found.order_by("-last_at", "-fingerprint")[: limit + 1])
-    if len(rows) <= limit:
+    if len(rows) > limit:
+        last = rows[limit - 1]
+    if last is None:
         return rows, None
-    last = rows[limit - 1]
     moment = (last.last_at - dead_letters.EPOCH) // timedelta(microseconds=1)
     return rows[:limit], f"{moment}-{last.pk}"
 
@@ -136,7 +141,10 @@ class GroupsView(QueueView):
         | schema.refusals("invalid_request", "not_authenticated", "permission_denied"),
     )
     def get(self, request: Request) -> Response:
-        """Why items are dead: one row a cause, that of the latest death first. Staff or docqueue.view_queueitem."""
+        """Why items are dead: one row a cause, that of the latest death first. Staff or docqueue.view_queueitem.
+
+        By queue, operation or code a page looks at the next 20,000 causes: `next` may be there though few or none fit.
+        """
         rows, cursor = page(request.query_params)
         return Response({"results": GroupAnswer(rows, many=True).data, "next": paging.link(request, cursor)})
 

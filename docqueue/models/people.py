@@ -50,7 +50,11 @@ class AuditEntry(models.Model):
         db_table = "docqueue_audit"
         verbose_name = _("audit entry")
         verbose_name_plural = _("audit entries")
-        indexes = [models.Index("item_id", "id", name="docqueue_audit_item")]
+        indexes = [
+            models.Index("item_id", "id", name="docqueue_audit_item"),
+            # what a person did, for the audit's search: people write here, no claim does
+            models.Index("actor", "id", name="docqueue_audit_actor"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor or '–'}"

@@ -23,4 +23,4 @@ class BoundedPaginator(AnyPaginator):
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return rows.order_by()[: PAGE * PAGES].count() if isinstance(rows, QuerySet) else len(rows)
+        return rows[: PAGE * PAGES].count() if isinstance(rows, QuerySet) else len(rows)

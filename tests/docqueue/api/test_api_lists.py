@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from docqueue import claiming, codes, listing
-from docqueue.api import dead_letters
 from docqueue.exceptions import DocqueueError
 from docqueue.maintenance import promote
 from docqueue.models import AuditEntry, QueueItem, Schedule, Worker
@@ -151,7 +150,7 @@ def test_a_dead_or_waiting_document_is_found_behind_any_number_of_others(ann, se
 def test_a_page_of_dead_letters_that_has_looked_at_enough_ends_and_says_where_to_go_on(
     ann, service, operation, monkeypatch
 ):
-    monkeypatch.setattr(dead_letters, "WINDOW", 3)
+    monkeypatch.setattr(listing, "WINDOW", 3)
     gone = []
     for number in range(8):
         gone.append(service.enqueue(None, operation).id)

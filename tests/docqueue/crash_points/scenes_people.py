@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docqueue import snapshot
+from docqueue import listing, snapshot, store
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
 from tests.docqueue.crash_points.stages import as_caller, nothing
@@ -28,3 +28,10 @@ def clone(service: DocumentQueueService, given: ClaimedItem) -> None:
 @scene(nothing, "")
 def look_at_the_overview(service: DocumentQueueService, given: None) -> None:
     snapshot.read("default")
+
+
+@scene(nothing, "")
+def look_at_narrowed_lists(service: DocumentQueueService, given: None) -> None:
+    listing.few_live("default", queue="default")
+    listing.small_batch("default", 1, live=True)
+    store.run("default", "audit_of_many", {"wanted": "{}", "window": 10, "most": 10})
