@@ -61,9 +61,7 @@ class World:
         for name in ("read", EVIL):
             Checkpoint.objects.create(item_id=self.evil, name=name, result={"text": HOSTILE}, created_at=self.then)
         self.running = self.states[Status.IN_PROGRESS, None]
-        Progress.objects.create(
-            item_id=self.running, percent=40, stage="reading", message=HOSTILE, updated_at=self.now
-        )
+        Progress.objects.create(item_id=self.running, percent=40, stage="reading", message=HOSTILE, updated_at=self.now)
         done = self.service.mark_in_progress(self.service.enqueue(HOSTILE[:255], OPERATION, ordering_key=None))
         self.service.mark_completed(done, result={EVIL: HOSTILE, "pages": 12})
         self.done = done.id

@@ -6,7 +6,7 @@ from typing import Any
 
 from docqueue.models import Worker
 from ingestion.diagnostics.recording import write
-from ingestion.models import Document, IngestFile, Intake, KmCall
+from ingestion.models import IngestFile, Intake, KmCall
 from ingestion.resumable.models import UploadSession
 from tests.desk.world import EVIL, Rows
 from tests.ingestion.diagnostics.making import call
@@ -45,8 +45,3 @@ def uploads(owner: Any) -> Rows:
 
 def _zip() -> Intake:
     return Intake.objects.exclude(kind="files").filter(filename="papers.zip").get()
-
-
-def documents() -> list[Document]:
-    """All there are."""
-    return list(Document.objects.order_by("pk"))
