@@ -1,4 +1,4 @@
-"""A real browser on a live server: Debian's Chromium, logged in, under a strict policy, with an ear for all that is wrong.
+"""A real browser on a live server: Debian's Chromium, logged in, under a strict policy, with an ear for trouble.
 
 Used by the tests of single pages (tests/docqueue/browser) and by the walk through the whole admin (tests/desk).
 """
@@ -22,6 +22,7 @@ class Site:
         self.browser = browser
         self.address = address
         self.trouble: list[str] = []
+        self.windows: list[BrowserContext] = []
         self.user = User.objects.create_superuser(name)
         self.cookie = self.cookie_of(self.user)
 
@@ -36,6 +37,7 @@ class Site:
         context = self.browser.new_context(
             color_scheme=scheme, viewport={"width": width, "height": 800}, java_script_enabled=script
         )
+        self.windows.append(context)
         context.add_cookies([self.cookie])  # type: ignore[list-item]
         return context
 
@@ -53,6 +55,11 @@ class Site:
         answer = page.goto(self.address + path)
         strict(answer)
         return page
+
+    def close(self) -> None:
+        """All windows."""
+        for context in self.windows:
+            context.close()
 
     def _heard(self, message: Any) -> None:
         if message.type == "error" and NOT_OURS not in str(message.location):

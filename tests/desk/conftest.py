@@ -19,6 +19,5 @@ def site(browser: Browser, live_server: Any, documents_dir: Any) -> Iterator[Sit
     snapshot.forget()
     found = Site(browser, str(live_server))
     yield found
-    for context in browser.contexts:
-        context.close()
+    found.close()
     snapshot.forget()

@@ -274,9 +274,9 @@ def _all_of(desk: Desk, model: str, button: str, action: str, *, number: str = "
 
 @scene(ITEM + BULK + "requeue")
 def requeue_all(desk: Desk) -> None:
-    items, other = [desk.dead(queue="a"), desk.waiting(queue="a")], desk.dead(queue="b")
-    _all_of(desk, "queueitem", "Requeue all that match", "requeue")
-    assert [live(item).status for item in (*items, other)] == ["pending", "pending", "dead"]
+    items, others = [desk.waiting(queue="a") for _ in "ab"], [desk.waiting(queue="b"), desk.dead(queue="a")]
+    _all_of(desk, "queueitem", "Requeue all that match", "requeue", query="?queue=a&status=waiting")
+    assert [live(item).status for item in (*items, *others)] == ["pending", "pending", "waiting", "dead"]
 
 
 @scene(DEAD + BULK + "requeue")

@@ -23,5 +23,5 @@ def leave_and_come_back(desk: Desk) -> None:
     expect(desk.page.locator("h1", has_text="Live items")).to_be_visible()  # where it was going to
     assert Session.objects.count() == 2
     desk.page.get_by_role("button", name="Log out").click()
-    expect(desk.page.get_by_role("heading", name="Logged out")).to_be_visible()
+    expect(desk.page.get_by_role("heading", name="Log in")).to_be_visible()
     assert Session.objects.count() == 1

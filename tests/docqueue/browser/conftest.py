@@ -16,5 +16,7 @@ from tests.browsing import Site
 def site(browser: Browser, live_server: Any) -> Iterator[Site]:
     """The live server, with an operator logged in."""
     snapshot.forget()
-    yield Site(browser, str(live_server))
+    found = Site(browser, str(live_server))
+    yield found
+    found.close()
     snapshot.forget()
