@@ -104,8 +104,8 @@ def world(site: Site) -> World:
 class Walker:
     """Goes from screen to screen in one window and notes what is wrong with each."""
 
-    def __init__(self, site: Site, scheme: str, width: int) -> None:
-        self.site, self.scheme, self.width = site, scheme, width
+    def __init__(self, site: Site, scheme: str, width: int, kind: str = "full") -> None:
+        self.site, self.scheme, self.width, self.kind = site, scheme, width, kind
         self.page: Page = site.heard(site.window(width=width, scheme=scheme).new_page())
         self.found: list[str] = []
 
@@ -125,7 +125,7 @@ class Walker:
     def keep(self, address: str) -> None:
         """A picture of it."""
         name = re.sub(r"[^\w.=-]+", "_", address.removeprefix("/admin/").rstrip("/"))[:100] or "index"
-        folder = Path(SHOTS) / f"{self.width}-{self.scheme}"
+        folder = Path(SHOTS) / f"{self.kind}-{self.width}-{self.scheme}"
         folder.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 
@@ -170,7 +170,7 @@ TEACHES = {
 @pytest.mark.parametrize(("scheme", "width"), list(looks()))
 def test_where_there_is_nothing_the_screen_says_what_would_come_and_how(site: Site, scheme: str, width: int) -> None:
     assert set(TEACHES) == set(LISTED)
-    walker = Walker(site, scheme, width)
+    walker = Walker(site, scheme, width, "empty")
     for model, words in TEACHES.items():
         walker.look(filled(model), ask_axe=scheme == "light")
         if words not in walker.page.locator("#content").inner_text():
