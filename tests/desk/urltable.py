@@ -13,7 +13,7 @@ LEFT_OUT = {
     "autocomplete/": "answers scripts of Django's select fields, which no page of ours has",
     "jsi18n/": "a script of Django's date fields, which no page of ours has",
     "r/": "leads to an object's page on the site; no model of ours has one (`get_absolute_url`)",
-    "password_change/": "Django's own form; it is Django's page and no link of ours leads there",
+    "password_change/": "Django's own form for one's password: Django tests it",
     "(?P<url>.*)$": "what no other pattern matches: `test_an_address_that_is_none_says_so`",
 }
 """Beginnings of routes that the walk leaves out, and why."""

@@ -138,7 +138,7 @@ class World:
         live = [self.evil, self.running, self.child, self.ruled, self.clone]
         waiting = QueueItem.objects.filter(status=Status.WAITING).order_by("wait_reason", "id").distinct("wait_reason")
         assert {item.wait_reason for item in waiting} == {reason.value for reason in WaitReason}
-        self.rows = {f"docqueue/{name}/": [quote(row.pk) for row in found[:3]] for name, found in newest.items()}
+        self.rows = {f"docqueue/{name}/": [quote(row.pk) for row in found[:2]] for name, found in newest.items()}
         self.rows |= {
             "docqueue/queueitem/": [*live, *(item.pk for item in waiting), self.states[Status.PENDING, None]],
             "docqueue/deaditem/": [self.evil, self.dead[0]],
