@@ -49,9 +49,11 @@ class Failures:
         """
         return self._acknowledge(fingerprint, note, by, now, clear=False)
 
-    def unacknowledge_failure(self, fingerprint: str, *, by: str = "", now: datetime | None = None) -> FailureGroup:
-        """Take that back, and the note with it. Raises `FailureNotFound`."""
-        return self._acknowledge(fingerprint, "", by, now, clear=True)
+    def unacknowledge_failure(
+        self, fingerprint: str, *, by: str = "", reason: str = "", now: datetime | None = None
+    ) -> FailureGroup:
+        """Take that back, and the note with it; the reason stands in the audit. Raises `FailureNotFound`."""
+        return self._acknowledge(fingerprint, reason, by, now, clear=True)
 
     def resolutions(self, days: int = stats.RESOLUTION_DAYS, *, now: datetime | None = None) -> Resolutions:
         """How quickly people have seen to dead items of late. `DEAD_RETENTION_DAYS` is nobody's doing and not in it."""
@@ -60,7 +62,8 @@ class Failures:
 
     def _acknowledge(self, fingerprint: str, note: str, by: str, now: datetime | None, *, clear: bool) -> FailureGroup:
         who, said = outcomes.clean(by)[:255], outcomes.clean(note)[:1000]
-        params = {"fingerprint": outcomes.clean(fingerprint), "by": "" if clear else who, "note": said, "clear": clear}
+        kept = {"by": "", "note": ""} if clear else {"by": who, "note": said}
+        params = {"fingerprint": outcomes.clean(fingerprint), "clear": clear, **kept}
         with store.atomic(self.using):
             rows = store.run(self.using, "acknowledge_failure", {**params, "now": now})
             if rows:

@@ -27,6 +27,9 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """The latest first."""
 
     heading = _("Audit")
+    empty = _(
+        "Nobody has done anything yet. Whoever requeues, cancels, pauses or changes something stands here, and why."
+    )
     list_display = ("when", "who", "action", "item", "count", "why")
     list_display_links = ("when",)
     search_fields = ("item_id",)

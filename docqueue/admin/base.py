@@ -118,6 +118,7 @@ class ReadOnlyAdmin(BaseAdmin):
 
     keyset: Sequence[str] = ("id",)
     heading: Any = ""
+    empty: Any = ""  # what an empty list says: what would come here, and from where
     list_per_page = 50
     sortable_by = ()
     show_full_result_count = False
@@ -151,6 +152,8 @@ class ReadOnlyAdmin(BaseAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"docqueue_hints": banner.hints(get_settings().DATABASE), **(extra_context or {})}
+        if self.empty:
+            context.setdefault("docqueue_empty", self.empty)
         if self.heading:
             context.setdefault("title", self.heading)
         return super().changelist_view(request, context)

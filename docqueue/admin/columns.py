@@ -20,6 +20,8 @@ from docqueue.states import Status
 
 JSON_SHOWN = 20_000
 NOTHING = "–"
+TURNING = {code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Characters that turn the direction of the text around them, as they are shown within a sentence of ours."""
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str | SafeString:
@@ -61,6 +63,11 @@ def badge(value: str, label: Any) -> SafeString:
 def text(value: str | None) -> str | SafeString:
     """A string from outside."""
     return format_html('<span class="docqueue-text">{}</span>', value) if value else NOTHING
+
+
+def sentence(value: str) -> str:
+    """A sentence of ours that quotes a stranger: what would turn the rest of it around is made visible."""
+    return value.translate(TURNING)
 
 
 def two_lines(first: str, second: str) -> SafeString:
@@ -128,7 +135,7 @@ class Reasons:
     def why(self, item: AnyItem) -> str:
         """The short form of what `DocumentQueueService.explain` says."""
         if item.status != Status.PENDING:
-            return explaining.brief(self.using, item, self.now)  # read from the item's own columns
+            return sentence(explaining.brief(self.using, item, self.now))  # read from the item's own columns
         place = (item.queue, item.operation)  # all that a pending item's reason depends on
         if place not in self._pending:
             self._pending[place] = explaining.brief(self.using, item)

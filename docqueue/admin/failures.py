@@ -166,7 +166,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             messages.success(request, gettext("Acknowledged."))
             return HttpResponseRedirect(back)
         if verb == "unacknowledge":
-            acting.unacknowledge_failure(found.pk)
+            acting.unacknowledge_failure(found.pk, reason=reason)
             messages.success(request, gettext("The acknowledgement is taken back."))
             return HttpResponseRedirect(back)
         action, canary = ("discard", None) if verb == "discard" else ("requeue", CANARIES if verb == "canary" else None)

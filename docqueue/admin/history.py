@@ -23,6 +23,7 @@ class HistoryItemAdmin(ItemAdmin):
     """Completed and cancelled items, the latest finish first."""
 
     heading = _("Finished items")
+    empty = _("Nothing has finished yet, or it was longer ago than finished items are kept (RETENTION_DAYS).")
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)

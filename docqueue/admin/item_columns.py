@@ -40,7 +40,7 @@ class ItemColumns:
     @admin.display(description=_("why"))
     def why(self, item: Any) -> Display:
         if not hasattr(item, "reason_shown"):  # on its own page there is room for all of it
-            item.reason_shown = explaining.detail(get_settings().DATABASE, item).text
+            item.reason_shown = columns.sentence(explaining.detail(get_settings().DATABASE, item).text)
         return columns.text(item.reason_shown)
 
     @admin.display(description=_("attempt"))

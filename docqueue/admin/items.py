@@ -187,6 +187,7 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
+    empty = _("No item is live. A program makes one: service.enqueue(document_id, operation)")
     list_filter = (filters.LiveStatusFilter, filters.LiveQueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
                    filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
@@ -206,6 +207,7 @@ class DeadItemAdmin(ActingAdmin):
     """The dead-letter queue, the latest death first."""
 
     heading = _("Dead letters")
+    empty = _("No item is dead. What fails for good is kept here until somebody requeues or discards it.")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
     list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.DeadBatchFilter)

@@ -98,6 +98,9 @@ class ScheduleAdmin(ReadOnlyAdmin):
     """Schedules of the code and of the admin."""
 
     heading = _("Schedules")
+    empty = _(
+        "There is no schedule. Add one here, or name it in the code: service.add_schedule(name, operation, cron=…)"
+    )
     form = ScheduleForm
     change_form_template = "admin/docqueue/schedule.html"
     list_display = ("name", "operation", "times", "time_zone", "next_tick", "state", "source")

@@ -158,7 +158,11 @@ class WorkerAdmin(StaffingAdmin):
             return gettext("idle"), "", ""
         since = gettext("since %(time)s") % {"time": slot.get("since")}
         stalled = columns.badge("stalled", gettext("stalled")) if slot.get("stalled") else ""
-        return columns.item_link(slot["item_id"]), f"{slot.get('operation')} {since}", stalled
+        return (
+            columns.item_link(slot["item_id"]),
+            format_html("{} {}", columns.text(slot.get("operation")), since),
+            stalled,
+        )
 
     @admin.display(description=_("info"))
     def info_shown(self, worker: Worker) -> Display:

@@ -109,6 +109,9 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
     return shown
 
 
+EMPTY = _("No call was made. The calls of workers to a knowledge store are shown here; that in this database needs none.")
+
+
 @admin.register(KmCall)
 class KmCallAdmin(AnyModelAdmin):
     """Calls, the newest first. They are looked at and nothing else."""
@@ -130,6 +133,9 @@ class KmCallAdmin(AnyModelAdmin):
         *PHASES,
     )
     fields = readonly_fields
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"docqueue_empty": EMPTY, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

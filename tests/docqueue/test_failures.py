@@ -113,9 +113,10 @@ def test_an_acknowledgement_is_taken_back_and_audited(service: DocumentQueueServ
     count(service)
     pk = groups()[0].pk
     service.acknowledge_failure(pk, note="on it", by="ann", now=later(60))
-    said = service.unacknowledge_failure(pk, by="bob")
+    said = service.unacknowledge_failure(pk, by="bob", reason="it was another one")
     assert (said.acknowledged, said.acknowledged_at, said.acknowledged_by, said.note) == (False, None, "", "")
-    assert AuditEntry.objects.get(action="unacknowledge_failure").actor == "bob"
+    entry = AuditEntry.objects.get(action="unacknowledge_failure")
+    assert (entry.actor, entry.reason) == ("bob", "it was another one")
 
 
 @pytest.mark.parametrize("name", ["0000000000000000", "", "\0", "é" * 400])

@@ -291,3 +291,12 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
 def test_the_page_of_an_item_in_line_names_the_one_that_comes_first(ann, service, operation):
     first, second = (service.enqueue("p", operation, ordering_key="p").id for _ in range(2))
     assert f"item {first} (pending) of &#x27;p&#x27; comes first" in page(ann, "queueitem", second)
+
+
+def test_an_error_that_turns_the_text_around_does_not_turn_our_sentence_around(ann, dead):
+    item = dead(message="gnp.\u202etxt.exe")
+    for shown in (
+        page(ann, "deaditem", item),
+        ann.get(reverse("admin:docqueue_queueitem_changelist")).content.decode(),
+    ):
+        assert "Failed for good: gnp.\\u202etxt.exe. Requeue it or discard it." in shown

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from docqueue.maintenance import failures
 from docqueue.models import FinishedTotal, Worker
 from docqueue.service import DocumentQueueService
+from tests.browsing import axe, too_wide
 from tests.docqueue.helpers import OPERATION, worker
 
 pytestmark = pytest.mark.slow
@@ -61,10 +61,8 @@ def test_nothing_is_found_on_any_page(site: Any, pages: dict[str, str], width: i
         page = site.open(address, width=width, scheme=scheme)
         found += [f"{name}: {trouble}" for trouble in site.trouble]
         if name in IN_THE_DARK or width > NARROW:
-            results = Axe().run(page, context=OURS).response["violations"]
-            found += [f"{name}: {v['id']}: {n['html'][:150]}" for v in results for n in v["nodes"]]
-            site.trouble.clear()  # axe itself sets styles, which the policy refuses
-        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if wide > 0:
+            found += [f"{name}: {what}" for what in axe(site, page, OURS)]
+        site.trouble.clear()
+        if wide := too_wide(page):
             found.append(f"{name} is {wide} px wider than the window")
     assert not found, "\n".join(found)
