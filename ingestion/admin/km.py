@@ -109,7 +109,7 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
     return shown
 
 
-EMPTY = _("No call was made. The calls of workers to a knowledge store are shown here; that in this database needs none.")
+EMPTY = _("No call was made. The calls of workers to a knowledge store are shown here; this database has none.")
 
 
 @admin.register(KmCall)
