@@ -164,7 +164,8 @@ def read(using: str, slow: Slow | None = None, *, anew: bool = False) -> Snapsho
 
 def _read_slow(using: str, at: datetime, waits: dict[str, Waits]) -> Slow:
     rows = _with_the_dead(
-        store.run(using, "snapshot_ended", {"now": None}), store.run(using, "snapshot_dead", {"limit": DEAD, "now": None})
+        store.run(using, "snapshot_ended", {"now": None}),
+        store.run(using, "snapshot_dead", {"limit": DEAD, "now": None}),
     )
     by_queue: defaultdict[str, list[store.Row]] = defaultdict(list)
     for row in rows:
