@@ -27,7 +27,7 @@ STALE_SECONDS = 10.0
 """What is older than that nobody gets while another reads: they wait."""
 
 DEAD = 50_000
-"""So many of the newest dead items are looked at for when they died: of more, what workers have told is all there is."""
+"""So many of the newest dead items are looked at for when they died: of more, what was told is all there is."""
 CAUSES_LOOKED_AT = 100
 CAUSES = 5
 WORKERS = 200
@@ -151,7 +151,7 @@ def forget() -> None:
 
 
 def read(using: str, slow: Slow | None = None, *, anew: bool = False) -> Snapshot:
-    """Ask the database; `slow`: what was read of the slow things before, which is good still unless they are read `anew`."""
+    """Ask the database; `slow`: what was read of the slow things before, good still unless they are read `anew`."""
     at = datetime.now(UTC)
     found = replace(stats.read(using), paused=stops.paused(using), breakers=stops.open_breakers(using))
     live = Worker.objects.using(using).filter(
@@ -187,8 +187,8 @@ def _read_slow(using: str, at: datetime, waits: dict[str, Waits]) -> Slow:
 def _with_the_dead(told: list[store.Row], dead: list[store.Row]) -> list[store.Row]:
     """What was told, and the deaths of which nobody has: what callers, the reaper and killed workers left behind.
 
-    Of a queue with more dead items than were told of it, within the hour or the day, the latest are added. What was told
-    and is dead no more stays: somebody has requeued it.
+    Of a queue with more dead items than were told of it, within the hour or the day, the latest are added. What was
+    told and is dead no more stays: somebody has requeued it.
     """
     sums = {tuple(row[:3]): list(row[3:]) for row in told}
     missing: defaultdict[tuple[int, str], int] = defaultdict(int)

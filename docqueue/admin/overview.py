@@ -31,6 +31,7 @@ from docqueue.conf import get_settings
 from docqueue.models import Overview
 from docqueue.snapshot import Ended, Series, Snapshot
 
+ASKED_FOR = ("change_queue", "view_worker", "view_queue", "requeue_item")
 NAMES = ("pending", "in_progress", "waiting", "retrying", "failed")
 
 
@@ -133,11 +134,7 @@ def _weak(etag: str) -> str:
 
 def fragment(found: Snapshot, user: Any) -> SafeString:
     """What changes, for people who may do what this one may: made once of each snapshot."""
-    may = frozenset(
-        name
-        for name in ("change_queue", "view_worker", "view_queue", "requeue_item")
-        if user.has_perm(f"docqueue.{name}")
-    )
+    may = frozenset(name for name in ASKED_FOR if user.has_perm(f"docqueue.{name}"))
     return _rendered(found, may, get_language() or "", get_current_timezone_name())
 
 

@@ -1,4 +1,4 @@
-"""What holds items of one queue up: each limit with what it allows, what of it is in use, and how many it holds back."""
+"""What holds items of one queue up: of each limit what it allows, what is in use, and how many it holds back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from docqueue.states import Status, WaitReason
 
 KEYS = 20
 LOOKED_AT = 1000
-"""So many items that run, or stand first in a lane, or wait for a place, are looked at for the concurrency keys of a queue."""
+"""So many items that run, stand first in a lane, or wait for a place, are looked at for a queue's concurrency keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Held:
 
 
 def lines(using: str, queue: str) -> list[Line]:
-    """Those that the handlers of the queue have, that its items wait for now, or that those that run have a place of."""
+    """Those that handlers of the queue have, that its items wait for, or that those that run have a place of."""
     known = [found for name in handlers.operations() if (found := handlers.find(name)) and found.queue == queue]
     live = QueueItem.objects.using(using).filter(queue=queue)
     return [*_rates(using, live, known), *_concurrency(using, live, known), *_rules(live)]
@@ -124,7 +124,7 @@ def _concurrency(using: str, live: QuerySet[QueueItem], known: list[handlers.Han
 
 
 def _rules(live: QuerySet[QueueItem]) -> list[Line]:
-    """The settings that hold items of every queue up, as far as they are in force, and the order of a document's items."""
+    """What settings hold items of every queue up, as far as they are in force, and the order of a document's items."""
     settings = get_settings()
     shown = []
     if settings.FAIR_SHARE:
