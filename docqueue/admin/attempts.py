@@ -23,6 +23,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     """Failed attempts, the latest first."""
 
     heading = _("Failed attempts")
+    windowed = True
     list_display = ("id", "item", "attempt", "how", "failed_with", "worker", "ended_ago")
     list_filter = (filters.OutcomeFilter,)
     search_fields = ("item_id",)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Min, Model, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
@@ -23,6 +23,8 @@ else:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+WINDOW = 20_000
+"""So many rows are looked at for one page, where no index serves its filter."""
 SHIFT = 2**63  # of the moment in a page key; the id stands below it
 
 
@@ -47,32 +49,60 @@ class KeysetChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Read one page and look whether there is one more row."""
-        rows = list(self._from_key()[: self.list_per_page + 1])
+        rows, bound = self._read(request)
         self.result_list = rows[: self.list_per_page]
         self.result_count = len(self.result_list)
         self.full_result_count = self.result_count  # equal: then no number of results is shown
         self.show_admin_actions = bool(rows)
         self.can_show_all, self.multi_page = True, False
         more = len(rows) > self.list_per_page
-        self.next_link = self.get_query_string({PAGE_VAR: self._key_of(self.result_list[-1])}) if more else None
+        key = self._key_of(self.result_list[-1]) if more else bound
+        self.next_link = self.get_query_string({PAGE_VAR: key}) if key is not None else None
         self.first_link = self.get_query_string() if self.page_num != 1 else None
         self.model_admin.prepare_page(self.result_list)
 
-    def _from_key(self) -> QuerySet[Any]:
+    def _read(self, request: HttpRequest) -> tuple[list[Any], int | None]:
+        """The rows of a page and one more; and the key from which to go on where not all were looked at.
+
+        A filter that no index serves might walk over millions of rows that do not fit: it looks at `WINDOW` at a time.
+        """
+        self.looked_at: int | None = None
+        found, most = self._from_key(self.queryset), self.list_per_page + 1
+        if not self.model_admin.must_walk(self):
+            return list(found[:most]), None
+        if (few := self.model_admin.few(self)) is not None:
+            return list(found.filter(pk__in=few)[:most]), None
+        base = self._from_key(self.root_queryset)
+        for spec in self.filter_specs:
+            if (start := getattr(spec, "start", None)) is not None:
+                base = start(request, base)
+        first, *_ = self.model_admin.keyset
+        window = base.order_by(*self.get_ordering(request, base)).values(*self.model_admin.keyset)[:WINDOW]
+        seen = window.aggregate(number=Count("*"), last=Min(first))
+        if seen["number"] < WINDOW:
+            return list(found[:most]), None
+        rows = list(found.filter(**{f"{first}__gte": seen["last"]})[:most])
+        if len(rows) == most:
+            return rows, None
+        self.looked_at = seen["number"]
+        moment = len(self.model_admin.keyset) > 1
+        return rows, (seen["last"] - EPOCH) // MICROSECOND * SHIFT if moment else seen["last"]
+
+    def _from_key(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.page_num == 1:  # what Django makes of a missing parameter; nothing comes after the key 1
-            return self.queryset
+            return queryset
         if self.page_num < 1 or self.page_num >= SHIFT * SHIFT:
             raise IncorrectLookupParameters
         *moment, pk = self.model_admin.keyset
         if not moment:
-            return self.queryset.filter(**{f"{pk}__lt": self.page_num})
+            return queryset.filter(**{f"{pk}__lt": self.page_num})
         micros, last = divmod(self.page_num, SHIFT)
         try:
             at = EPOCH + micros * MICROSECOND
         except OverflowError as error:
             raise IncorrectLookupParameters from error
         # Not (a < x or a = x and b < y): this form can walk the index from x.
-        return self.queryset.filter(**{f"{moment[0]}__lte": at}).exclude(**{moment[0]: at, f"{pk}__gte": last})
+        return queryset.filter(**{f"{moment[0]}__lte": at}).exclude(**{moment[0]: at, f"{pk}__gte": last})
 
     def _key_of(self, row: Model) -> int:
         *moment, pk = self.model_admin.keyset
@@ -85,6 +115,8 @@ class ReadOnlyAdmin(BaseAdmin):
 
     keyset: Sequence[str] = ("id",)
     narrow_filters: Sequence[str] = ()
+    served_filters: Sequence[str] = ()
+    windowed = False
     heading: Any = ""
     list_per_page = 50
     sortable_by = ()
@@ -100,6 +132,19 @@ class ReadOnlyAdmin(BaseAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(get_settings().DATABASE)
+
+    def must_walk(self, changelist: KeysetChangeList) -> bool:
+        """Whether its filter may have to walk over many rows: of a large list, unless an index serves it."""
+        asked = changelist.get_filters_params()
+        return (
+            self.windowed
+            and bool(asked)
+            and not any(name in asked for name in (*self.narrow_filters, *self.served_filters))
+        )
+
+    def few(self, changelist: KeysetChangeList) -> list[int] | None:
+        """The ids of those that may fit, where an index says that they are few."""
+        return None
 
     def prepare_page(self, rows: Sequence[Any]) -> None:
         """Add to the rows of one page what takes a query for all of them together."""

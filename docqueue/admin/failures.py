@@ -61,15 +61,15 @@ VERBS = {
 class FailureChangeList(KeysetChangeList):
     """Pages by the moment of the last death, and the fingerprint as a number below it."""
 
-    def _from_key(self) -> QuerySet[Any]:
+    def _from_key(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.page_num == 1:
-            return self.queryset
+            return queryset
         micros, mark = divmod(max(0, self.page_num), SHIFT)
         try:
             at = EPOCH + micros * MICROSECOND
         except OverflowError as error:
             raise IncorrectLookupParameters from error
-        return self.queryset.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=f"{mark:016x}")
+        return queryset.filter(last_at__lte=at).exclude(last_at=at, fingerprint__gte=f"{mark:016x}")
 
     def _key_of(self, row: Any) -> int:
         moment: int = (row.last_at - EPOCH) // MICROSECOND

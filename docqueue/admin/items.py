@@ -14,17 +14,27 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters, searching, timeline
+from docqueue.admin import actions, columns, filters, item_filters, rare, searching, timeline
+from docqueue.admin.base import KeysetChangeList
 from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
 from docqueue.models import DeadItem, HistoryItem, Progress, QueueItem
-from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
+from docqueue.states import LIVE, WAITING_FOR_TIME, Status, WaitReason
 
 if TYPE_CHECKING:
     Display = str | SafeString
 
+LIVE_LIST, DEAD_LIST = "admin:docqueue_queueitem_changelist", "admin:docqueue_deaditem_changelist"
+PRESETS: tuple[tuple[Any, str, str], ...] = (
+    (_("Failing now"), DEAD_LIST, "within=1h"),
+    (_("Retrying"), LIVE_LIST, "wait_reason=retry"),
+    (_("Waiting over 1 hour"), LIVE_LIST, "status=not_started&age=1h"),
+    (_("Running"), LIVE_LIST, "status=in_progress"),
+    (_("Stuck in progress"), LIVE_LIST, "status=stuck"),
+)
+"""What people look for again and again: a list, and the query of its address, which is all there is to a filter."""
 SHOWN = 50  # children on an item's page
 
 
@@ -37,7 +47,10 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     search_help_text = _("Exact id, document, unique key, ordering key or operation.")
     search = staticmethod(searching.live)
     change_form_template = "admin/docqueue/item.html"
-    narrow_filters = ("batch_id",)
+    narrow_filters = ("batch_id", "document_id")
+    served_filters = ("fingerprint",)
+    windowed = True
+    presets = PRESETS
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
     rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
@@ -70,6 +83,17 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
         if term in handlers.operations():
             return queryset.filter(operation=term), False
         return queryset.filter(pk__in=self.search(get_settings().DATABASE, term)), False
+
+    def must_walk(self, changelist: KeysetChangeList) -> bool:
+        """A search by name of an operation walks, any other one has found its items."""
+        if changelist.query:
+            return changelist.query.strip() in handlers.operations()
+        return super().must_walk(changelist)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        here = f"{request.path}?{request.GET.urlencode()}"
+        links = [(there := f"{reverse(name)}?{query}", label, there == here) for label, name, query in self.presets]
+        return super().changelist_view(request, {"docqueue_presets": links, **(extra_context or {})})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
@@ -138,6 +162,14 @@ GOES_ON = (*WAITING_FOR_TIME, WaitReason.DEPENDENCY)
 class ActingAdmin(ItemAdmin):
     """Lists in which something can be done to items."""
 
+    def few(self, changelist: KeysetChangeList) -> list[int] | None:
+        asked = {name: values[-1] for name, values in changelist.get_filters_params().items()}
+        status = asked.get("status", "")
+        known = item_filters.TOGETHER.get(status) or tuple(s for s in LIVE if s == status)
+        if self.bulk_filter:
+            known = (Status(self.bulk_filter["status"]),)
+        return rare.ids(get_settings().DATABASE, known, asked.get("queue"), asked.get("wait_reason"))
+
     def get_urls(self) -> list[URLPattern]:
         info = (self.opts.app_label, self.opts.model_name)
         act = path(
@@ -183,8 +215,9 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
-    list_filter = (filters.LiveStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
-                   filters.LiveBatchFilter)  # fmt: skip
+    list_filter = (item_filters.ItemStatusFilter, filters.QueueFilter, filters.OperationFilter,
+                   filters.WaitReasonFilter, item_filters.EnqueuedAgeFilter, item_filters.TenantFilter,
+                   item_filters.LiveDocumentFilter, filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
     bulk_actions = ("requeue", "cancel", "priority")
 
@@ -204,7 +237,9 @@ class DeadItemAdmin(ActingAdmin):
     heading = _("Dead letters")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter,
+                   item_filters.DiedWithinFilter, item_filters.DiedAgeFilter, item_filters.TenantFilter,
+                   item_filters.LiveDocumentFilter, filters.BatchFilter)  # fmt: skip
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

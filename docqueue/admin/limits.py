@@ -35,9 +35,9 @@ class TextKeyChangeList(KeysetChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.keyset)
 
-    def _from_key(self) -> QuerySet[Any]:
+    def _from_key(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.page_num == 1:
-            return self.queryset
+            return queryset
         try:
             mark, *rest = self.page_num.to_bytes((self.page_num.bit_length() + 7) // 8, "big")
             last = bytes(rest).decode()
@@ -45,7 +45,7 @@ class TextKeyChangeList(KeysetChangeList):
             raise IncorrectLookupParameters from error
         if bytes([mark]) != MARK or not storable(last):
             raise IncorrectLookupParameters
-        return self.queryset.filter(**{f"{self.model_admin.keyset[0]}__gt": last})
+        return queryset.filter(**{f"{self.model_admin.keyset[0]}__gt": last})
 
     def _key_of(self, row: Model) -> int:
         return int.from_bytes(MARK + getattr(row, self.model_admin.keyset[0]).encode(), "big")
