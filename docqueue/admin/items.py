@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters, item_filters, rare, searching, timeline
+from docqueue.admin import actions, columns, filters, item_filters, rare, related, searching, timeline
 from docqueue.admin.base import KeysetChangeList
 from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
@@ -143,7 +143,7 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
             "changes": [(name, button) for name, button in self.changes_for(item) if may_change(user, name)],
             "steps": steps,
             "family": family.relatives(using, item.pk, SHOWN),
-            "cloned_from": columns.item_link(cloned_from(item)) if cloned_from(item) else "",
+            "related": related.groups(using, item, cloned_from(item)),
             "timeline": timeline.events(using, item, audit=user.has_perm("docqueue.view_auditentry")),
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
             "progress": Progress.objects.using(using).filter(item_id=item.pk).first(),
