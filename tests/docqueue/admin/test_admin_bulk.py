@@ -1,9 +1,12 @@
 """From a list to a bulk operation, its progress, its end; and pausing a queue."""
 
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from docqueue import store
 from docqueue.admin.bulk_words import about
 from docqueue.maintenance import bulk
 from docqueue.models import AuditEntry, BulkOperation, Queue
@@ -139,6 +142,28 @@ def test_the_page_of_one_says_how_far_it_is_and_who_did_what_why(chief, service,
     assert "bulk_priority_aborted" in page
     assert "Abort" not in page, "it has ended"
     assert "change priority to 50" in chief.get(reverse("admin:docqueue_bulkoperation_changelist")).content.decode()
+
+
+def test_the_page_of_one_lists_why_items_were_skipped_with_the_first_of_them(chief, service, dead, monkeypatch):
+    ids = [dead() for _ in range(9)]
+    found = service.bulk("discard", status="dead")
+    service.requeue(ids[8])  # it does not match any more before its turn
+    for item in ids[:7]:
+        service.requeue(item)
+    service.cancel(ids[6])
+    monkeypatch.setattr("docqueue.maintenance.bulk.ACTIONS", {"discard": lambda using, params: {ids[7]}})
+    look = store.run
+
+    def all_of_them(using, name, params):
+        return [(ids[:8], None)] if name == "bulk_slice" else look(using, name, params)
+
+    monkeypatch.setattr(store, "run", all_of_them)
+    bulk.one_slice("default", found.pk, 1000)
+    page = re.sub(r"<[^>]*>", "", chief.get(page_of(found)).content.decode())
+
+    assert f"6 pending by then #{ids[0]}, #{ids[1]}, #{ids[2]}, #{ids[3]}, #{ids[4]} …" in page
+    assert f"1 cancelled by then #{ids[6]}" in page
+    assert "1 did not match any more before it was their turn" in page
 
 
 def test_one_is_aborted_from_its_page_once_that_is_confirmed(chief, service, dead):
