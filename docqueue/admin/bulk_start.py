@@ -131,9 +131,8 @@ class BulkStarting(ReadOnlyAdmin):
             (gettext("which"), bulk_words.about(found)),
             (gettext("how many match now"), bulk_words.number(there.total, at_least=there.at_least)),
         ]
-        return ask(
-            self, request, WORDS[action].button, WORDS[action].question, lines, back, number=action == "priority"
-        )
+        words, count = WORDS[action], lines[-1][1]
+        return ask(self, request, words.button, words.question, lines, back, number=action == "priority", count=count)
 
     def _of_age(self, age: str) -> dict[str, Any]:
         """The list's filter by age, fixed from now on: when it ended, in lists of what has, or was enqueued."""
@@ -180,8 +179,9 @@ def ask(
     back: str,
     *,
     number: bool = False,
+    count: str = "",
 ) -> HttpResponse:
-    """The page that says what it is about, and asks for a reason (and a priority)."""
+    """The page that says what it is about, and asks for a reason (and a priority). `count`: of items, on its button."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"{button}?",
@@ -191,6 +191,7 @@ def ask(
         "question": question,
         "lines": lines,
         "number": number,
+        "count": count,
         "back": back,
         "reason_max": REASON_MAX,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import stats
+from docqueue import outcomes, stats
 from docqueue.admin import charts, columns, filters
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
@@ -82,10 +83,24 @@ class FailureGroupAdmin(ReadOnlyAdmin):
 
     heading = _("Dead letters by cause")
     keyset = ("last_at", "fingerprint")
-    list_display = ("cause", "of", "how_many", "last_day", "first", "last", "seen_to")
+    list_display = ("cause", "of", "how_many", "last_day", "first", "last", "sample", "seen_to")
     list_filter = (filters.QueueFilter, filters.OperationFilter)
     change_form_template = "admin/docqueue/failure.html"
-    fields = ("said", "code", "of", "how_many", "last_day", "first_exact", "last_exact", "counted", "seen_to", "mark")
+    fields = (
+        "said",
+        "code",
+        "kind",
+        "place",
+        "of",
+        "how_many",
+        "last_day",
+        "first_exact",
+        "last_exact",
+        "sample",
+        "counted",
+        "seen_to",
+        "mark",
+    )
     readonly_fields = fields
     actions = None
 
@@ -123,7 +138,6 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         if found is not None:
             using = get_settings().DATABASE
             dead = QueueItem.objects.using(using).filter(status="dead", id__gt=0, fingerprint=found.pk)
-            attempts = Attempt.objects.using(using).filter(item_id=found.sample_id, fingerprint=found.pk)
             context["verbs"] = [
                 (name, label, name == "discard")
                 for name, (permission, label, _question) in VERBS.items()
@@ -131,7 +145,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             ]
             context["items"] = dead.order_by("-died_at", "-id").defer("payload", "metadata")[:LISTED]
             context["more"] = max(0, found.number - LISTED)
-            context["sample"] = attempts.order_by("-id").first()
+            context["sample"] = _sample(found)
             if request.user.has_perm("docqueue.view_auditentry"):
                 entries = AuditEntry.objects.using(using).filter(item_id=None, filter__fingerprint=found.pk)
                 context["audit"] = entries.order_by("-id")[:LISTED]
@@ -152,7 +166,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
                 (gettext("operation"), found.operation),
                 (gettext("dead items"), f"{found.number:,}"),
             ]
-            return ask(self, request, known[1], known[2], lines, back)
+            about = verb in ("requeue", "canary", "discard")
+            return ask(self, request, known[1], known[2], lines, back, count=lines[-1][1] if about else "")
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
         try:
             return self._do(request, found, verb, reason, back)
@@ -163,8 +178,12 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     def _do(self, request: HttpRequest, found: FailureGroup, verb: str, reason: str, back: str) -> HttpResponse:
         acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
         if verb == "acknowledge":
+            first = found.acknowledged_by if found.acknowledged else None
             acting.acknowledge_failure(found.pk, note=reason)
             messages.success(request, gettext("Acknowledged."))
+            if first is not None:
+                text = gettext("%(who)s had acknowledged it already: your note stands in place of that one.")
+                messages.warning(request, text % {"who": first or "–"})
             return HttpResponseRedirect(back)
         if verb == "unacknowledge":
             acting.unacknowledge_failure(found.pk)
@@ -172,6 +191,10 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
         action, canary = ("discard", None) if verb == "discard" else ("requeue", CANARIES if verb == "canary" else None)
         started = acting.bulk(action, fingerprint=found.pk, canary=canary, reason=reason)
+        if not started.total:
+            text = gettext("Nothing of it is dead any more: somebody has requeued or discarded all. %(last)s")
+            messages.warning(request, (text % {"last": _who_was_first(found.pk, started.pk)}).strip())
+            return HttpResponseRedirect(back)
         text = ngettext(
             "Bulk operation %(id)d was started: the workers do it, %(n)s item in all.",
             "Bulk operation %(id)d was started: the workers do it, %(n)s items in all.",
@@ -198,6 +221,19 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     @admin.display(description=_("code"))
     def code(self, found: FailureGroup) -> Display:
         return columns.text(found.error_code)
+
+    @admin.display(description=_("exception"))
+    def kind(self, found: FailureGroup) -> Display:
+        return columns.text(_told(found)[0])
+
+    @admin.display(description=_("raised in"))
+    def place(self, found: FailureGroup) -> Display:
+        """The innermost frame of the project's own code."""
+        return columns.text(_told(found)[1])
+
+    @admin.display(description=_("one of them"))
+    def sample(self, found: FailureGroup) -> Display:
+        return columns.item_link(found.sample_id)
 
     @admin.display(description=_("operation"))
     def of(self, found: FailureGroup) -> Display:
@@ -245,6 +281,28 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         return columns.NOTHING
 
 
+def _sample(found: FailureGroup) -> Attempt | None:
+    """The attempt of the sample item that failed so."""
+    attempts = Attempt.objects.using(get_settings().DATABASE)
+    return attempts.filter(item_id=found.sample_id, fingerprint=found.pk).order_by("-id").first()
+
+
+def _told(found: FailureGroup) -> tuple[str, str]:
+    sample = _sample(found)
+    return outcomes.told_by(sample.traceback) if sample is not None else ("", "")
+
+
+def _who_was_first(fingerprint: str, own: int) -> str:
+    """Who had the last bulk operation about it before this one."""
+    others = AuditEntry.objects.using(get_settings().DATABASE).filter(item_id=None, filter__fingerprint=fingerprint)
+    last = others.exclude(filter__bulk=own).order_by("-id").first()
+    if last is None:
+        return ""
+    seconds = (datetime.now(UTC) - last.at).total_seconds()
+    said = {"action": last.action, "actor": last.actor or "–", "time": stats.in_words(seconds)}
+    return gettext("Last: %(action)s by %(actor)s, %(time)s ago.") % said
+
+
 ACT = "docqueue_failuregroup_do"
 
 
@@ -256,11 +314,20 @@ def resolution_in_words() -> str:
     """How quickly dead items have been seen to of late, beside what is aimed at."""
     found = DocumentQueueService(get_settings().DATABASE).resolutions()
     if found.p50_seconds is None or found.p95_seconds is None:
-        return ""
+        nothing = gettext(
+            "In the last %(days)d days nobody had to see to a dead item. The aim: to 95 of 100 within %(aim)s."
+        )
+        return nothing % {"days": found.days, "aim": stats.in_words(TARGET_SECONDS)}
+    late = found.p95_seconds > TARGET_SECONDS
     text = gettext(
         "In the last %(days)d days people saw to %(n)s dead items: to half of them within %(half)s, to 95 of 100 "
-        "within %(most)s (the aim: %(aim)s)."
+        "within %(most)s (the aim: %(aim)s%(missed)s)."
     )
     said = {"half": found.p50_seconds, "most": found.p95_seconds, "aim": TARGET_SECONDS}
     words = {name: stats.in_words(seconds) for name, seconds in said.items()}
-    return text % {"days": found.days, "n": f"{found.number:,}", **words}
+    return text % {
+        "days": found.days,
+        "n": f"{found.number:,}",
+        **words,
+        "missed": gettext(", which was missed") if late else "",
+    }

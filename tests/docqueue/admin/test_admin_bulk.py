@@ -263,7 +263,9 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
     queues = reverse("admin:docqueue_queue_changelist")
     pause = reverse("admin:docqueue_queue_pause") + "?queue=demo"
     assert f'href="{pause}"' in chief.get(queues).content.decode()
-    assert "Pause?" in chief.get(pause).content.decode()
+    asked = chief.get(pause).content.decode()
+    assert "Pause?" in asked
+    assert re.search(r"pending</th><td[^>]*>1</td>", asked), "how many it is about"
     assert not Queue.objects.exists()
 
     answer = chief.post(pause, {"confirmed": "yes", "reason": "the archive moves"})
@@ -272,9 +274,17 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
     assert service.explain(item) == "Waiting: queue demo is paused (the archive moves)."
     resume = reverse("admin:docqueue_queue_resume") + "?queue=demo"
     assert f'href="{resume}"' in chief.get(queues).content.decode()
+    told = said(chief.post(pause, {"confirmed": "yes", "reason": "still"}))[-2:]
+    assert told == [
+        "cleo had paused it already, 0 s ago: your reason stands in place of that.",
+        "Queue demo is paused.",
+    ]
     assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo goes on."
-    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo was not paused."
+    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == (
+        "Queue demo was not paused. Last: resumed by cleo, 0 s ago."
+    )
     assert [(e.action, e.actor) for e in AuditEntry.objects.order_by("id")] == [
+        ("pause_queue", "cleo"),
         ("pause_queue", "cleo"),
         ("resume_queue", "cleo"),
     ]
