@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -17,15 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import outcomes, stats
-from docqueue.admin import charts, columns, filters
+from docqueue.admin import causes, charts, columns, filters
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
-from docqueue.failures import TARGET_SECONDS
-from docqueue.models import Attempt, AuditEntry, FailureGroup, QueueItem
+from docqueue.models import AuditEntry, FailureGroup, QueueItem
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -86,21 +83,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     list_display = ("cause", "of", "how_many", "last_day", "first", "last", "sample", "seen_to")
     list_filter = (filters.QueueFilter, filters.OperationFilter)
     change_form_template = "admin/docqueue/failure.html"
-    fields = (
-        "said",
-        "code",
-        "kind",
-        "place",
-        "of",
-        "how_many",
-        "last_day",
-        "first_exact",
-        "last_exact",
-        "sample",
-        "counted",
-        "seen_to",
-        "mark",
-    )
+    fields = ("said", "code", "kind", "place", "of", "how_many", "last_day", "first_exact", "last_exact", "sample",
+              "counted", "seen_to", "mark")  # fmt: skip
     readonly_fields = fields
     actions = None
 
@@ -125,7 +109,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {
             "docqueue_empty": gettext("No item is dead. What fails for good is grouped here by its cause."),
-            "docqueue_note": resolution_in_words(),
+            "docqueue_note": causes.resolution_in_words(),
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)
@@ -145,7 +129,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             ]
             context["items"] = dead.order_by("-died_at", "-id").defer("payload", "metadata")[:LISTED]
             context["more"] = max(0, found.number - LISTED)
-            context["sample"] = _sample(found)
+            context["sample"] = causes.sample(found)
             if request.user.has_perm("docqueue.view_auditentry"):
                 entries = AuditEntry.objects.using(using).filter(item_id=None, filter__fingerprint=found.pk)
                 context["audit"] = entries.order_by("-id")[:LISTED]
@@ -193,7 +177,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         started = acting.bulk(action, fingerprint=found.pk, canary=canary, reason=reason)
         if not started.total:
             text = gettext("Nothing of it is dead any more: somebody has requeued or discarded all. %(last)s")
-            messages.warning(request, (text % {"last": _who_was_first(found.pk, started.pk)}).strip())
+            messages.warning(request, (text % {"last": causes.who_was_first(found.pk, started.pk)}).strip())
             return HttpResponseRedirect(back)
         text = ngettext(
             "Bulk operation %(id)d was started: the workers do it, %(n)s item in all.",
@@ -224,12 +208,12 @@ class FailureGroupAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("exception"))
     def kind(self, found: FailureGroup) -> Display:
-        return columns.text(_told(found)[0])
+        return columns.text(causes.told(found)[0])
 
     @admin.display(description=_("raised in"))
     def place(self, found: FailureGroup) -> Display:
         """The innermost frame of the project's own code."""
-        return columns.text(_told(found)[1])
+        return columns.text(causes.told(found)[1])
 
     @admin.display(description=_("one of them"))
     def sample(self, found: FailureGroup) -> Display:
@@ -281,53 +265,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         return columns.NOTHING
 
 
-def _sample(found: FailureGroup) -> Attempt | None:
-    """The attempt of the sample item that failed so."""
-    attempts = Attempt.objects.using(get_settings().DATABASE)
-    return attempts.filter(item_id=found.sample_id, fingerprint=found.pk).order_by("-id").first()
-
-
-def _told(found: FailureGroup) -> tuple[str, str]:
-    sample = _sample(found)
-    return outcomes.told_by(sample.traceback) if sample is not None else ("", "")
-
-
-def _who_was_first(fingerprint: str, own: int) -> str:
-    """Who had the last bulk operation about it before this one."""
-    others = AuditEntry.objects.using(get_settings().DATABASE).filter(item_id=None, filter__fingerprint=fingerprint)
-    last = others.exclude(filter__bulk=own).order_by("-id").first()
-    if last is None:
-        return ""
-    seconds = (datetime.now(UTC) - last.at).total_seconds()
-    said = {"action": last.action, "actor": last.actor or "–", "time": stats.in_words(seconds)}
-    return gettext("Last: %(action)s by %(actor)s, %(time)s ago.") % said
-
-
 ACT = "docqueue_failuregroup_do"
 
 
 def _is_list(request: HttpRequest) -> bool:
     return request.resolver_match is not None and request.resolver_match.url_name == "docqueue_failuregroup_changelist"
-
-
-def resolution_in_words() -> str:
-    """How quickly dead items have been seen to of late, beside what is aimed at."""
-    found = DocumentQueueService(get_settings().DATABASE).resolutions()
-    if found.p50_seconds is None or found.p95_seconds is None:
-        nothing = gettext(
-            "In the last %(days)d days nobody had to see to a dead item. The aim: to 95 of 100 within %(aim)s."
-        )
-        return nothing % {"days": found.days, "aim": stats.in_words(TARGET_SECONDS)}
-    late = found.p95_seconds > TARGET_SECONDS
-    text = gettext(
-        "In the last %(days)d days people saw to %(n)s dead items: to half of them within %(half)s, to 95 of 100 "
-        "within %(most)s (the aim: %(aim)s%(missed)s)."
-    )
-    said = {"half": found.p50_seconds, "most": found.p95_seconds, "aim": TARGET_SECONDS}
-    words = {name: stats.in_words(seconds) for name, seconds in said.items()}
-    return text % {
-        "days": found.days,
-        "n": f"{found.number:,}",
-        **words,
-        "missed": gettext(", which was missed") if late else "",
-    }
