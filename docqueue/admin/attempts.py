@@ -23,6 +23,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     """Failed attempts, the latest first."""
 
     heading = _("Failed attempts")
+    empty = _("No attempt has failed. Those that end well leave nothing here: see the finished items.")
     windowed = True
     list_display = ("id", "item", "attempt", "how", "failed_with", "worker", "ended_ago")
     list_filter = (filters.OutcomeFilter,)

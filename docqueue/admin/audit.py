@@ -23,6 +23,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """The latest first."""
 
     heading = _("Audit")
+    empty = _("Nobody has done anything yet. What people do to items, queues and workers is written down here.")
     list_display = ("when", "who", "action", "item", "count", "why")
     list_display_links = ("when",)
     search_fields = ("item_id",)

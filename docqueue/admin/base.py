@@ -118,6 +118,7 @@ class ReadOnlyAdmin(BaseAdmin):
     served_filters: Sequence[str] = ()
     windowed = False
     heading: Any = ""
+    empty: Any = ""
     list_per_page = 50
     sortable_by = ()
     show_full_result_count = False
@@ -162,4 +163,6 @@ class ReadOnlyAdmin(BaseAdmin):
         context = {"docqueue_hints": banner.hints(get_settings().DATABASE), **(extra_context or {})}
         if self.heading:
             context.setdefault("title", self.heading)
+        if self.empty:
+            context.setdefault("docqueue_empty", self.empty)
         return super().changelist_view(request, context)

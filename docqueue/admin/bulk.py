@@ -35,6 +35,7 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     """The latest first. They are started from the lists of items."""
 
     heading = _("Bulk operations")
+    empty = _("None was started yet. Lists of items start them: Requeue all that match, Cancel all that match …")
     list_display = ("id", "what", "about", "progress", "skipped", "shown", "who", "why", "started")
     list_display_links = ("id", "what")
     fields = ("what", "about", "shown", "progress", "skipped", "skipped_why", "who", "why", "created",

@@ -30,6 +30,7 @@ class HistoryItemAdmin(ItemAdmin):
     """Completed and cancelled items, the latest finish first."""
 
     heading = _("Finished items")
+    empty = _("Nothing has finished yet. Workers finish items: manage.py run_queue_worker")
     keyset = ("finished_at", "id")
     list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter,

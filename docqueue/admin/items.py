@@ -215,6 +215,7 @@ class QueueItemAdmin(ActingAdmin):
     """Live items."""
 
     heading = _("Live items")
+    empty = _("No item waits, runs or is dead. One appears with DocumentQueueService().enqueue(…).")
     list_filter = (item_filters.ItemStatusFilter, filters.QueueFilter, filters.OperationFilter,
                    filters.WaitReasonFilter, item_filters.EnqueuedAgeFilter, item_filters.TenantFilter,
                    item_filters.LiveDocumentFilter, filters.LiveBatchFilter)  # fmt: skip
@@ -235,6 +236,7 @@ class DeadItemAdmin(ActingAdmin):
     """The dead-letter queue, the latest death first."""
 
     heading = _("Dead letters")
+    empty = _("No item is dead. What fails for good stays here until somebody requeues or discards it.")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
     list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter,

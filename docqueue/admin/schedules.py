@@ -98,6 +98,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
     """Schedules of the code and of the admin."""
 
     heading = _("Schedules")
+    empty = _("There is no schedule. Those of the code appear when a worker starts; others are added here.")
     form = ScheduleForm
     change_form_template = "admin/docqueue/schedule.html"
     list_display = ("name", "operation", "times", "time_zone", "next_tick", "state", "source")
