@@ -75,7 +75,7 @@ class KeysetChangeList(ChangeList):
         base = self._from_key(self.root_queryset)
         for spec in self.filter_specs:
             if (start := getattr(spec, "start", None)) is not None:
-                base = start(request, base)
+                base, found = start(request, base), start(request, found)
         first, *_ = self.model_admin.keyset
         window = base.order_by(*self.get_ordering(request, base)).values(*self.model_admin.keyset)[:WINDOW]
         seen = window.aggregate(number=Count("*"), last=Min(first))

@@ -80,7 +80,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
 
     heading = _("Dead letters by cause")
     keyset = ("last_at", "fingerprint")
-    list_display = ("cause", "of", "how_many", "last_day", "first", "last", "sample", "seen_to")
+    list_display = ("cause", "of", "how_many", "last_day", "first", "last", "seen_to")
     list_filter = (filters.QueueFilter, filters.OperationFilter)
     change_form_template = "admin/docqueue/failure.html"
     fields = ("said", "code", "kind", "place", "of", "how_many", "last_day", "first_exact", "last_exact", "sample",
@@ -226,7 +226,9 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     @admin.display(description=_("dead items"))
     def how_many(self, found: FailureGroup) -> Display:
         address = reverse("admin:docqueue_deaditem_changelist")
-        return format_html('<a href="{}?fingerprint={}">{}</a>', address, found.pk, f"{found.number:,}")
+        number = format_html('<a href="{}?fingerprint={}">{}</a>', address, found.pk, f"{found.number:,}")
+        such_as = gettext("such as")
+        return format_html('{}<br><span class="docqueue-small">{} {}</span>', number, such_as, self.sample(found))
 
     @admin.display(description=_("last 24 hours"))
     def last_day(self, found: FailureGroup) -> Display:

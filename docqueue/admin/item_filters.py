@@ -132,12 +132,9 @@ class FinishedAgeFilter(AgeFilter):
 
 
 class EnqueuedAgeFilter(AgeFilter):
-    """Enqueued longer ago. No index has that; but ids are drawn in about that order, so the walk begins at the id."""
+    """Enqueued longer ago. No index has that; but ids are drawn in about that order: a long walk begins there."""
 
     title, column = _("enqueued more than … ago"), "enqueued_at"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return super().queryset(request, self.start(request, queryset))
 
     def start(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         before = self.before()

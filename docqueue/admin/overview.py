@@ -143,7 +143,8 @@ def _rendered(found: Snapshot, may: frozenset[str], _language: str, _zone: str) 
     total = found.stats.total
     context = {
         "hints": banner.in_words(found.unserved()),
-        "stops": found.stats.stops(found.at),
+        "paused": found.stats.paused,
+        "breakers": [one.in_words(found.at) for one in found.stats.breakers],
         "notes": found.stats.notes(),
         "total": total,
         "per_minute": _rate(sum(one.finished_per_minute for one in found.stats.queues.values())),

@@ -33,7 +33,7 @@ class WorkerAdmin(StaffingAdmin):
     """Workers, cron runs and callers, the latest start first."""
 
     heading = _("Workers")
-    list_display = ("id", "name", "state", "kind_", "serves", "busy", "holds", "memory", "cpu", "database", "heartbeat")
+    list_display = ("id", "name", "state", "heartbeat", "serves", "busy", "holds", "memory", "cpu", "database", "kind_")
     list_display_links = ("id", "name")
     list_filter = (filters.WorkerStateFilter, filters.KindFilter)
     fields = ("name", "state", "asked_shown", "kind_", "hostname", "pid", "serves", "processes", "busy", "memory",

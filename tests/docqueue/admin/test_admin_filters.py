@@ -204,3 +204,11 @@ def test_what_is_older_than_so_many_days_is_never_more_than_the_list_shows(chief
     address = f"{form['url']}?{'&'.join(f'{name}={value}' for name, value in form['kept'])}&older_than_days=1"
     answer = chief.get(address, follow=True)
     assert "A bulk operation can not be narrowed by" in answer.content.decode()
+
+
+def test_few_old_items_are_found_by_age_whatever_their_ids_are(ann, service, operation):
+    now = datetime.now(UTC)
+    service.enqueue(None, operation)
+    old = service.enqueue(None, operation, now=now - timedelta(hours=2)).id
+    service.enqueue(None, operation)
+    assert ids(ann, url("queueitem", "age=1h")) == [old]

@@ -52,7 +52,8 @@ def test_the_overview_says_what_there_is_of_each_queue_and_what_is_wrong(ann, se
     shown = text(ann, OVERVIEW)
 
     assert "No worker serves queue demo: run manage.py run_queue_worker --queue demo" in shown
-    assert "Queue held has been paused since" in shown
+    said = " ".join(re.sub(r"<[^>]*>", " ", shown).split())
+    assert "Queue held was paused less than a minute ago by bob ( the archive moves )" in said
     assert "The breaker of" in shown
     assert "41 completed, 0 cancelled, 2 failed for good" in shown
     assert f'href="{of("demo").replace("&", "&amp;")}"' in shown
@@ -122,7 +123,7 @@ def test_the_page_of_a_queue_says_what_holds_it_up_and_who_serves_it(ann, operat
     Limit.objects.create(key="km/1", rate=3, opened_at=datetime.now(UTC), open_seconds=30)
     shown = text(ann, of("demo"))
     assert re.search(
-        r"Paused <time [^>]*title=[^>]*>\d+ s ago</time>, <span[^>]*>bob</span>: <span[^>]*>the archive m", shown
+        r"Paused <time [^>]*title=[^>]*>\d+ s ago</time> by <span[^>]*>bob</span>: <span[^>]*>the archive m", shown
     )
     assert re.search(
         rf"Oldest due: <a href=\"[^\"]*{item}/change/\"[^>]*>{operation} #{item}</a>, due <time [^>]*>", shown
