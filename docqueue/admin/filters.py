@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers, stats
@@ -63,7 +64,7 @@ class WaitReasonFilter(ColumnFilter):
     parameter_name = "wait_reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(r.value, r.value) for r in WaitReason]
+        return [(r.value, format_lazy("{}: {}", r.value, r.label)) for r in WaitReason]
 
 
 class QueueFilter(ColumnFilter):

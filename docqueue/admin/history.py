@@ -32,7 +32,7 @@ class HistoryItemAdmin(ItemAdmin):
     heading = _("Finished items")
     empty = _("Nothing has finished yet. Workers finish items: manage.py run_queue_worker")
     keyset = ("finished_at", "id")
-    list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
+    list_display = ("id_", "what", "document", "state", "why", "tries", "took", "finished_ago")
     list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter,
                    item_filters.FinishedWithinFilter, item_filters.FinishedAgeFilter, item_filters.TenantFilter,
                    item_filters.DocumentFilter, filters.BatchFilter)  # fmt: skip
