@@ -26,7 +26,7 @@ SHARE = 0.2
 STALE_SECONDS = 10.0
 """What is older than that nobody gets while another reads: they wait."""
 
-DEAD = 50_000
+DEAD = 20_000
 """So many of the newest dead items are looked at for when they died: of more, what was told is all there is."""
 CAUSES_LOOKED_AT = 100
 CAUSES = 5
