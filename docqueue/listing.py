@@ -6,7 +6,7 @@ newest `WINDOW` items only, and says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from docqueue import handlers, store
-from docqueue.states import FINISHED, LIVE, Status
+from docqueue.states import FINISHED, LIVE, Status, WaitReason
 
 WINDOW = 20_000
 """So many items are looked at for one page, where no index serves the filter."""
@@ -23,6 +23,14 @@ FOUND = 2_000
 """So many items of one document, or of one batch, are found by indexes; of a larger batch the newest are looked at."""
 
 NEWEST = 2**63 - 1
+
+INDEXED = {
+    reason.value
+    for reason in (
+        WaitReason.RETRY, WaitReason.ORDERING, WaitReason.CONCURRENCY, WaitReason.LIMITED, WaitReason.FAIR_SHARE
+    )
+}  # fmt: skip
+"""What waits for these has an index of its own."""
 
 
 class ListedItem(NamedTuple):
@@ -173,11 +181,22 @@ def nearest(line: QuerySet[Any], keyset: Sequence[str], found: QuerySet[Any]) ->
     return found, last
 
 
-def few_live(using: str, *, queue: str | None = None, status: Status | None = None) -> list[int] | None:
-    """Ids of the live items of a queue, in a state, or both; None where there are more than `FOUND`, or no index."""
-    if queue is None and status is Status.WAITING:
-        return None
-    params = {"queue": queue, "status": status and status.value, "most": FOUND + 1, "window": WINDOW}
+def few_live(
+    using: str, statuses: Collection[Status] = (), *, queue: str | None = None, wait_reason: str | None = None
+) -> list[int] | None:
+    """Ids among which are all live items in these states (empty: any) of a queue that wait for this.
+
+    None where indexes find more than `FOUND`.
+    """
+    wanted = ({*statuses} or LIVE) & ({Status.WAITING} if wait_reason is not None else LIVE)
+    params = {
+        "queue": queue,
+        "wait_reason": wait_reason,
+        "indexed": wait_reason in INDEXED,
+        "statuses": [status.value for status in wanted],
+        "most": FOUND + 1,
+        "window": WINDOW,
+    }
     ids = [item_id for (item_id,) in store.run(using, "few_live", params)]
     return ids if len(ids) <= FOUND else None
 

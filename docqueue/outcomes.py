@@ -174,6 +174,19 @@ def _is_own(filename: str) -> bool:
     return not installed and not filename.startswith((*_NOT_OURS, "<frozen "))
 
 
+_FRAME = re.compile(r'^\s*File "([^"\n]+)", line (\d+), in (.+)$', re.MULTILINE)
+
+
+def told_by(trace: str) -> tuple[str, str]:
+    """The class of the exception and the innermost frame of the project's own code, as a traceback tells them."""
+    frames = _FRAME.findall(trace)
+    own = [frame for frame in frames if _is_own(frame[0])] or frames
+    *_, last = trace.rstrip().splitlines() or [""]
+    kind = last.partition(":")[0].strip()
+    where = f"{own[-1][0].rsplit('/', 1)[-1]}:{own[-1][1]} in {own[-1][2]}" if own else ""
+    return (kind if frames and kind.replace(".", "").isidentifier() else ""), where
+
+
 def text_fingerprint(kind: str, message: str, place: str = "") -> str:
     """The same from its parts, for failures without an exception."""
     text = "\n".join((kind, _NUMBERS.sub("#", message), place))

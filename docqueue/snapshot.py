@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from django.db.models.functions import Now
 
-from docqueue import stats, stops, store
+from docqueue import stats, stops, store, waited
 from docqueue.models import FailureGroup, Worker
+from docqueue.waited import Waits
 
 FRESH_SECONDS = 1.0
 SLOW_SECONDS = 5.0
@@ -25,8 +26,8 @@ SHARE = 0.2
 STALE_SECONDS = 10.0
 """What is older than that nobody gets while another reads: they wait."""
 
-SAMPLE = 2000
-"""So many of the newest finished items say how long items wait."""
+DEAD = 20_000
+"""So many of the newest dead items are looked at for when they died: of more, what was told is all there is."""
 CAUSES_LOOKED_AT = 100
 CAUSES = 5
 WORKERS = 200
@@ -41,15 +42,6 @@ class Ended:
     completed: int = 0
     cancelled: int = 0
     dead: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waits:
-    """How long `number` items waited from when they were due until they were claimed, in seconds."""
-
-    number: int
-    p50_seconds: float
-    p95_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +131,7 @@ class Shared:
         return max(FRESH_SECONDS, min(STALE_SECONDS, self._took / SHARE))
 
     def _read(self, began: float) -> Snapshot:
-        found = read(self.using, None if began - self._slow_at >= SLOW_SECONDS else self._slow)
+        found = read(self.using, self._slow, anew=began - self._slow_at >= SLOW_SECONDS)
         if found.slow is not self._slow:
             self._slow, self._slow_at = found.slow, time.monotonic()
         return found
@@ -158,32 +150,58 @@ def forget() -> None:
     _shared.clear()
 
 
-def read(using: str, slow: Slow | None = None) -> Snapshot:
-    """Ask the database; `slow`: what was read of the slow things before, if that is still good."""
+def read(using: str, slow: Slow | None = None, *, anew: bool = False) -> Snapshot:
+    """Ask the database; `slow`: what was read of the slow things before, good still unless they are read `anew`."""
     at = datetime.now(UTC)
     found = replace(stats.read(using), paused=stops.paused(using), breakers=stops.open_breakers(using))
     live = Worker.objects.using(using).filter(
         kind=Worker.Kind.WORKER, lost_at=None, stopped_at=None, lease_expires_at__gte=Now()
     )
-    return Snapshot(at=at, stats=found, workers=list(live.order_by("id")[:WORKERS]), slow=slow or _read_slow(using, at))
+    if slow is None or anew:
+        slow = _read_slow(using, at, {} if slow is None else slow.waits)
+    return Snapshot(at=at, stats=found, workers=list(live.order_by("id")[:WORKERS]), slow=slow)
 
 
-def _read_slow(using: str, at: datetime) -> Slow:
-    rows = store.run(using, "snapshot_ended", {"now": None})
+def _read_slow(using: str, at: datetime, waits: dict[str, Waits]) -> Slow:
+    rows = _with_the_dead(
+        store.run(using, "snapshot_ended", {"now": None}),
+        store.run(using, "snapshot_dead", {"limit": DEAD, "now": None}),
+    )
     by_queue: defaultdict[str, list[store.Row]] = defaultdict(list)
     for row in rows:
         by_queue[row[1]].append(row)
-    waits = {
-        queue: Waits(number=number, p50_seconds=half, p95_seconds=most)
-        for queue, number, half, most in store.run(using, "snapshot_waits", {"limit": SAMPLE, "now": None})
+    ended = {
+        queue: max(minutes)
+        for queue, some in by_queue.items()
+        if (minutes := [(start, done) for seconds, _, start, done, *_ in some if seconds == 60 and done])
     }
     return Slow(
         total=_series(at, rows),
         by_queue={queue: _series(at, some) for queue, some in by_queue.items()},
-        waits=waits,
+        waits=waited.read(using, ended, waits),
         causes=_causes(using),
         cron=stats.cron_is_at_work(using),
     )
+
+
+def _with_the_dead(told: list[store.Row], dead: list[store.Row]) -> list[store.Row]:
+    """What was told, and the deaths of which nobody has: what callers, the reaper and killed workers left behind.
+
+    Of a queue with more dead items than were told of it, within the hour or the day, the latest are added. What was
+    told and is dead no more stays: somebody has requeued it.
+    """
+    sums = {tuple(row[:3]): list(row[3:]) for row in told}
+    missing: defaultdict[tuple[int, str], int] = defaultdict(int)
+    for seconds, queue, _start, number in dead:
+        missing[seconds, queue] += number
+    for (seconds, queue, _start), numbers in sums.items():
+        missing[seconds, queue] -= numbers[2]
+    for seconds, queue, start, number in sorted(dead, key=lambda row: -row[2]):
+        numbers = sums.setdefault((seconds, queue, start), [0, 0, 0])
+        more = max(0, min(number - numbers[2], missing[seconds, queue]))
+        numbers[2] += more
+        missing[seconds, queue] -= more
+    return [(*key, *numbers) for key, numbers in sums.items()]
 
 
 def _causes(using: str) -> list[FailureGroup]:

@@ -53,10 +53,10 @@ BANDS = [
         "rules",
         "schedules",
     }
-    | {"scheduling", "stats", "stops", "validation", "waits", "waking"},
+    | {"scheduling", "stats", "stops", "validation", "waited", "waits", "waking"},
     {"worker", "maintenance", "tasks_backend"},
     {"management", "admin", "api", "receivers", "apps", "checks", "health", "routers", "testing", "pytest_plugin"}
-    | {"queue_handlers", "selftest", "doctor", "chaos"},
+    | {"queue_handlers", "selftest", "doctor", "chaos", "templatetags"},
 ]
 RANK = {room: rank for rank, band in enumerate(BANDS) for room in band}
 FREE_ROOMS = ("archives", "extract", "prices", "fetch", "km", "search", "sniff")

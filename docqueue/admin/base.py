@@ -37,6 +37,7 @@ class KeysetChangeList(ChangeList):
     model_admin: ReadOnlyAdmin
     queryset: QuerySet[Any]
     line: QuerySet[Any] | None = None
+    ids: Sequence[int] | None = None  # those that may fit, where they are few
     looked_at = ""  # so many rows, of which those shown are all that fit; empty where there are no others
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
@@ -46,11 +47,15 @@ class KeysetChangeList(ChangeList):
         may walk along that one instead, past all that others have; so the order is not quite that of a column.
         """
         first, *rest = self.model_admin.keyset
-        narrow = any(getattr(spec, "few", False) for spec in getattr(self, "filter_specs", ()))
+        specs = getattr(self, "filter_specs", ())
+        narrow = self.ids is not None or any(getattr(spec, "few", False) for spec in specs)
         return [Coalesce(first, first).desc() if narrow else f"-{first}", *(f"-{name}" for name in rest)]
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
+        self.ids = self.model_admin.few(self)
         found = super().get_queryset(request, exclude_parameters)
+        if self.ids is not None:
+            return found.filter(pk__in=self.ids)
         self.line = self._line(request)
         return found
 
@@ -64,6 +69,8 @@ class KeysetChangeList(ChangeList):
             known.update(spec.expected_parameters())
             if getattr(spec, "few", False):
                 return None
+            if (start := getattr(spec, "start", None)) is not None:
+                line = start(request, line)
             if getattr(spec, "in_order", False):
                 narrowed = spec.queryset(request, line)
                 line = line if narrowed is None else narrowed
@@ -134,6 +141,10 @@ class ReadOnlyAdmin(BaseAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(get_settings().DATABASE)
 
+    def few(self, changelist: KeysetChangeList) -> Sequence[int] | None:
+        """The ids of the rows that may fit what a list is narrowed by, where indexes find them and they are few."""
+        return None
+
     def looks_through(self, term: str) -> bool:
         """Whether what this search finds has no index, and is looked for row by row."""
         return False
@@ -152,8 +163,8 @@ class ReadOnlyAdmin(BaseAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"docqueue_hints": banner.hints(get_settings().DATABASE), **(extra_context or {})}
-        if self.empty:
-            context.setdefault("docqueue_empty", self.empty)
         if self.heading:
             context.setdefault("title", self.heading)
+        if self.empty:
+            context.setdefault("docqueue_empty", self.empty)
         return super().changelist_view(request, context)

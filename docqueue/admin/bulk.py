@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -38,8 +38,8 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     empty = _("No bulk operation was started. One begins in a list of items, with “… all that match”.")
     list_display = ("id", "what", "about", "progress", "skipped", "shown", "who", "why", "started")
     list_display_links = ("id", "what")
-    fields = ("what", "about", "shown", "progress", "skipped", "who", "why", "created", "finished", "stopped",
-              "filter_shown")  # fmt: skip
+    fields = ("what", "about", "shown", "progress", "skipped", "skipped_why", "who", "why", "created",
+              "finished", "stopped", "filter_shown")  # fmt: skip
     readonly_fields = fields
     actions = ("abort",)
     change_form_template = "admin/docqueue/bulk.html"
@@ -150,9 +150,26 @@ class BulkOperationAdmin(ReadOnlyAdmin):
     def stopped(self, found: BulkOperation) -> Display:
         return columns.text(found.options.get("stopped"))
 
+    @admin.display(description=_("why they were skipped"))
+    def skipped_why(self, found: BulkOperation) -> Display:
+        said = found.options.get("skipped") or {}
+        rows: list[tuple[str, str, str]] = [
+            (f"{one['number']:,}", bulk_words.skipped(found.action, state), _links(one))
+            for state, one in sorted(said.items(), key=lambda entry: -entry[1]["number"])
+        ]
+        if rest := found.skipped - sum(one["number"] for one in said.values()):
+            rows.append((f"{rest:,}", gettext("did not match any more before it was their turn"), ""))
+        return format_html_join("\n", "<div>{} {} {}</div>", rows) or columns.NOTHING
+
     @admin.display(description=_("filter"))
     def filter_shown(self, found: BulkOperation) -> Display:
         return columns.as_json(found.filter)
+
+
+def _links(one: dict[str, Any]) -> SafeString:
+    """The first of the items that were skipped for one reason."""
+    links = format_html_join(", ", "{}", ((columns.item_link(item),) for item in one["first"]))
+    return format_html("{}{}", links, " …" if one["number"] > len(one["first"]) else "")
 
 
 def _audit(found: BulkOperation) -> QuerySet[AuditEntry]:

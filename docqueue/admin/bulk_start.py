@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, gettext_lazy
 
-from docqueue.admin import bulk_words
+from docqueue.admin import bulk_words, item_filters
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.bulk import PERMISSIONS, checked, matching
@@ -21,7 +21,7 @@ from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError, InvalidBulk
 from docqueue.service import DocumentQueueService
 
-NARROWS = ("status", "queue", "operation", "fingerprint")
+NARROWS = ("status", "queue", "operation", "fingerprint", "document_id")
 """Filters of the lists that a bulk operation can have, too."""
 HARMLESS = ("p", "e", "all")
 OLDER = "older_than_days"
@@ -91,7 +91,7 @@ class BulkStarting(ReadOnlyAdmin):
         if self.bulk_by_age and request.user.has_perm(PERMISSIONS[self.bulk_by_age]):
             context["docqueue_by_age"] = {
                 "url": self._address("bulk", self.bulk_by_age),
-                "kept": [(key, request.GET[key]) for key in NARROWS if request.GET.get(key)],
+                "kept": [(key, value) for key, value in request.GET.items() if value and key not in (*HARMLESS, "age")],
                 "days": get_settings().RETENTION_DAYS,
                 "name": OLDER,
                 "most": DAYS_MAX,
@@ -105,7 +105,8 @@ class BulkStarting(ReadOnlyAdmin):
         if not allowed or not self.has_view_permission(request):
             raise PermissionDenied
         back = f"{self._address('changelist')}?{request.GET.urlencode()}"
-        if other := sorted(key for key in request.GET if key not in (*NARROWS, *HARMLESS, OLDER) and request.GET[key]):
+        known = (*NARROWS, *HARMLESS, "age", OLDER)
+        if other := sorted(key for key, value in request.GET.items() if value and key not in known):
             text = gettext("A bulk operation can not be narrowed by %(names)s: take that out of the list first.")
             messages.error(
                 request, text % {"names": ", ".join(gettext("a search") if key == "q" else key for key in other)}
@@ -114,7 +115,9 @@ class BulkStarting(ReadOnlyAdmin):
         try:
             asked: dict[str, Any] = {
                 **{key: request.GET[key] for key in NARROWS if request.GET.get(key)},
+                **_together(request.GET.get("status", "")),
                 **self.bulk_filter,
+                **self._of_age(request.GET.get("age", "")),
                 **_ended_before(request.GET.get(OLDER, "")),
             }
             if request.method == "POST" and "confirmed" in request.POST:
@@ -128,9 +131,15 @@ class BulkStarting(ReadOnlyAdmin):
             (gettext("which"), bulk_words.about(found)),
             (gettext("how many match now"), bulk_words.number(there.total, at_least=there.at_least)),
         ]
-        return ask(
-            self, request, WORDS[action].button, WORDS[action].question, lines, back, number=action == "priority"
-        )
+        words, count = WORDS[action], lines[-1][1]
+        return ask(self, request, words.button, words.question, lines, back, number=action == "priority", count=count)
+
+    def _of_age(self, age: str) -> dict[str, Any]:
+        """The list's filter by age, fixed from now on: when it ended, in lists of what has, or was enqueued."""
+        if (before := item_filters.AGES.get(age)) is None:
+            return {}
+        key = "ended_before" if self.bulk_by_age else "enqueued_before"
+        return {key: datetime.now(UTC) - before}
 
     def _start(self, request: HttpRequest, action: str, asked: dict[str, Any]) -> HttpResponse:
         user: Any = request.user
@@ -170,8 +179,9 @@ def ask(
     back: str,
     *,
     number: bool = False,
+    count: str = "",
 ) -> HttpResponse:
-    """The page that says what it is about, and asks for a reason (and a priority)."""
+    """The page that says what it is about, and asks for a reason (and a priority). `count`: of items, on its button."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"{button}?",
@@ -181,7 +191,14 @@ def ask(
         "question": question,
         "lines": lines,
         "number": number,
+        "count": count,
         "back": back,
         "reason_max": REASON_MAX,
     }
     return TemplateResponse(request, "admin/docqueue/ask.html", context)
+
+
+def _together(status: str) -> dict[str, Any]:
+    """Several states under one name in the list's filter."""
+    states = item_filters.TOGETHER[status] if status == item_filters.NOT_STARTED else ()
+    return {"status": [one.value for one in states]} if states else {}

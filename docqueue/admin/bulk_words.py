@@ -37,3 +37,16 @@ def number(total: int, *, at_least: bool) -> str:
     if total >= COUNTED:
         return gettext("more than %(total)s") % {"total": f"{total:,}"}
     return gettext("at least %(total)s, as not all were looked at") % {"total": f"{total:,}"}
+
+
+def skipped(action: str, state: str) -> str:
+    """Why an item was skipped: where it was when its turn came."""
+    if action == "purge" and state in (Status.COMPLETED, Status.CANCELLED):
+        return gettext("kept: an item still waits to hear of it, or its batch goes on")
+    others = {
+        "gone": gettext("not there any more"),
+        "refused": gettext("refused by the database"),
+        Status.DEAD.value: gettext("dead since the operation began"),
+        Status.WAITING.value: gettext("waiting, for what this action does not end, or changed meanwhile"),
+    }
+    return others.get(state) or gettext("%(state)s by then") % {"state": Status(state).label}

@@ -24,18 +24,22 @@ TURNING = {code: f"\\u{code:04x}" for code in (0x61C, 0x200E, 0x200F, *range(0x2
 """Characters that turn the direction of the text around them, as they are shown within a sentence of ours."""
 
 
-def ago(moment: datetime | None, now: datetime | None = None) -> str | SafeString:
-    """A time as people say it, with the exact one on hover."""
+def ago(moment: datetime | None, now: datetime | None = None, *, seconds: bool = True) -> str | SafeString:
+    """A time as people say it, with the exact one on hover. Without `seconds` the last minute is told as one."""
     if moment is None:
         return NOTHING
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    words = gettext("%(time)s ago") if seconds >= 0 else gettext("in %(time)s")
+    past = ((now or datetime.now(UTC)) - moment).total_seconds()
+    words = gettext("%(time)s ago") if past >= 0 else gettext("in %(time)s")
     local = localtime(moment)
+    if seconds or abs(past) >= 60:
+        words %= {"time": stats.in_words(abs(past) if seconds else abs(past) // 60 * 60)}
+    else:
+        words = gettext("less than a minute ago") if past >= 0 else gettext("within a minute")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
         f"{date_format(local, 'Y-m-d H:i:s')} {local.tzname()}",
-        words % {"time": stats.in_words(abs(seconds))},
+        words,
     )
 
 

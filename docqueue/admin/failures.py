@@ -16,15 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import stats
-from docqueue.admin import audit, charts, columns, filters
+from docqueue.admin import audit, causes, charts, columns, filters
 from docqueue.admin.actions import REASON_MAX
 from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
-from docqueue.failures import TARGET_SECONDS
-from docqueue.models import Attempt, FailureGroup, QueueItem
+from docqueue.models import FailureGroup, QueueItem
 from docqueue.service import DocumentQueueService
 
 if TYPE_CHECKING:
@@ -85,7 +83,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     list_display = ("cause", "of", "how_many", "last_day", "first", "last", "seen_to")
     list_filter = (filters.QueueFilter, filters.OperationFilter)
     change_form_template = "admin/docqueue/failure.html"
-    fields = ("said", "code", "of", "how_many", "last_day", "first_exact", "last_exact", "counted", "seen_to", "mark")
+    fields = ("said", "code", "kind", "place", "of", "how_many", "last_day", "first_exact", "last_exact", "sample",
+              "counted", "seen_to", "mark")  # fmt: skip
     readonly_fields = fields
     actions = None
 
@@ -110,7 +109,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {
             "docqueue_empty": gettext("No item is dead. What fails for good is grouped here by its cause."),
-            "docqueue_note": resolution_in_words(),
+            "docqueue_note": causes.resolution_in_words(),
             **(extra_context or {}),
         }
         return super().changelist_view(request, context)
@@ -123,7 +122,6 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         if found is not None:
             using = get_settings().DATABASE
             dead = QueueItem.objects.using(using).filter(status="dead", id__gt=0, fingerprint=found.pk)
-            attempts = Attempt.objects.using(using).filter(item_id=found.sample_id, fingerprint=found.pk)
             context["verbs"] = [
                 (name, label, name == "discard")
                 for name, (permission, label, _question) in VERBS.items()
@@ -131,7 +129,7 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             ]
             context["items"] = dead.order_by("-died_at", "-id").defer("payload", "metadata")[:LISTED]
             context["more"] = max(0, found.number - LISTED)
-            context["sample"] = attempts.order_by("-id").first()
+            context["sample"] = causes.sample(found)
             if request.user.has_perm("docqueue.view_auditentry"):
                 context["audit"] = audit.of_many(using, fingerprint=found.pk)[:LISTED]
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -151,7 +149,8 @@ class FailureGroupAdmin(ReadOnlyAdmin):
                 (gettext("operation"), found.operation),
                 (gettext("dead items"), f"{found.number:,}"),
             ]
-            return ask(self, request, known[1], known[2], lines, back)
+            about = verb in ("requeue", "canary", "discard")
+            return ask(self, request, known[1], known[2], lines, back, count=lines[-1][1] if about else "")
         reason = request.POST.get("reason", "").strip()[:REASON_MAX]
         try:
             return self._do(request, found, verb, reason, back)
@@ -162,8 +161,12 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     def _do(self, request: HttpRequest, found: FailureGroup, verb: str, reason: str, back: str) -> HttpResponse:
         acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
         if verb == "acknowledge":
+            first = found.acknowledged_by if found.acknowledged else None
             acting.acknowledge_failure(found.pk, note=reason)
             messages.success(request, gettext("Acknowledged."))
+            if first is not None:
+                text = gettext("%(who)s had acknowledged it already: your note stands in place of that one.")
+                messages.warning(request, text % {"who": first or "–"})
             return HttpResponseRedirect(back)
         if verb == "unacknowledge":
             acting.unacknowledge_failure(found.pk, reason=reason)
@@ -171,6 +174,10 @@ class FailureGroupAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
         action, canary = ("discard", None) if verb == "discard" else ("requeue", CANARIES if verb == "canary" else None)
         started = acting.bulk(action, fingerprint=found.pk, canary=canary, reason=reason)
+        if not started.total:
+            text = gettext("Nothing of it is dead any more: somebody has requeued or discarded all. %(last)s")
+            messages.warning(request, (text % {"last": causes.who_was_first(found.pk, started.pk)}).strip())
+            return HttpResponseRedirect(back)
         text = ngettext(
             "Bulk operation %(id)d was started: the workers do it, %(n)s item in all.",
             "Bulk operation %(id)d was started: the workers do it, %(n)s items in all.",
@@ -198,6 +205,19 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     def code(self, found: FailureGroup) -> Display:
         return columns.text(found.error_code)
 
+    @admin.display(description=_("exception"))
+    def kind(self, found: FailureGroup) -> Display:
+        return columns.text(causes.told(found)[0])
+
+    @admin.display(description=_("raised in"))
+    def place(self, found: FailureGroup) -> Display:
+        """The innermost frame of the project's own code."""
+        return columns.text(causes.told(found)[1])
+
+    @admin.display(description=_("one of them"))
+    def sample(self, found: FailureGroup) -> Display:
+        return columns.item_link(found.sample_id)
+
     @admin.display(description=_("operation"))
     def of(self, found: FailureGroup) -> Display:
         return columns.two_lines(found.operation, found.queue)
@@ -205,7 +225,9 @@ class FailureGroupAdmin(ReadOnlyAdmin):
     @admin.display(description=_("dead items"))
     def how_many(self, found: FailureGroup) -> Display:
         address = reverse("admin:docqueue_deaditem_changelist")
-        return format_html('<a href="{}?fingerprint={}">{}</a>', address, found.pk, f"{found.number:,}")
+        number = format_html('<a href="{}?fingerprint={}">{}</a>', address, found.pk, f"{found.number:,}")
+        such_as = gettext("such as")
+        return format_html('{}<br><span class="docqueue-small">{} {}</span>', number, such_as, self.sample(found))
 
     @admin.display(description=_("last 24 hours"))
     def last_day(self, found: FailureGroup) -> Display:
@@ -249,17 +271,3 @@ ACT = "docqueue_failuregroup_do"
 
 def _is_list(request: HttpRequest) -> bool:
     return request.resolver_match is not None and request.resolver_match.url_name == "docqueue_failuregroup_changelist"
-
-
-def resolution_in_words() -> str:
-    """How quickly dead items have been seen to of late, beside what is aimed at."""
-    found = DocumentQueueService(get_settings().DATABASE).resolutions()
-    if found.p50_seconds is None or found.p95_seconds is None:
-        return ""
-    text = gettext(
-        "In the last %(days)d days people saw to %(n)s dead items: to half of them within %(half)s, to 95 of 100 "
-        "within %(most)s (the aim: %(aim)s)."
-    )
-    said = {"half": found.p50_seconds, "most": found.p95_seconds, "aim": TARGET_SECONDS}
-    words = {name: stats.in_words(seconds) for name, seconds in said.items()}
-    return text % {"days": found.days, "n": f"{found.number:,}", **words}

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import handlers, listing, stats
@@ -55,9 +56,7 @@ class LiveStatusFilter(ColumnFilter):
         value = self.value()
         if value not in LIVE:
             return queryset.none() if value else queryset
-        ids = listing.few_live(get_settings().DATABASE, status=Status(value))
-        self.few = ids is not None
-        return queryset.filter(status=value) if ids is None else queryset.filter(status=value, pk__in=ids)
+        return queryset.filter(status=value)
 
 
 class FinishedStatusFilter(ColumnFilter):
@@ -77,7 +76,7 @@ class WaitReasonFilter(ColumnFilter):
     parameter_name = "wait_reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(r.value, r.value) for r in WaitReason]
+        return [(r.value, format_lazy("{}: {}", r.value, r.label)) for r in WaitReason]
 
 
 class QueueFilter(ColumnFilter):
@@ -88,17 +87,6 @@ class QueueFilter(ColumnFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         return self.with_chosen(stats.known_queues(get_settings().DATABASE))
-
-
-class LiveQueueFilter(QueueFilter):
-    """Live items of a queue: all of them where they are few."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = (self.value() or "").replace("\0", "")
-        ids = listing.few_live(get_settings().DATABASE, queue=value) if value else None
-        self.few = ids is not None
-        found = super().queryset(request, queryset)
-        return found if ids is None else found.filter(pk__in=ids)
 
 
 class BatchFilter(ColumnFilter):

@@ -10,12 +10,19 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from docqueue import redaction
-from docqueue.admin import columns, filters, searching
+from docqueue.admin import columns, filters, item_filters, searching
 from docqueue.admin.items import ItemAdmin
 from docqueue.models import HistoryItem
 
 if TYPE_CHECKING:
     Display = str | SafeString
+
+
+HERE = "admin:docqueue_historyitem_changelist"
+PRESETS = (
+    (_("Finished within 1 hour"), HERE, "within=1h"),
+    (_("Cancelled within 1 day"), HERE, "status=cancelled&within=1d"),
+)
 
 
 @admin.register(HistoryItem)
@@ -25,8 +32,11 @@ class HistoryItemAdmin(ItemAdmin):
     heading = _("Finished items")
     empty = _("Nothing has finished yet, or it was longer ago than finished items are kept (RETENTION_DAYS).")
     keyset = ("finished_at", "id")
-    list_display = ("id_", "what", "document", "state", "tries", "took", "finished_ago")
-    list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter, filters.BatchFilter)
+    list_display = ("id_", "what", "document", "state", "why", "tries", "took", "finished_ago")
+    list_filter = (filters.FinishedStatusFilter, filters.QueueFilter, filters.OperationFilter,
+                   item_filters.FinishedWithinFilter, item_filters.FinishedAgeFilter, item_filters.TenantFilter,
+                   item_filters.DocumentFilter, filters.BatchFilter)  # fmt: skip
+    presets = PRESETS
     search_help_text = _("Exact id, document, unique key or operation.")
     search = staticmethod(searching.finished)
     bulk_actions = ("purge",)

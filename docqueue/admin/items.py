@@ -13,18 +13,29 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import family, handlers
-from docqueue.admin import actions, columns, filters, related, searching, timeline
+from docqueue import family, handlers, listing
+from docqueue.admin import actions, columns, filters, item_filters, kin, related, searching, timeline
+from docqueue.admin.base import KeysetChangeList
 from docqueue.admin.bulk_start import BulkStarting
 from docqueue.admin.item_changes import ItemChanges, cloned_from, may_change
 from docqueue.admin.item_columns import ItemColumns
 from docqueue.conf import get_settings
 from docqueue.models import DeadItem, HistoryItem, Progress, QueueItem
-from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
+from docqueue.states import LIVE, WAITING_FOR_TIME, Status, WaitReason
 
 if TYPE_CHECKING:
     Display = str | SafeString
 
+LIVE_LIST, DEAD_LIST = "admin:docqueue_queueitem_changelist", "admin:docqueue_deaditem_changelist"
+PRESETS: tuple[tuple[Any, str, str], ...] = (
+    (_("Failing now"), DEAD_LIST, "within=1h"),
+    (_("Retrying"), LIVE_LIST, "wait_reason=retry"),
+    (_("Waiting over 1 hour"), LIVE_LIST, "status=not_started&age=1h"),
+    (_("Running"), LIVE_LIST, "status=in_progress"),
+    (_("Stuck in progress"), LIVE_LIST, "status=stuck"),
+)
+"""What people look for again and again: a list, and the query of its address, which is all there is to a filter."""
+FOUND_BY = {"status", "queue", "wait_reason", "age"}
 SHOWN = 50  # children on an item's page
 
 
@@ -37,6 +48,7 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     search_help_text = _("Exact id, document, unique key, ordering key or operation.")
     search = staticmethod(searching.live)
     change_form_template = "admin/docqueue/item.html"
+    presets = PRESETS
     about: tuple[str, ...] = ("operation", "document", "queue", "priority")
     running: tuple[str, ...] = ("tries", "crashes", "timeout_seconds", "worker", "ordering_key", "unique_key")
     rules: tuple[str, ...] = ("tenant", "limit", "concurrency", "batch")
@@ -73,6 +85,11 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
     def looks_through(self, term: str) -> bool:
         """Operations: whatever else is searched, its ids are found first."""
         return term.strip().replace("\0", "") in handlers.operations()
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        here = f"{request.path}?{request.GET.urlencode()}"
+        links = [(there := f"{reverse(name)}?{query}", label, there == here) for label, name, query in self.presets]
+        return super().changelist_view(request, {"docqueue_presets": links, **(extra_context or {})})
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only what there is to say about this item, a few values a line."""
@@ -122,8 +139,8 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
             "changes": [(name, button) for name, button in self.changes_for(item) if may_change(user, name)],
             "steps": steps,
             "family": family.relatives(using, item.pk, SHOWN),
-            "related": related.links(item, user),
-            "cloned_from": columns.item_link(cloned_from(item)) if cloned_from(item) else "",
+            "links": related.links(item, user),
+            "related": kin.groups(using, item, cloned_from(item)),
             "timeline": timeline.events(using, item, audit=user.has_perm("docqueue.view_auditentry")),
             "may_see_tracebacks": user.has_perm("docqueue.view_attempt"),
             "progress": Progress.objects.using(using).filter(item_id=item.pk).first(),
@@ -141,6 +158,15 @@ GOES_ON = (*WAITING_FOR_TIME, WaitReason.DEPENDENCY)
 
 class ActingAdmin(ItemAdmin):
     """Lists in which something can be done to items."""
+
+    def few(self, changelist: KeysetChangeList) -> Sequence[int] | None:
+        asked = {name: values[-1] for name, values in changelist.get_filters_params().items()}
+        status = asked.get("status", "")
+        known = item_filters.TOGETHER.get(status) or tuple(s for s in LIVE if s == status)
+        if self.bulk_filter:
+            known = (Status(self.bulk_filter["status"]),)
+        narrowed = {name: asked[name].replace("\0", "") for name in ("queue", "wait_reason") if asked.get(name)}
+        return listing.few_live(get_settings().DATABASE, known, **narrowed) if {*asked} & FOUND_BY else None
 
     def get_urls(self) -> list[URLPattern]:
         info = (self.opts.app_label, self.opts.model_name)
@@ -188,8 +214,9 @@ class QueueItemAdmin(ActingAdmin):
 
     heading = _("Live items")
     empty = _("No item is live. A program makes one: service.enqueue(document_id, operation)")
-    list_filter = (filters.LiveStatusFilter, filters.LiveQueueFilter, filters.OperationFilter, filters.WaitReasonFilter,
-                   filters.LiveBatchFilter)  # fmt: skip
+    list_filter = (item_filters.ItemStatusFilter, filters.QueueFilter, filters.OperationFilter,
+                   filters.WaitReasonFilter, item_filters.EnqueuedAgeFilter, item_filters.TenantFilter,
+                   item_filters.LiveDocumentFilter, filters.LiveBatchFilter)  # fmt: skip
     actions = ("requeue", "cancel")
     bulk_actions = ("requeue", "cancel", "priority")
 
@@ -210,7 +237,9 @@ class DeadItemAdmin(ActingAdmin):
     empty = _("No item is dead. What fails for good is kept here until somebody requeues or discards it.")
     keyset = ("died_at", "id")
     list_display = ("id_", "what", "document", "failed_with", "tries", "dead_since")
-    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter, filters.DeadBatchFilter)
+    list_filter = (filters.FingerprintFilter, filters.QueueFilter, filters.OperationFilter,
+                   item_filters.DiedWithinFilter, item_filters.DiedAgeFilter, item_filters.TenantFilter,
+                   item_filters.LiveDocumentFilter, filters.DeadBatchFilter)  # fmt: skip
     actions = ("requeue", "discard")
     bulk_actions = ("requeue", "discard")
     bulk_filter = {"status": Status.DEAD.value}

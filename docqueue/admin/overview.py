@@ -25,11 +25,13 @@ from django.utils.translation import gettext_lazy as _
 from docqueue import snapshot, stats
 from docqueue.admin import banner, charts
 from docqueue.admin.base import ReadOnlyAdmin
+from docqueue.admin.failures import CANARIES
 from docqueue.admin.pausing import PERMISSION
 from docqueue.conf import get_settings
 from docqueue.models import Overview
 from docqueue.snapshot import Ended, Series, Snapshot
 
+ASKED_FOR = ("change_queue", "view_worker", "view_queue", "requeue_item")
 NAMES = ("pending", "in_progress", "waiting", "retrying", "failed")
 
 
@@ -132,7 +134,7 @@ def _weak(etag: str) -> str:
 
 def fragment(found: Snapshot, user: Any) -> SafeString:
     """What changes, for people who may do what this one may: made once of each snapshot."""
-    may = frozenset(name for name in ("change_queue", "view_worker", "view_queue") if user.has_perm(f"docqueue.{name}"))
+    may = frozenset(name for name in ASKED_FOR if user.has_perm(f"docqueue.{name}"))
     return _rendered(found, may, get_language() or "", get_current_timezone_name())
 
 
@@ -141,7 +143,8 @@ def _rendered(found: Snapshot, may: frozenset[str], _language: str, _zone: str) 
     total = found.stats.total
     context = {
         "hints": banner.in_words(found.unserved()),
-        "stops": found.stats.stops(found.at),
+        "paused": found.stats.paused,
+        "breakers": [one.in_words(found.at) for one in found.stats.breakers],
         "notes": found.stats.notes(),
         "total": total,
         "per_minute": _rate(sum(one.finished_per_minute for one in found.stats.queues.values())),
@@ -153,10 +156,11 @@ def _rendered(found: Snapshot, may: frozenset[str], _language: str, _zone: str) 
         "causes": found.slow.causes,
         "hands": [hand(worker) for worker in found.workers],
         "workers": found.stats.workers,
-        "sample": snapshot.SAMPLE,
         "may_pause": PERMISSION.removeprefix("docqueue.") in may,
         "may_see_workers": "view_worker" in may,
         "may_see_queues": "view_queue" in may,
+        "may_requeue": "requeue_item" in may,
+        "canaries": CANARIES,
     }
     return SafeString(render_to_string("admin/docqueue/overview_live.html", context))
 
@@ -178,8 +182,8 @@ def _line(found: Snapshot, name: str, paused: Any) -> Line:
         },
         oldest=_words(counts.oldest_due_seconds),
         per_minute=_rate(counts.finished_per_minute),
-        wait_half=_short(waits.p50_seconds) if waits else "–",
-        wait_most=_short(waits.p95_seconds) if waits else "–",
+        wait_half=_short(waits.p50_seconds) if waits and waits.number else "–",
+        wait_most=_short(waits.p95_seconds) if waits and waits.number else "–",
         dead_hour=series.dead_hour,
         dead_day=series.dead_day,
         workers=counts.workers,

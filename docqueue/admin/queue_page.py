@@ -2,80 +2,81 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from docqueue import handlers, snapshot
-from docqueue.admin import banner, overview
-from docqueue.conf import get_settings
-from docqueue.models import FailureGroup, Limit, Queue, QueueItem
-from docqueue.states import Status, WaitReason
+from docqueue.admin import banner, overview, queue_limits
+from docqueue.models import FailureGroup, Queue, QueueItem
+from docqueue.states import Status
 
 CAUSES_LOOKED_AT = 200
 CAUSES = 10
-LIMITS = 20
-RULES = (
-    ("FAIR_SHARE", "most items of one tenant in a lane while others wait"),
-    ("RETRIES_PER_SECOND", "most retries that are let in a second"),
-    ("AGEING_SECONDS", "seconds after which a pending item rises by ten in priority"),
-)
+LANES = 20
+FRONT = 100
 
 
 def context(using: str, name: str) -> dict[str, Any]:
     """What its template shows. A queue that nobody has heard of is empty: it would come with its first item."""
     found = snapshot.current(using)
     (line,) = overview.lines(found, [name])
+    stored = name.replace("\0", "")
+    oldest = _oldest(using, stored)
     return {
         "title": gettext("Queue %(name)s") % {"name": name},
         "name": name,
         "line": line,
-        "row": Queue.objects.using(using).filter(name=name.replace("\0", "")).first(),
-        "oldest": _oldest(using, name),
+        "row": Queue.objects.using(using).filter(name=stored).first(),
+        "next": _next(using, stored),
+        "oldest": oldest,
+        "oldest_due": oldest and _due(oldest),
         "charts": overview.pictures(found.series(name)),
         "notes": [note for note in found.stats.notes() if note.startswith(f"{name}: ")],
         "docqueue_hints": banner.in_words(queue for queue in found.unserved() if queue == name),
         "hands": [overview.hand(worker) for worker in found.workers if _serves(worker, name)],
-        "rules": _rules(),
-        "limits": _limits(using, name),
+        "limits": queue_limits.lines(using, stored),
+        "held": queue_limits.held(using, stored),
         "operations": _operations(name),
         "causes": _causes(using, name),
         "at": found.at,
     }
 
 
-def _oldest(using: str, name: str) -> QueueItem | None:
-    """The item that is next in its highest lane: those before it have been claimed, so it waits longest of them."""
-    pending = QueueItem.objects.using(using).filter(status=Status.PENDING, queue=name.replace("\0", ""))
-    pending = pending.defer("payload", "metadata")
+def _pending(using: str, name: str) -> QuerySet[QueueItem]:
+    return QueueItem.objects.using(using).filter(status=Status.PENDING, queue=name).defer("payload", "metadata")
+
+
+def _next(using: str, name: str) -> QueueItem | None:
+    """The item that is claimed next."""
+    pending = _pending(using, name)
     back = pending.filter(returned=True).order_by("-priority", "position").first()
     return back or pending.filter(returned=False).order_by("-priority", "position").first()
 
 
+def _oldest(using: str, name: str) -> QueueItem | None:
+    """The pending item that has been due for longest: among the first of each lane and those that came back."""
+    pending, lane = _pending(using, name), _pending(using, name).filter(returned=False)
+    found = list(pending.filter(returned=True).order_by("-priority", "position")[:FRONT])
+    priority: int | None = None
+    for _ in range(LANES):
+        lower = lane if priority is None else lane.filter(priority__lt=priority)
+        first = lower.order_by("-priority", "position").values_list("priority", flat=True).first()
+        if first is None:
+            break
+        priority = first
+        found += lane.filter(priority=priority).order_by("position")[:FRONT]
+    return min(found, key=_due, default=None)
+
+
+def _due(item: QueueItem) -> datetime:
+    return max(item.enqueued_at, item.run_after) if item.run_after else item.enqueued_at
+
+
 def _serves(worker: Any, name: str) -> bool:
     return (not worker.queues or name in worker.queues) and name not in worker.excluded
-
-
-def _rules() -> list[tuple[str, Any]]:
-    """The settings that hold items of every queue up, as far as they are in force."""
-    settings = get_settings()
-    return [(gettext(words), getattr(settings, key)) for key, words in RULES if getattr(settings, key)]
-
-
-def _limits(using: str, name: str) -> list[tuple[str, Limit | None]]:
-    """The limits that items of the queue wait for now; no row: nothing has been charged to it yet."""
-    waiting = QueueItem.objects.using(using).filter(
-        status=Status.WAITING, wait_reason=WaitReason.LIMITED, queue=name.replace("\0", ""), limit_key__isnull=False
-    )
-    keys: list[str] = []
-    while len(keys) < LIMITS:  # from key to key along the index, however many wait for each
-        left = waiting.filter(limit_key__gt=keys[-1]) if keys else waiting
-        key = left.order_by("limit_key").values_list("limit_key", flat=True).first()
-        if key is None:
-            break
-        keys.append(key)
-    found = Limit.objects.using(using).in_bulk(keys)
-    return [(key, found.get(key)) for key in keys]
 
 
 def _operations(name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Min
+from django.db.models import Min, Q
 
 from docqueue import handlers
 from docqueue.models import HistoryItem, Key, QueueItem
@@ -10,9 +10,9 @@ from docqueue.states import Status, WaitReason
 from docqueue.validation import IDEMPOTENT
 
 LOOKED_AT = 20_000
-"""So many of the newest live items, and as many dead ones, are looked at for a document: no index has it, as each claim
-would have to write that, too. By its ordering key, which is the document where nobody said otherwise, it is found
-anywhere."""
+"""So many of the newest live items are looked at for a document: no index has those that are pending, as each claim
+would have to write that, too. What waits, runs or is dead, and what holds the document as its ordering key, which it is
+where nobody said otherwise, is found anywhere."""
 MOST = 500
 
 
@@ -25,13 +25,20 @@ def live(using: str, term: str) -> set[int]:
     found |= set(items.filter(ordering_key=term, holds_key=True).values_list("pk", flat=True)[:1])
     line = items.filter(ordering_key=term, status=Status.WAITING, wait_reason=WaitReason.ORDERING)
     found |= set(line.order_by("pk").values_list("pk", flat=True)[:MOST])
-    newest = items.order_by("-pk")[:LOOKED_AT].aggregate(first=Min("pk"))["first"]
-    recent = items.filter(document_id=term, pk__gte=newest or 0)
-    found |= set(recent.order_by("-pk").values_list("pk", flat=True)[:MOST])
-    dead = items.filter(status=Status.DEAD).order_by("-died_at", "-pk")
-    latest = dead[:LOOKED_AT].aggregate(first=Min("died_at"))["first"]
-    of_document = dead.filter(document_id=term, died_at__gte=latest) if latest is not None else dead.none()
-    return found | set(of_document.values_list("pk", flat=True)[:MOST])
+    return found | of_document(using, term)
+
+
+def of_document(using: str, document: str) -> set[int]:
+    """Live items of a document: what waits, is dead or runs, what holds the key of that name, and the newest."""
+    items = QueueItem.objects.using(using).filter(document_id=document)
+    newest = QueueItem.objects.using(using).order_by("-pk")[:LOOKED_AT].aggregate(first=Min("pk"))["first"]
+    lines = (
+        items.filter(Q(wait_reason__isnull=False) | Q(status=Status.DEAD)),
+        items.filter(status=Status.IN_PROGRESS),
+        items.filter(ordering_key=document, holds_key=True),
+        items.filter(pk__gte=newest or 0).order_by("-pk"),
+    )
+    return {pk for line in lines for pk in line.values_list("pk", flat=True)[:MOST]}
 
 
 def finished(using: str, term: str) -> set[int]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Display = str | SafeString
 
 HELD_SHOWN = 100
+RUNNING_SHOWN = 3  # in the list
 
 
 @admin.register(Worker)
@@ -32,7 +33,7 @@ class WorkerAdmin(StaffingAdmin):
     """Workers, cron runs and callers, the latest start first."""
 
     heading = _("Workers")
-    list_display = ("id", "name", "state", "kind_", "serves", "busy", "holds", "memory", "cpu", "database", "heartbeat")
+    list_display = ("id", "name", "state", "heartbeat", "serves", "busy", "holds", "memory", "cpu", "database", "kind_")
     list_display_links = ("id", "name")
     list_filter = (filters.WorkerStateFilter, filters.KindFilter)
     fields = ("name", "state", "asked_shown", "kind_", "hostname", "pid", "serves", "processes", "busy", "memory",
@@ -72,12 +73,15 @@ class WorkerAdmin(StaffingAdmin):
 
     @admin.display(description=_("busy"))
     def busy(self, worker: Worker) -> Display:
-        """How many of its processes run an item, at its last heartbeat."""
+        """How many of its processes run an item, at its last heartbeat, and the first of these items."""
         found = slots(worker)
         if not found or not alive(worker):
             return columns.NOTHING
-        told = {"busy": sum(1 for slot in found if "item_id" in slot), "size": len(found)}
-        return gettext("%(busy)d of %(size)d") % told
+        running = [slot["item_id"] for slot in found if "item_id" in slot]
+        said = gettext("%(busy)d of %(size)d") % {"busy": len(running), "size": len(found)}
+        links = format_html_join(", ", "{}", ((columns.item_link(item),) for item in running[:RUNNING_SHOWN]))
+        more = " …" if len(running) > RUNNING_SHOWN else ""
+        return format_html("{}{}{}{}", said, ": " if running else "", links, more)
 
     @admin.display(description=_("memory"))
     def memory(self, worker: Worker) -> Display:
@@ -156,13 +160,14 @@ class WorkerAdmin(StaffingAdmin):
     def _at_work(slot: dict[str, Any]) -> tuple[Display, Display, Display]:
         if "item_id" not in slot:
             return gettext("idle"), "", ""
-        since = gettext("since %(time)s") % {"time": slot.get("since")}
         stalled = columns.badge("stalled", gettext("stalled")) if slot.get("stalled") else ""
-        return (
-            columns.item_link(slot["item_id"]),
-            format_html("{} {}", columns.text(slot.get("operation")), since),
-            stalled,
+        said = format_html(
+            "{}, {} {}",
+            columns.text(slot.get("operation")),
+            gettext("started"),
+            columns.ago(_moment(slot.get("since"))),
         )
+        return columns.item_link(slot["item_id"]), said, stalled
 
     @admin.display(description=_("info"))
     def info_shown(self, worker: Worker) -> Display:
@@ -173,9 +178,12 @@ class WorkerAdmin(StaffingAdmin):
 
     @admin.display(description=_("items in progress"))
     def items(self, worker: Worker) -> Display:
-        held = _held().filter(worker_id=worker.pk).order_by("id").only("id", "operation")[:HELD_SHOWN]
-        rows = ((columns.item_link(item.pk), item.operation) for item in held)
-        return format_html_join("\n", "<div>{} {}</div>", rows) or columns.NOTHING
+        held = _held().filter(worker_id=worker.pk).order_by("id").defer("payload", "metadata")[:HELD_SHOWN]
+        reasons = columns.Reasons(get_settings().DATABASE)
+        rows = ((columns.item_link(item.pk), item.operation, reasons.why(item)) for item in held)
+        return (
+            format_html_join("\n", '<div>{} {}: <span class="docqueue-text">{}</span></div>', rows) or columns.NOTHING
+        )
 
 
 def alive(worker: Worker) -> bool:
@@ -187,6 +195,15 @@ def alive(worker: Worker) -> bool:
 def slots(worker: Worker) -> list[dict[str, Any]]:
     """What its processes were at, as it told with its last heartbeat."""
     return [slot for slot in worker.info.get("slots", ()) if isinstance(slot, dict)]
+
+
+def _moment(said: Any) -> datetime | None:
+    """A time as a worker wrote it."""
+    try:
+        found = datetime.fromisoformat(said)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _sum(worker: Worker, name: str) -> int:

@@ -19,7 +19,7 @@ from django.db import Error as DatabaseError
 from docqueue import history, store
 from docqueue.admission import gates
 from docqueue.bulk import KINDS, finish, parameters
-from docqueue.models import BulkOperation
+from docqueue.models import AnyItem, BulkOperation
 from docqueue.states import Status
 
 EVERY_SECONDS = 1.0
@@ -27,6 +27,8 @@ ROUND_SECONDS = 0.3  # other duties wait meanwhile, and who claims keeps more th
 SLICE = 1000
 STRETCH = 20_000  # rows looked at for one slice
 LOCK_MILLISECONDS = 100
+NAMED = 5  # so many of the items that were skipped for one reason
+GONE, REFUSED = "gone", "refused"  # stand for a state: there is no such item any more; the database refused the change
 FINER = 10  # a slice that was refused is tried in parts so much smaller
 
 
@@ -95,19 +97,33 @@ def _write(using: str, bulk_id: int, row: store.Row, size: int, now: datetime | 
     stretch = {"reached": reached_id, "last_id": last_id, "limit": min(size, (canary - len(sent)) or size)}
     look = "bulk_slice_finished" if KINDS[action].finished else "bulk_slice"
     [(ids, reached)] = store.run(using, look, {**params, **stretch, "stretch": STRETCH})
-    done = 0
+    changed: set[int] = set()
     if ids and not skip:
         store.run(using, "limit_locks", {"milliseconds": LOCK_MILLISECONDS})
-        done = ACTIONS[action](using, {**params, "ids": ids, "fair": gates.fair(), "bulk_id": bulk_id})
+        changed = ACTIONS[action](using, {**params, "ids": ids, "fair": gates.fair(), "bulk_id": bulk_id})
         if canary:
             sent = [*sent, *ids]
             store.count(using, "bulk_canaries", {"id": bulk_id, "ids": sent})
     over = reached is None and not sent
-    noted = {"reached": last_id if reached is None else reached, "done": done, "skipped": len(ids) - done}
-    store.count(using, "bulk_advance", {"id": bulk_id, **noted})
+    left = [item_id for item_id in ids if item_id not in changed]
+    noted = {"reached": last_id if reached is None else reached, "done": len(changed), "skipped": len(left)}
+    why = json.dumps(_why(using, left, options.get("skipped", {}), refused=skip)) if left else None
+    store.count(using, "bulk_advance", {"id": bulk_id, **noted, "why": why})
     if over:
         finish(using, bulk_id, BulkOperation.State.DONE, now=now)
-    return Slice(done, over)
+    return Slice(len(changed), over)
+
+
+def _why(using: str, ids: list[int], known: dict[str, Any], *, refused: bool) -> dict[str, Any]:
+    """What was `known` of the skipped items, with these: by where each is instead, how many and the first of them."""
+    found = {key: {"number": said["number"], "first": [*said["first"]]} for key, said in known.items()}
+    states = {} if refused else dict(AnyItem.objects.using(using).filter(pk__in=ids).values_list("pk", "status"))
+    for item_id in ids:
+        said = found.setdefault(REFUSED if refused else states.get(item_id, GONE), {"number": 0, "first": []})
+        said["number"] += 1
+        if len(said["first"]) < NAMED:
+            said["first"].append(item_id)
+    return found
 
 
 def _await_canaries(using: str, bulk_id: int, ids: list[int], now: datetime | None) -> Slice:
@@ -123,19 +139,19 @@ def _await_canaries(using: str, bulk_id: int, ids: list[int], now: datetime | No
     return Slice(0, over=True)
 
 
-def _move(using: str, params: dict[str, Any], *, statement: str) -> int:
+def _move(using: str, params: dict[str, Any], *, statement: str) -> set[int]:
     """Items that stay in the queue."""
     rows = store.run(using, statement, params)
     gates.after_commit(using, rows)
-    return len(rows)
+    return {row[0] for row in rows}
 
 
-def _cancel(using: str, params: dict[str, Any]) -> int:
+def _cancel(using: str, params: dict[str, Any]) -> set[int]:
     rows = store.run(using, "cancel", params)
     gone = [row for row in rows if row[1] == Status.CANCELLED]
     _count(using, params, gone)
     gates.after_finish(using, [row[2] for row in gone], [row[3] for row in gone], [row[0] for row in gone])
-    return len(rows)
+    return {row[0] for row in rows}
 
 
 def _count(using: str, params: dict[str, Any], gone: list[store.Row]) -> None:
@@ -147,11 +163,11 @@ def _count(using: str, params: dict[str, Any], gone: list[store.Row]) -> None:
         store.run(using, "add_finished", {"worker_id": -params["bulk_id"], **when, **counts})
 
 
-def _purge(using: str, params: dict[str, Any]) -> int:
-    return len(store.run(using, "bulk_purge", params))
+def _purge(using: str, params: dict[str, Any]) -> set[int]:
+    return {row[0] for row in store.run(using, "bulk_purge", params)}
 
 
-ACTIONS: dict[str, Callable[[str, dict[str, Any]], int]] = {
+ACTIONS: dict[str, Callable[[str, dict[str, Any]], set[int]]] = {
     "requeue": partial(_move, statement="bulk_requeue"),
     "priority": partial(_move, statement="bulk_priority"),
     "cancel": _cancel,

@@ -1,20 +1,30 @@
--- Ids of the live items of a queue, or in a state, or both (null: any), `most` of each kind at most, by indexes. Of what waits
--- only with a queue, as no index has just that. ("id > 0": see stats_live.sql.)
+-- Ids of the live items in these states, of a queue (null: any), `most` of each kind at most, by indexes. Those that wait
+-- have indexes over queue and reason together, and each over some reasons (`indexed`; null: any); of others without a queue
+-- it is all that waits or is dead, which may be too many. ("id > 0": see stats_live.sql.)
 (select id from docqueue_item
  where status = 'pending' and not returned and (%(queue)s::text is null or queue = %(queue)s)
-    and coalesce(%(status)s, 'pending') = 'pending' limit %(most)s)
+    and 'pending' = any(%(statuses)s::text[]) limit %(most)s)
 union all
 (select id from docqueue_item
  where status = 'pending' and returned and (%(queue)s::text is null or queue = %(queue)s)
-    and coalesce(%(status)s, 'pending') = 'pending' limit %(most)s)
+    and 'pending' = any(%(statuses)s::text[]) limit %(most)s)
 union all
 (select id from (select id, queue from docqueue_item where status = 'in_progress' limit %(window)s) held
- where (%(queue)s::text is null or queue = %(queue)s) and coalesce(%(status)s, 'in_progress') = 'in_progress' limit %(most)s)
+ where (%(queue)s::text is null or queue = %(queue)s) and 'in_progress' = any(%(statuses)s::text[]) limit %(most)s)
 union all
 (select id from docqueue_item
  where status = 'dead' and id > 0 and (%(queue)s::text is null or queue = %(queue)s)
-    and coalesce(%(status)s, 'dead') = 'dead' limit %(most)s)
+    and 'dead' = any(%(statuses)s::text[]) limit %(most)s)
 union all
 (select id from docqueue_item
  where status = 'waiting' and wait_reason is not null and id > 0 and queue = %(queue)s
-    and coalesce(%(status)s, 'waiting') = 'waiting' limit %(most)s)
+    and (%(wait_reason)s::text is null or wait_reason = %(wait_reason)s)
+    and 'waiting' = any(%(statuses)s::text[]) limit %(most)s)
+union all
+(select id from docqueue_item
+ where status = 'waiting' and wait_reason = %(wait_reason)s and %(indexed)s and %(queue)s::text is null
+    and 'waiting' = any(%(statuses)s::text[]) limit %(most)s)
+union all
+(select id from docqueue_item
+ where (wait_reason is not null or status = 'dead') and id > 0 and not %(indexed)s and %(queue)s::text is null
+    and 'waiting' = any(%(statuses)s::text[]) limit %(most)s)

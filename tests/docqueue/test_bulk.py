@@ -358,6 +358,7 @@ def test_an_item_that_somebody_holds_on_to_is_skipped_and_the_rest_is_done(servi
         holder.execute("select from docqueue_item where id = %s for update", [ids[7]])
         go_on(service)
         assert counts(asked) == ("done", 25, 24, 1)
+        assert asked.options["skipped"] == {"refused": {"number": 1, "first": [ids[7]]}}
     assert statuses(ids) == ["cancelled"] * 7 + ["pending"] + ["cancelled"] * 17
 
 

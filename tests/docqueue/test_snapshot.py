@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -68,6 +69,61 @@ def test_how_long_items_waited_is_told_of_those_that_were_claimed_once(service: 
     assert 3 < found.p95_seconds < 4
 
 
+def finished(service: DocumentQueueService, queue: str, waited_seconds: float, at: datetime) -> None:
+    due = at - timedelta(seconds=waited_seconds)
+    service.enqueue(None, OPERATION, queue=queue, now=due)
+    [item] = service.claim(1, queues=[queue], now=at)
+    service.mark_completed(item, now=at)
+
+
+def test_a_quiet_queue_beside_a_busy_one_has_figures_of_its_own_and_is_looked_for_once(
+    service: DocumentQueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    then = now - timedelta(minutes=20)
+    finished(service, "quiet", 7, then)
+    total("quiet", then.replace(second=then.second // 10 * 10, microsecond=0), completed=1)
+    for _ in range(3):
+        finished(service, "busy", 1, now - timedelta(seconds=5))
+    total("busy", now - timedelta(seconds=5), completed=3)
+    monkeypatch.setattr("docqueue.waited.SAMPLE", 3)
+    monkeypatch.setattr("docqueue.waited.ENOUGH", 2)
+    asked: list[str] = []
+    run = store.run
+    monkeypatch.setattr(
+        "docqueue.waited.store.run", lambda using, name, params: (asked.append(name), run(using, name, params))[1]
+    )
+
+    first = snapshot.read("default")
+    again = snapshot.read("default", first.slow, anew=True)
+
+    assert set(first.slow.waits) == {"quiet", "busy"}
+    assert (first.slow.waits["quiet"].number, first.slow.waits["quiet"].p50_seconds) == (1, pytest.approx(7))
+    assert again.slow.waits["quiet"] == first.slow.waits["quiet"]
+    assert asked.count("queue_waits") == 1
+    finished(service, "quiet", 9, now)
+    total("quiet", now, completed=1)
+    finished(service, "busy", 1, now + timedelta(seconds=1))
+    assert snapshot.read("default", again.slow, anew=True).slow.waits["quiet"].number == 2
+
+
+def test_what_callers_and_the_reaper_let_die_is_counted_and_nothing_twice(service: DocumentQueueService) -> None:
+    now = datetime.now(UTC)
+    for minutes in (0, 10, 90):  # by a caller: nobody tells the totals
+        died = now - timedelta(minutes=minutes)
+        service.enqueue(None, OPERATION, queue="a", now=died)
+        [item] = service.claim(1, queues=["a"], now=died)
+        service.mark_failed(item, "no", code="no", retryable=False, now=died)
+    total("a", now, dead=1)  # the first of them was told all the same
+    total("b", now - timedelta(minutes=5), dead=4)  # and these were requeued since
+
+    found = snapshot.read("default")
+
+    assert (found.series("a").dead_hour, found.series("a").dead_day) == (2, 3)
+    assert (found.series("b").dead_hour, found.series("b").dead_day) == (4, 4)
+    assert (found.slow.total.dead_hour, found.slow.total.dead_day) == (6, 7)
+
+
 def test_causes_with_the_most_deaths_within_a_day_come_first() -> None:
     now = datetime.now(UTC)
     said = {"queue": "q", "operation": OPERATION, "error_code": "no", "error_message": "no", "sample_id": 1}
@@ -110,9 +166,9 @@ def test_where_reading_takes_long_it_is_done_for_a_fifth_of_the_time_at_most(mon
     monkeypatch.setattr("docqueue.snapshot.time.monotonic", lambda: clock[0])
     read = snapshot.read
 
-    def slowly(using: str, slow: snapshot.Slow | None = None) -> snapshot.Snapshot:
+    def slowly(using: str, slow: snapshot.Slow | None = None, *, anew: bool = False) -> snapshot.Snapshot:
         clock[0] += 0.5
-        return read(using, slow)
+        return read(using, slow, anew=anew)
 
     monkeypatch.setattr(snapshot, "read", slowly)
     first = snapshot.current("default")
@@ -189,12 +245,22 @@ def test_what_ended_is_read_by_an_index_and_only_of_the_last_day() -> None:
     assert "Seq Scan" not in plan, plan
 
 
-def test_the_newest_finished_items_are_read_along_an_index(service: DocumentQueueService) -> None:
+@pytest.mark.parametrize(
+    ("statement", "index", "params"),
+    [
+        ("snapshot_waits", "finished_at_id", {"limit": 2000}),
+        ("queue_waits", "finished_at_id", {"queue": "q", "buckets": 6, "looked_at": 2000}),
+        ("snapshot_dead", "docqueue_item_dead", {"limit": 50_000}),
+    ],
+)
+def test_the_newest_that_ended_are_read_along_an_index(
+    service: DocumentQueueService, statement: str, index: str, params: dict[str, Any]
+) -> None:
     service.mark_completed(service.mark_in_progress(service.enqueue(None, OPERATION)))
     with connection.cursor() as cursor:
-        cursor.execute("set local enable_seqscan = off")  # the table is tiny here
+        cursor.execute("set local enable_seqscan = off")  # the tables are tiny here
         cursor.execute("set local enable_bitmapscan = off")
-        cursor.execute("explain " + store.sql("snapshot_waits"), {"now": None, "limit": 2000})
+        cursor.execute("explain " + store.sql(statement), {"now": None, **params})
         plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "finished_at_id" in plan
+    assert index in plan
     assert "Seq Scan" not in plan

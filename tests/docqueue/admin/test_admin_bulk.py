@@ -1,9 +1,12 @@
 """From a list to a bulk operation, its progress, its end; and pausing a queue."""
 
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from docqueue import store
 from docqueue.admin.bulk_words import about
 from docqueue.maintenance import bulk
 from docqueue.models import AuditEntry, BulkOperation, Queue
@@ -141,6 +144,28 @@ def test_the_page_of_one_says_how_far_it_is_and_who_did_what_why(chief, service,
     assert "change priority to 50" in chief.get(reverse("admin:docqueue_bulkoperation_changelist")).content.decode()
 
 
+def test_the_page_of_one_lists_why_items_were_skipped_with_the_first_of_them(chief, service, dead, monkeypatch):
+    ids = [dead() for _ in range(9)]
+    found = service.bulk("discard", status="dead")
+    service.requeue(ids[8])  # it does not match any more before its turn
+    for item in ids[:7]:
+        service.requeue(item)
+    service.cancel(ids[6])
+    monkeypatch.setattr("docqueue.maintenance.bulk.ACTIONS", {"discard": lambda using, params: {ids[7]}})
+    look = store.run
+
+    def all_of_them(using, name, params):
+        return [(ids[:8], None)] if name == "bulk_slice" else look(using, name, params)
+
+    monkeypatch.setattr(store, "run", all_of_them)
+    bulk.one_slice("default", found.pk, 1000)
+    page = re.sub(r"<[^>]*>", "", chief.get(page_of(found)).content.decode())
+
+    assert f"6 pending by then #{ids[0]}, #{ids[1]}, #{ids[2]}, #{ids[3]}, #{ids[4]} …" in page
+    assert f"1 cancelled by then #{ids[6]}" in page
+    assert "1 did not match any more before it was their turn" in page
+
+
 def test_one_is_aborted_from_its_page_once_that_is_confirmed(chief, service, dead):
     for _ in range(4):
         dead()
@@ -238,7 +263,9 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
     queues = reverse("admin:docqueue_queue_changelist")
     pause = reverse("admin:docqueue_queue_pause") + "?queue=demo"
     assert f'href="{pause}"' in chief.get(queues).content.decode()
-    assert "Pause?" in chief.get(pause).content.decode()
+    asked = chief.get(pause).content.decode()
+    assert "Pause?" in asked
+    assert re.search(r"pending</th><td[^>]*>1</td>", asked), "how many it is about"
     assert not Queue.objects.exists()
 
     answer = chief.post(pause, {"confirmed": "yes", "reason": "the archive moves"})
@@ -247,9 +274,17 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(chief, service, operation):
     assert service.explain(item) == "Waiting: queue demo is paused (the archive moves)."
     resume = reverse("admin:docqueue_queue_resume") + "?queue=demo"
     assert f'href="{resume}"' in chief.get(queues).content.decode()
+    told = said(chief.post(pause, {"confirmed": "yes", "reason": "still"}))[-2:]
+    assert told == [
+        "cleo had paused it already, 0 s ago: your reason stands in place of that.",
+        "Queue demo is paused.",
+    ]
     assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo goes on."
-    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == "Queue demo was not paused."
+    assert said(chief.post(resume, {"confirmed": "yes"}))[-1] == (
+        "Queue demo was not paused. Last: resumed by cleo, 0 s ago."
+    )
     assert [(e.action, e.actor) for e in AuditEntry.objects.order_by("id")] == [
+        ("pause_queue", "cleo"),
         ("pause_queue", "cleo"),
         ("resume_queue", "cleo"),
     ]

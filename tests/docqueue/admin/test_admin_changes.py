@@ -13,6 +13,7 @@ from docqueue.redaction import HIDDEN
 from docqueue.states import Status
 from tests.docqueue.admin.conftest import ALL
 from tests.docqueue.admin.test_admin_pages import HOSTILE, inert, page
+from tests.docqueue.admin.test_admin_related import related
 from tests.docqueue.helpers import worker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
@@ -98,7 +99,8 @@ def test_a_clone_is_a_form_of_the_item_in_which_secrets_are_hidden_and_kept(chie
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.item_id, entry.actor, entry.reason) == ("clone", item, "cleo", "red, please")
     assert f"clone (new: {new.pk})" in page(chief, "queueitem", item)
-    assert f'Cloned from <a href="{there("queueitem_change", item)}">' in page(chief, "queueitem", new.pk)
+    assert related(page(chief, "queueitem", new.pk))[0][:2] == ["Cloned from", f"{operation} #{item}"]
+    assert related(page(chief, "queueitem", item))[0][:2] == ["Cloned to", f"{operation} #{new.pk}"]
 
 
 def test_what_is_hidden_does_not_go_to_another_operation(chief, service, operation, register):

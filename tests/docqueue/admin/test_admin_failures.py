@@ -1,26 +1,30 @@
 """The pages of dead letters by their cause."""
 
+import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from docqueue import outcomes
 from docqueue.admin import charts
 from docqueue.maintenance import bulk, failures
-from docqueue.models import AuditEntry, BulkOperation, FailureGroup
+from docqueue.models import AuditEntry, BulkOperation, FailureGroup, Resolution
 from docqueue.states import Status
 from tests.docqueue.admin.conftest import ALL, OPERATION
 from tests.docqueue.helpers import T0, later
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 LIST = "admin:docqueue_failuregroup_changelist"
+CHIEF = (*ALL, "acknowledge_failure", "view_bulkoperation")
 HOSTILE = "\"><script>alert('x')</script> \u202etxt.exe"
 
 
 @pytest.fixture
 def chief(operator):
-    return operator(*ALL, "acknowledge_failure", "view_bulkoperation", name="cleo")
+    return operator(*CHIEF, name="cleo")
 
 
 @pytest.fixture
@@ -121,6 +125,7 @@ def test_all_of_a_cause_are_requeued_after_a_question_with_their_number(chief, d
     asked = chief.get(reverse("admin:docqueue_failuregroup_do", args=[mark, "requeue"])).content.decode()
     assert "Requeue all?" in asked
     assert re.search(r"dead items</th><td[^>]*>2</td>", asked)
+    assert 'value="Yes, Requeue all (2 items)"' in asked
     assert not BulkOperation.objects.exists()
 
     answer = do(chief, mark, "requeue", confirmed="yes", reason="fixed")
@@ -145,6 +150,39 @@ def test_ten_go_first_and_the_page_of_the_operation_says_what_stopped_it(chief, 
     operation = BulkOperation.objects.get()
     page = shown(chief, "admin:docqueue_bulkoperation_change", operation.pk)
     assert f"canary: item {ids[3]} failed again (broken)" in page
+
+
+def test_the_second_of_two_is_told_who_saw_to_the_cause_before(chief, operator, died, service):
+    died("no")
+    (mark,) = counted().values()
+    bob = operator(*CHIEF, name="bob")
+    do(bob, mark, "acknowledge", confirmed="yes", reason="on it")
+    told = said(do(chief, mark, "acknowledge", confirmed="yes", reason="me too"))
+    assert told == ["Acknowledged.", "bob had acknowledged it already: your note stands in place of that one."]
+    do(bob, mark, "requeue", confirmed="yes")
+    bulk.run("default")
+    answer = do(chief, mark, "discard", confirmed="yes")
+    assert answer["Location"] == reverse("admin:docqueue_failuregroup_change", args=[mark])
+    told = said(answer)[-1]
+    assert "Nothing of it is dead any more" in told
+    assert "Last: bulk_requeue_done by bob, 0 s ago." in told
+
+
+def test_the_page_of_a_cause_names_the_exception_and_the_frame_of_our_own_that_raised_it(chief, service, operation):
+    try:
+        json.loads("{")
+    except ValueError as error:
+        outcome = outcomes.from_exception(error)
+    item = service.mark_in_progress(service.enqueue(None, operation))
+    said = {"code": outcome.code, "traceback": outcome.traceback, "retryable": False}
+    service.mark_failed(item, outcome.message, **said)
+    (mark,) = counted().values()
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", shown(chief, "admin:docqueue_failuregroup_change", mark)))
+    assert "json.decoder.JSONDecodeError" in page
+    assert re.search(r"Raised in: test_admin_failures.py:\d+ in test_the_page_of_a_cause_names", page)
+    assert re.search(rf"One of them: #{item.id} ", page)
+    assert outcomes.told_by("") == ("", "")
+    assert outcomes.told_by("Traceback: line 1") == ("", "")
 
 
 def test_few_items_need_no_canary(chief, died):
@@ -219,9 +257,15 @@ def test_hostile_messages_are_inert_on_each_page(chief, died):
 
 
 def test_how_quickly_people_saw_to_dead_items_is_told(chief, died, service):
+    assert "In the last 7 days nobody had to see to a dead item. The aim: to 95 of 100 within 5 min." in shown(
+        chief, LIST
+    )
     item_id = died("no", None)
     service.requeue(item_id)
     assert "In the last 7 days people saw to 1 dead items: to half of them within 0 s" in shown(chief, LIST)
+    assert "to 95 of 100 within 0 s (the aim: 5 min)." in shown(chief, LIST)
+    Resolution.objects.create(at=datetime.now(UTC), seconds=900, number=1)
+    assert "to 95 of 100 within 15 min (the aim: 5 min, which was missed)." in shown(chief, LIST)
 
 
 def test_a_sparkline_has_a_bar_for_each_value_and_says_them():

@@ -1,16 +1,19 @@
 """The lists: what they show, how they page, and what they never ask the database."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from django.contrib.admin import site
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from docqueue import claiming
 from docqueue.conf import overridden
-from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Queue, QueueItem, Worker
+from docqueue.models import Attempt, AuditEntry, DeadItem, HistoryItem, Overview, Queue, QueueItem, Worker
 from docqueue.service import NewItem
+from tests.docqueue.helpers import worker
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.docqueue.urls")]
 MODELS = ("queueitem", "deaditem", "historyitem", "attempt", "worker", "queue", "auditentry")
@@ -97,7 +100,7 @@ def test_a_queue_that_somebody_paused_is_listed_although_it_is_empty(ann):
     )
     page = ann.get(url("queue")).content.decode()
     assert "paused" in page
-    assert "since 2030-01-01 00:00:00 UTC" in page
+    assert 'title="2030-01-01 00:00:00 UTC">in ' in page
     assert "&lt;i&gt;ada" in page
     assert "&lt;b&gt;moving" in page
     assert ann.get(url("queue", "change", "mail")).status_code == 200
@@ -270,8 +273,8 @@ def test_workers_show_whether_they_live_and_what_they_hold(ann, service, operati
     states = {row.pk: row for row in ann.get(url("worker")).context["cl"].result_list}
     assert states[live].held_shown == 2
     assert states[silent].held_shown == 0
-    for state, worker in (("live", live), ("lost", silent), ("stopped", stopped)):
-        assert ids(ann.get(f"{url('worker')}?state={state}")) == [worker]
+    for state, one in (("live", live), ("lost", silent), ("stopped", stopped)):
+        assert ids(ann.get(f"{url('worker')}?state={state}")) == [one]
     page = ann.get(url("worker", "change", live)).content.decode()
     assert all(f">#{item.id}</a>" in page for item in held)
 
@@ -280,6 +283,25 @@ def test_empty_lists_teach(ann):
     assert "No worker has reported. Start one: manage.py run_queue_worker" in ann.get(url("worker")).content.decode()
     assert "A queue appears with its first item." in ann.get(url("queue")).content.decode()
     assert "Nothing matches." in ann.get(f"{url('queueitem')}?q=nothing").content.decode()
+
+
+def test_every_empty_list_says_what_would_be_there(admin_client):
+    names = [m._meta.model_name for m in site._registry if m._meta.app_label == "docqueue" and m is not Overview]
+    assert len(names) >= 12
+    for name in names:
+        page = admin_client.get(url(name)).content.decode()
+        assert "docqueue-empty" in page, name
+        assert "There is nothing here." not in page, name
+
+
+def test_the_list_of_workers_links_to_what_they_run(ann):
+    row = worker(datetime.now(UTC))
+    slots = [{"pid": n, "item_id": 70 + n} for n in range(4)] + [{"pid": 9}]
+    Worker.objects.filter(pk=row).update(info={"slots": slots})
+    page = ann.get(url("worker")).content.decode()
+    cell = page.split('class="field-busy"')[1].split("</td>")[0]
+    assert re.sub(r"<[^>]*>", "", cell) == ">4 of 5: #70, #71, #72 …"
+    assert f'href="{url("queueitem", "change", 72)}"' in cell
 
 
 def test_lists_need_the_permission_to_see_them(operator, some):

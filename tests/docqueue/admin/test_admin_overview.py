@@ -1,6 +1,7 @@
 """The overview and the page of a queue: what they say, to whom, how cheaply, and that nothing hostile comes alive."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from django.urls import reverse
 
 from docqueue import snapshot
 from docqueue.conf import overridden
+from docqueue.maintenance import promote
 from docqueue.models import FailureGroup, FinishedTotal, Limit, Worker
 from docqueue.service import DocumentQueueService
 from tests.docqueue.admin.test_admin_pages import HOSTILE, inert
@@ -50,7 +52,8 @@ def test_the_overview_says_what_there_is_of_each_queue_and_what_is_wrong(ann, se
     shown = text(ann, OVERVIEW)
 
     assert "No worker serves queue demo: run manage.py run_queue_worker --queue demo" in shown
-    assert "Queue held has been paused since" in shown
+    said = " ".join(re.sub(r"<[^>]*>", " ", shown).split())
+    assert "Queue held was paused less than a minute ago by bob ( the archive moves )" in said
     assert "The breaker of" in shown
     assert "41 completed, 0 cancelled, 2 failed for good" in shown
     assert f'href="{of("demo").replace("&", "&amp;")}"' in shown
@@ -119,17 +122,85 @@ def test_the_page_of_a_queue_says_what_holds_it_up_and_who_serves_it(ann, operat
     assert "km/1" in text(ann, of("demo"))
     Limit.objects.create(key="km/1", rate=3, opened_at=datetime.now(UTC), open_seconds=30)
     shown = text(ann, of("demo"))
-    assert "Paused since" in shown
-    assert "the archive moves" in shown
-    assert f"{operation} #{item}" in shown
+    assert re.search(
+        r"Paused <time [^>]*title=[^>]*>\d+ s ago</time> by <span[^>]*>bob</span>: <span[^>]*>the archive m", shown
+    )
+    assert re.search(
+        rf"Oldest due: <a href=\"[^\"]*{item}/change/\"[^>]*>{operation} #{item}</a>, due <time [^>]*>", shown
+    )
     assert "to claim nothing new" in shown
     assert "elsewhere" not in shown
     assert "km/1" in shown
-    assert "3.0 a second" in shown
+    assert "3 a second" in shown
     assert "breaker open" in shown
     assert "Resume" not in shown
     chief = operator("view_queue", "change_queue", name="cleo")
     assert f'href="{reverse("admin:docqueue_queue_resume")}?queue=demo"' in text(chief, of("demo"))
+
+
+def rows_of(shown):
+    """The table of limits, a text for each row."""
+    table = shown.split('id="docqueue-limits"')[1].split("</table>")[0]
+    return [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in table.split("<tr>")[2:]]
+
+
+def test_the_page_of_a_queue_says_what_of_each_limit_is_in_use_and_what_it_holds_back(ann, service, register):
+    register("admin.one", queue="demo", concurrency_limit=1)
+    register("admin.km", queue="demo", limit_key="km/2")
+    for _ in range(3):
+        service.enqueue(None, "admin.one")
+    promote.run("default")
+    assert service.claim(1, queues=["demo"])
+    for _ in range(2):
+        service.enqueue("d1", "admin.one", concurrency_key="disk", concurrency_limit=5)
+    promote.run("default")
+    with overridden(LIMITS={"km/1": {"rate": 3, "burst": 1}}, FAIR_SHARE=7, RETRIES_PER_SECOND=2.0, AGEING_SECONDS=60):
+        service.enqueue(None, "admin.km", limit_key="km/1")
+        Limit.objects.create(key="km/1", rate=3, burst=1, tokens=1)  # which a commit would have made
+        rows = rows_of(text(ann, of("demo")))
+    assert rows == [
+        "Limit km/1 3 a second 1.0 may start now 1",
+        "Limit km/2 nothing has been charged to it yet – 0",
+        "At once, of one concurrency key admin.one 1 at once 1 have a place 2",
+        "At once, of one concurrency key disk 5 at once 1 have a place 0",
+        "Share of a tenant FAIR_SHARE 7 of a tenant in a lane while others wait – 0",
+        "Budget of retries RETRIES_PER_SECOND 2 retries a second – 0",
+        "Ageing AGEING_SECONDS a pending item rises by ten in priority every 60 s – –",
+        "Order one at a time of an ordering key – 1",
+    ]
+    shown = text(ann, of("demo"))
+    assert '?queue=demo&amp;wait_reason=concurrency">2</a> as many items of its concurrency key run as may' in shown
+
+
+def test_the_oldest_item_of_a_queue_is_that_which_has_been_due_for_longest_in_whatever_lane(ann, service, operation):
+    now = datetime.now(UTC)
+    soon = service.enqueue(None, operation, 5, now=now - timedelta(minutes=3)).id
+    old = service.enqueue(None, operation, -5, now=now - timedelta(hours=3)).id
+    shown = text(ann, of("demo"))
+    assert re.search(rf"Oldest due: <a [^>]*>{operation} #{old}</a>, due <time [^>]*>3 h ago", shown)
+    assert re.search(rf"Next in line: <a [^>]*>{operation} #{soon}</a>, enqueued <time [^>]*>3 min ago", shown)
+
+
+def test_a_cause_is_requeued_from_the_overview_by_who_may(operator, service, operation):
+    now = datetime.now(UTC)
+    moments = dict.fromkeys(("first_at", "last_at", "counted_at"), now)
+    said = {
+        "operation": operation,
+        "error_code": "broken",
+        "error_message": "it broke",
+        "sample_id": 1,
+        "queue": "demo",
+    }
+    FailureGroup.objects.create(fingerprint="few", number=10, **said, **moments)
+    FailureGroup.objects.create(fingerprint="many", number=11, **said, **moments)
+
+    def links(client):
+        return re.findall(r"failuregroup/(\w+)/do/(\w+)/", text(client, OVERVIEW))
+
+    assert links(operator("view_queueitem")) == []
+    may = operator("view_queueitem", "requeue_item", name="bob")
+    assert links(may) == [("many", "canary"), ("many", "requeue"), ("few", "requeue")]
+    assert "Requeue 10 first" in text(may, OVERVIEW)
 
 
 def test_a_queue_that_nobody_has_heard_of_is_empty(ann):

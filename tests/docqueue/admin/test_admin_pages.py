@@ -284,6 +284,8 @@ def test_the_page_of_a_worker_shows_what_each_of_its_processes_is_at(ann, servic
     shown = page(ann, "worker", worker.pk)
     assert "pid 4711, 57 MiB, CPU 0 %, connection closed" in shown
     assert "stalled" in shown
+    assert 'started <time datetime="2026-01-01T00:00:00+00:00" title="2026-01-01 00:00:00 UTC">' in shown
+    assert f'#{item.id}</a> admin.demo: <span class="docqueue-text">Running: attempt 1 of 5.</span>' in shown
     assert "pid 4712, 31 MiB, CPU 0 %, connection read-only: idle" in shown
     assert "<script>alert" not in shown
 

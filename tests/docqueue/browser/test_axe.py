@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docqueue.maintenance import failures
-from docqueue.models import FinishedTotal, Worker
+from docqueue.models import FailureGroup, FinishedTotal, Worker
 from docqueue.service import DocumentQueueService
 from tests.browsing import axe, too_wide
 from tests.docqueue.helpers import OPERATION, worker
@@ -47,6 +47,10 @@ def pages(service: DocumentQueueService) -> dict[str, str]:
         "worker": f"{admin}/worker/{row}/change/",
         "question": f"{admin}/worker/{row}/ask/stop_worker/",
         "history": f"{admin}/historyitem/",
+        "items": f"{admin}/queueitem/?status=not_started&tenant=acme",
+        "cause": f"{admin}/failuregroup/{FailureGroup.objects.get().pk}/change/",
+        "causes": f"{admin}/failuregroup/",
+        "pause": f"{admin}/queue/pause/?queue=held",
         "purge": f"{admin}/historyitem/bulk/purge/?older_than_days=1",
         "section": f"{admin}/",
     }
