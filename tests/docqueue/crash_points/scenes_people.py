@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docqueue import listing, snapshot, store
+from docqueue import listing, snapshot, store, waited
 from docqueue.service import ClaimedItem, DocumentQueueService
 from tests.docqueue.crash_points.scenes import scene
 from tests.docqueue.crash_points.stages import as_caller, nothing
@@ -28,6 +28,7 @@ def clone(service: DocumentQueueService, given: ClaimedItem) -> None:
 @scene(nothing, "")
 def look_at_the_overview(service: DocumentQueueService, given: None) -> None:
     snapshot.read("default")
+    waited.read("default", {"default": (0, 1)}, {})
 
 
 @scene(nothing, "")
