@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, Sum
 
-from docqueue import handlers, store, waits
+from docqueue import handlers, waits
 from docqueue.listing import ListedItem
 from docqueue.models import AnyItem, FinishedTotal, Queue, QueueItem
 from docqueue.states import Status, WaitReason, attempt
-from docqueue.stats import in_words, no_worker
+from docqueue.stats import Serving, in_words, no_worker, serving
 from docqueue.waits import FAR, Explanation, place, rounded
 
 Listed = QueueItem | AnyItem | ListedItem
@@ -59,43 +59,36 @@ def reasons(using: str, items: Iterable[Listed], now: datetime | None = None) ->
     """The `reason` that `detail` gives for each of these, by id: two reads at most, however many they are."""
     found = list(items)
     paused: Collection[str] = ()
-    served: Sequence[Collection[str]] = ()
+    workers: Sequence[Serving] = ()
     if queues := {item.queue for item in found if item.status == Status.PENDING}:
         named = Queue.objects.using(using).filter(name__in=queues, paused_at__isnull=False)
-        paused, served = set(named.values_list("name", flat=True)), _served(using, now)
-    return {item.pk: _reason(item, paused, served) for item in found}
+        paused, workers = set(named.values_list("name", flat=True)), serving(using, now)
+    return {item.pk: _reason(item, paused, workers) for item in found}
 
 
-def _reason(item: Listed, paused: Collection[str], served: Sequence[Collection[str]]) -> str:
+def _reason(item: Listed, paused: Collection[str], workers: Sequence[Serving]) -> str:
     match Status(item.status):
         case Status.WAITING:
             return item.wait_reason or WaitReason.DELAYED.value
         case Status.PENDING:
-            return _lane_stop(item, paused, served) or Status.PENDING.value
+            return _lane_stop(item, paused, workers) or Status.PENDING.value
         case status:
             return status.value
 
 
-def _lane_stop(
-    item: QueueItem | AnyItem | ListedItem, paused: Collection[str], served: Sequence[Collection[str]]
-) -> str:
+def _lane_stop(item: QueueItem | AnyItem | ListedItem, paused: Collection[str], workers: Sequence[Serving]) -> str:
     """What stops the item's lane now; empty where nothing does."""
     if item.queue in paused:
         return "paused"
-    if not any(not queues or item.queue in queues for queues in served):
+    if not any(one.serves(item.queue) for one in workers):
         return "no_worker"
     return "no_handler" if handlers.find(item.operation) is None else ""
-
-
-def _served(using: str, now: datetime | None) -> list[Collection[str]]:
-    """The queues of each live worker; none: all."""
-    return [queues for _, queues in store.run(using, "stats_workers", {"now": now})]
 
 
 def _not_served(using: str, item: AnyItem, now: datetime | None) -> Explanation | None:
     """Why nobody takes from its lane now."""
     why = _paused(using, item)
-    match _lane_stop(item, {item.queue} if why else (), _served(using, now)):
+    match _lane_stop(item, {item.queue} if why else (), serving(using, now)):
         case "paused":
             return Explanation(reason="paused", text=f"Waiting: {why}.")
         case "no_worker":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models.functions import Now
 
@@ -75,6 +76,18 @@ class QueueCounts(Counts):
         return f"≥ {number:,}" if age is None else f"about {number:,}, counted {in_words(age)} ago"
 
 
+class Serving(NamedTuple):
+    """A live worker, the queues it serves (none: all) and those that it leaves out."""
+
+    id: int
+    queues: Sequence[str]
+    excluded: Sequence[str]
+
+    def serves(self, queue: str) -> bool:
+        """Whether it takes items of a queue."""
+        return (not self.queues or queue in self.queues) and queue not in self.excluded
+
+
 @dataclass(frozen=True, kw_only=True)
 class QueueStats:
     """The whole queue at one moment. `unserved`: queues with pending or waiting items that no live worker serves.
@@ -88,11 +101,17 @@ class QueueStats:
     unserved: list[str] = field(default_factory=list)
     paused: list[Paused] = field(default_factory=list)
     breakers: list[OpenBreaker] = field(default_factory=list)
+    serving: list[Serving] = field(default_factory=list)
+
+    def of(self, queue: str) -> QueueCounts:
+        """The numbers of a queue, also of one that holds nothing."""
+        return self.queues.get(queue) or QueueCounts(workers=sum(one.serves(queue) for one in self.serving))
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain JSON values."""
         stops = {name: [_plain(one) for one in getattr(self, name)] for name in ("paused", "breakers")}
-        return asdict(self) | stops | {"hints": [no_worker(queue) for queue in self.unserved]}
+        told = {name: value for name, value in asdict(self).items() if name != "serving"}
+        return told | stops | {"hints": [no_worker(queue) for queue in self.unserved]}
 
     def stops(self, now: datetime) -> list[str]:
         """One line about each queue that is paused, and each breaker that is open."""
@@ -122,16 +141,22 @@ def read(using: str, now: datetime | None = None) -> QueueStats:
             counts = queues.setdefault(queue, QueueCounts())
             counts.completed, counts.cancelled, counts.finished_per_minute = completed, cancelled, round(rate, 1)
             counts.counted_seconds_ago |= dict.fromkeys(FINISHED, None) if at_least else {}
-    workers = [served for _, served in store.run(using, "stats_workers", {"now": now})]
+    workers = serving(using, now)
     for queue, counts in queues.items():
-        counts.workers = sum(1 for served in workers if not served or queue in served)
+        counts.workers = sum(one.serves(queue) for one in workers)
     total = Counts(**{f.name: sum(getattr(c, f.name) for c in queues.values()) for f in fields(Counts)})
     unserved = sorted(q for q, c in queues.items() if not c.workers and (c.pending or c.waiting or c.retrying))
-    return QueueStats(total=total, queues=dict(sorted(queues.items())), workers=len(workers), unserved=unserved)
+    by_name = dict(sorted(queues.items()))
+    return QueueStats(total=total, queues=by_name, workers=len(workers), unserved=unserved, serving=workers)
 
 
 def _plain(one: Paused | OpenBreaker) -> dict[str, Any]:
     return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(one).items()}
+
+
+def serving(using: str, now: datetime | None = None) -> list[Serving]:
+    """The live workers, by what they take."""
+    return [Serving._make(row) for row in store.run(using, "stats_workers", {"now": now})]
 
 
 def depths(using: str, now: datetime | None = None) -> dict[str, QueueCounts]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext
 
-from docqueue import claiming, stats, store
+from docqueue import claiming, stats
 from docqueue.models import Queue, QueueItem
 from docqueue.states import WAITING_FOR_TIME, Status, WaitReason
 
@@ -26,8 +26,8 @@ def in_words(queues: Iterable[str]) -> list[str]:
 
 def unserved(using: str) -> list[str]:
     """Names of queues with pending or waiting items that neither a live worker nor a recent cron run serves."""
-    served = [queues for _, queues in store.run(using, "stats_workers", {})]
-    if not all(served) or stats.cron_is_at_work(using):
+    workers = stats.serving(using)
+    if any(not one.queues and not one.excluded for one in workers) or stats.cron_is_at_work(using):
         return []  # somebody serves all queues
     found = {lane.queue for lane in claiming.lanes(using)}
     waiting = QueueItem.objects.using(using).filter(status=Status.WAITING)
@@ -35,4 +35,4 @@ def unserved(using: str) -> list[str]:
         rows = waiting.filter(wait_reason__in=reasons).order_by(order).values_list("queue", flat=True)
         found |= set(rows[:LOOK_AT])
     paused = Queue.objects.using(using).filter(paused_at__isnull=False).values_list("name", flat=True)
-    return sorted(found.difference(paused, *served))
+    return sorted(queue for queue in found.difference(paused) if not any(one.serves(queue) for one in workers))

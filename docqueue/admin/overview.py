@@ -172,7 +172,7 @@ def lines(found: Snapshot, names: Sequence[str] | None = None) -> list[Line]:
 
 
 def _line(found: Snapshot, name: str, paused: Any) -> Line:
-    counts = found.stats.queues.get(name) or stats.QueueCounts()
+    counts = found.stats.of(name)
     series, waits = found.series(name), found.slow.waits.get(name)
     return Line(
         name=name,

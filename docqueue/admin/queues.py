@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from docqueue import stats, store
+from docqueue import stats
 from docqueue.admin import banner, queue_page
 from docqueue.admin.pausing import PERMISSION, PausingAdmin
 from docqueue.conf import get_settings
@@ -97,9 +97,9 @@ def rows(using: str) -> list[Row]:
     for queue in Queue.objects.using(using):
         row = found.setdefault(queue.name, Row(name=queue.name))
         row.paused = queue if queue.paused_at else None
-    served = [queues for _id, queues in store.run(using, "stats_workers", {})]
+    workers = stats.serving(using)
     for row in found.values():
-        row.workers = sum(1 for queues in served if not queues or row.name in queues)
+        row.workers = sum(one.serves(row.name) for one in workers)
     return [found[name] for name in sorted(found)]
 
 

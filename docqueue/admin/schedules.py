@@ -277,7 +277,7 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
 def _nobody_came(using: str) -> str:
     """Why a tick is overdue of which nobody has told that it failed."""
-    if store.run(using, "stats_workers", {}):
+    if stats.serving(using):
         return gettext("workers run, but none has come to it: see their log")
     if stats.cron_is_at_work(using):
         return gettext("it waits for the next run by cron")

@@ -19,7 +19,7 @@ from docqueue.api.views import QueueView
 from docqueue.api.waiting import EXAMPLE_QUEUE, AnyObject, PausedAnswer
 from docqueue.exceptions import QueueNotFound
 from docqueue.service import DocumentQueueService
-from docqueue.stats import QueueCounts, QueueStats
+from docqueue.stats import QueueStats
 
 PAUSED = {"queue": "documents", "paused": True, "paused_at": "2030-01-31T12:00:00Z", "reason": "the archive moves"}
 RESUMED = {"queue": "documents", "paused": False, "paused_at": None, "reason": ""}
@@ -67,7 +67,7 @@ class PauseAnswer(serializers.Serializer[Any]):
 
 def told(name: str, found: QueueStats) -> dict[str, Any]:
     """What is said of one queue. One that holds nothing has noughts."""
-    counts = found.queues.get(name) or QueueCounts()
+    counts = found.of(name)
     paused = next((one for one in found.paused if one.queue == name), None)
     hint = stats.no_worker(name) if name in found.unserved else ""
     return asdict(counts) | {"name": name, "paused": paused and asdict(paused), "hint": hint}

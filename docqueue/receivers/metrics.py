@@ -143,13 +143,13 @@ class DatabaseCollector(Collector):
         items = GaugeMetricFamily("docqueue_items", "Live items.", labels=("queue", "status"))
         oldest = GaugeMetricFamily("docqueue_oldest_due_seconds", "Age of the oldest pending item.", labels=("queue",))
         serving = GaugeMetricFamily("docqueue_queue_workers", "Live workers that serve the queue.", labels=("queue",))
-        served = [queues for _, queues in store.run(self.using, "stats_workers", {})]
+        live = stats.serving(self.using)
         for queue, counts in stats.depths(self.using).items():
             for name, status in stats.KINDS.items():
                 items.add_metric((queue, status), getattr(counts, name))
             oldest.add_metric((queue,), counts.oldest_due_seconds or 0.0)
-            serving.add_metric((queue,), sum(1 for queues in served if not queues or queue in queues))
-        workers = GaugeMetricFamily("docqueue_workers", "Live workers.", value=len(served))
+            serving.add_metric((queue,), sum(one.serves(queue) for one in live))
+        workers = GaugeMetricFamily("docqueue_workers", "Live workers.", value=len(live))
         return [GaugeMetricFamily("docqueue_up", UP, value=1), items, oldest, serving, workers, *self._resolutions()]
 
     def _resolutions(self) -> list[Any]:

@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 import pytest
 
-from docqueue import claiming, stats
+from docqueue import claiming, explaining, stats
+from docqueue.admin import banner
 from docqueue.maintenance import reap
-from docqueue.models import Limit, Queue, Worker
+from docqueue.models import Limit, Queue, QueueItem, Worker
 from docqueue.states import Status, WaitReason
 from tests.docqueue.helpers import OPERATION, STATES, T0, in_state, later, worker
 
@@ -93,6 +94,23 @@ def test_a_queue_that_no_worker_serves_is_named_with_what_to_run(service):
     found = service.get_queue_stats(now=T0)
     assert found.unserved == []
     assert (found.workers, found.queues["documents"].workers, found.queues["mail"].workers) == (3, 2, 1)
+
+
+def test_a_queue_that_the_only_worker_leaves_out_is_served_by_nobody(service):
+    serve(now=None)
+    Worker.objects.update(excluded=["mail"])
+    item = service.enqueue("d", OPERATION, queue="mail")
+    found = service.get_queue_stats()
+    assert (found.unserved, found.queues["mail"].workers) == (["mail"], 0)
+    assert explaining.reasons("default", [QueueItem.objects.get(pk=item.id)])[item.id] == "no_worker"
+    assert banner.unserved("default") == ["mail"]
+
+
+def test_also_a_queue_that_holds_nothing_is_told_its_workers(service):
+    serve()
+    serve("mail")
+    found = service.get_queue_stats(now=T0)
+    assert (found.of("mail").workers, found.of("other").workers) == (2, 1)
 
 
 def test_a_queue_with_nothing_to_do_needs_no_worker(service):
