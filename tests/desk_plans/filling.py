@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import NOT_PROVIDED, AutoField
 
-from docqueue import history, listing, stats
+from docqueue import history, listing, snapshot, stats
 from docqueue.admin import batches, searching
 from docqueue.api import batches as api_batches
 from docqueue.models import (
@@ -37,6 +37,8 @@ from docqueue.models import (
     ScheduleTick,
     Worker,
 )
+from ingestion import people
+from ingestion.admin import searching as ingestion_searching
 from ingestion.diagnostics import reading
 from ingestion.models import Blob, Document, IngestFile, Intake, KmCall
 from ingestion.summary import Summary
@@ -63,6 +65,9 @@ BOUNDS: list[tuple[Any, str, int]] = [
     (listing, "WINDOW", WINDOW),
     (listing, "FOUND", 300),
     (searching, "LOOKED_AT", WINDOW),
+    (snapshot, "DEAD", WINDOW),
+    (people, "LOOKED_AT", WINDOW),
+    (ingestion_searching, "LOOKED_AT", WINDOW),
     (stats, "DEEP", 500),
     (batches, "COUNTED", WINDOW),
     (api_batches, "COUNTED", WINDOW),
