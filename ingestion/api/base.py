@@ -115,7 +115,7 @@ class NewestFirst(CursorPagination):
             found = super().decode_cursor(request)
         except NotFound as error:
             raise wrong_cursor() from error
-        if found is not None and found.position is not None and not is_id(found.position):
+        if found is not None and found.position is not None and not is_id(str(found.position)):
             raise wrong_cursor()
         return found
 
@@ -133,7 +133,7 @@ class LookedThrough(NewestFirst):
         self._last: int | None = None  # the last that was looked at, where there may be more
         self._back = False
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: APIView | None = None) -> Any:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
         """One page."""
         found, line = self.decode_cursor(request), self._line
         self._back = found is not None and found.reverse

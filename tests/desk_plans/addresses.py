@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 from django.contrib import admin
 from django.urls import reverse
 
+from docqueue.admin import item_filters
+from docqueue.admin.item_filters import InputFilter
 from docqueue.api import urls as queue_urls
+from docqueue.models import QueueItem
 from tests.desk_plans.filling import (
     CAUSE,
     COMMON,
@@ -64,6 +68,13 @@ def named(*names: str) -> list[str]:
     return [f"{name}={value}" for name in names for value in (COMMON, RARE, "none")]
 
 
+TYPED = {"tenant": ["few", "none"], "document_id": ["d1", "none"]}
+TOGETHER = [
+    [f"queue={queue}" for queue in (COMMON, RARE, "none")],
+    ["age=7d", *(f"status={one}" for one in ("pending", "waiting", "dead", *item_filters.TOGETHER))],
+    ["age=1h", *(f"wait_reason={one}" for one in ("retry", "concurrency", "delayed"))],
+]
+"""Filters of live items that are looked at together, before any of them is walked: one of each of these."""
 WHENS = ["2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]
 QUERIES: dict[str, list[str]] = {
     "bulk": ["action=purge", "action=requeue", "state=aborted", "state=running", "state=done"],
@@ -119,8 +130,17 @@ def of_admin(page: Any) -> Iterator[str]:
 def of_filters(changelist: Any) -> Iterator[str]:
     """The addresses of a list with each choice of each of its filters."""
     for spec in changelist.filter_specs:
-        for choice in spec.choices(changelist):
-            yield choice["query_string"]
+        if isinstance(spec, InputFilter):
+            yield from (f"?{spec.parameter_name}={value}" for value in TYPED[str(spec.parameter_name)])
+        else:
+            yield from (choice["query_string"] for choice in spec.choices(changelist))
+    if changelist.model is QueueItem:
+        yield from (f"?{'&'.join(some)}" for some in product(*TOGETHER))
+
+
+def presets(page: Any) -> Iterator[str]:
+    """What the lists offer by a name."""
+    yield from (f"{reverse(name)}?{query}" for _, name, query in getattr(page, "presets", ()))
 
 
 def routes() -> dict[str, Any]:

@@ -102,7 +102,7 @@ def desk(django_db_setup: None, django_db_blocker: Any) -> Iterator[Desk]:
 @pytest.mark.parametrize("label", PAGES)
 def test_pages_of_the_admin(desk, label):
     page = PAGES[label]
-    for address in addresses.of_admin(page):
+    for address in (*addresses.of_admin(page), *addresses.presets(page)):
         seen = desk.look(address)
         shown = getattr(seen, "context_data", None) or {}
         if "cl" in shown:
