@@ -15,7 +15,6 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from docqueue import listing
 from docqueue.api.paging import is_id, wrong_cursor
 from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.serializers import Problem
@@ -40,6 +39,8 @@ REFUSALS = {
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
+LOOKED_AT = 20_000
+"""So many rows are looked at for one page, where no index has what a list is narrowed by."""
 
 
 def refused(*statuses: int, words: Mapping[int, str] | None = None) -> dict[Any, OpenApiResponse]:
@@ -140,8 +141,8 @@ class LookedThrough(NewestFirst):
         if found is not None and found.position is not None:
             line = line.filter(**{"pk__gt" if self._back else "pk__lt": found.position})
         line = line.order_by(*(("owner_id", "pk") if self._back else ("-owner_id", "-pk")))
-        looked = list(line.values_list("pk", "fits")[: listing.WINDOW])
-        if len(looked) == listing.WINDOW:
+        looked = list(line.values_list("pk", "fits")[:LOOKED_AT])
+        if len(looked) == LOOKED_AT:
             self._last = looked[-1][0]
         fit = [pk for pk, fits in looked if fits]
         return super().paginate_queryset(queryset.filter(pk__in=fit[: self.max_page_size + 1]), request, view)

@@ -40,6 +40,7 @@ from docqueue.models import (
 )
 from ingestion import people
 from ingestion.admin import searching as ingestion_searching
+from ingestion.api import base as ingestion_api
 from ingestion.diagnostics import reading
 from ingestion.models import Blob, Document, IngestFile, Intake, KmCall
 from ingestion.summary import Summary
@@ -71,6 +72,7 @@ BOUNDS: list[tuple[Any, str, int]] = [
     (snapshot, "DEAD", WINDOW),
     (people, "LOOKED_AT", WINDOW),
     (ingestion_searching, "LOOKED_AT", WINDOW),
+    (ingestion_api, "LOOKED_AT", WINDOW),
     (stats, "DEEP", 500),
     (stats, "FINISHED_EXACTLY", WINDOW),
     (waited, "SAMPLE", 300),

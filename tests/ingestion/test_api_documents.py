@@ -8,7 +8,6 @@ import json
 import pytest
 from rest_framework.test import APIClient
 
-from docqueue import listing
 from ingestion.api.serializers import DocumentShape, FileShape, HitShape, IntakeShape
 from ingestion.limits import Limits
 from ingestion.models import Document, IngestFile, Intake
@@ -280,7 +279,7 @@ def test_a_deleted_winner_leaves_its_duplicates_readable(client, owner, worker):
 def test_a_tag_that_few_have_is_looked_for_among_so_many_documents_a_page_and_the_next_goes_on(
     client, owner, monkeypatch
 ):
-    monkeypatch.setattr(listing, "WINDOW", 3)
+    monkeypatch.setattr("ingestion.api.base.LOOKED_AT", 3)
     made = [accept_document(owner, f"text {n}", f"{n}.txt", tags=["rare"] if n in (0, 4) else []) for n in range(8)]
     accept_document(UserFactory(), "of another", "x.txt", tags=["rare"])
 
@@ -301,7 +300,7 @@ def test_a_tag_that_few_have_is_looked_for_among_so_many_documents_a_page_and_th
     assert walk(f"{there}&limit=1", "next") == [[], [rare[0]], [rare[1]]]
     assert walk(f"{API}/documents?tag=none", "next") == [[], [], []]
     assert walk(last[-1]["previous"], "previous") == [[], [], []]
-    monkeypatch.setattr(listing, "WINDOW", 8)
+    monkeypatch.setattr("ingestion.api.base.LOOKED_AT", 8)
     assert walk(f"{there}&limit=1", "next") == [[rare[0]], [rare[1]]]
 
 
