@@ -70,9 +70,9 @@ def named(*names: str) -> list[str]:
 
 TYPED = {"tenant": ["few", "none"], "document_id": ["d1", "none"]}
 TOGETHER = [
-    [f"queue={queue}" for queue in (COMMON, RARE, "none")],
-    ["age=7d", *(f"status={one}" for one in ("pending", "waiting", "dead", *item_filters.TOGETHER))],
-    ["age=1h", *(f"wait_reason={one}" for one in ("retry", "concurrency", "delayed"))],
+    [f"queue={queue}" for queue in (COMMON, RARE)],
+    ["age=7d", *(f"status={one}" for one in ("pending", "waiting", *item_filters.TOGETHER))],
+    ["age=1h", *(f"wait_reason={one}" for one in ("retry", "concurrency"))],
 ]
 """Filters of live items that are looked at together, before any of them is walked: one of each of these."""
 WHENS = ["2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]
