@@ -188,17 +188,29 @@ def few_live(
 
     None where indexes find more than `FOUND`.
     """
+    ids = some_live(using, FOUND + 1, statuses, queue=queue, wait_reason=wait_reason)
+    return ids if len(ids) <= FOUND else None
+
+
+def some_live(
+    using: str,
+    most: int,
+    statuses: Collection[Status] = (),
+    *,
+    queue: str | None = None,
+    wait_reason: str | None = None,
+) -> list[int]:
+    """The same, `most` of each kind at most, in no order: each by an index, and no further than that."""
     wanted = ({*statuses} or LIVE) & ({Status.WAITING} if wait_reason is not None else LIVE)
     params = {
         "queue": queue,
         "wait_reason": wait_reason,
         "indexed": wait_reason in INDEXED,
         "statuses": [status.value for status in wanted],
-        "most": FOUND + 1,
+        "most": most,
         "window": WINDOW,
     }
-    ids = [item_id for (item_id,) in store.run(using, "few_live", params)]
-    return ids if len(ids) <= FOUND else None
+    return [item_id for (item_id,) in store.run(using, "few_live", params)]
 
 
 def small_batch(using: str, batch_id: int, *, live: bool = False, dead: bool = False, finished: bool = False) -> bool:

@@ -57,6 +57,9 @@ class KeysetChangeList(ChangeList):
         if self.ids is not None:
             return found.filter(pk__in=self.ids)
         self.line = self._line(request)
+        if self.line is not None:  # of a line that ends before the window does, nothing else bounds what is looked at
+            for start in filter(None, (getattr(spec, "start", None) for spec in self.filter_specs)):
+                found = start(request, found)
         return found
 
     def _line(self, request: HttpRequest) -> QuerySet[Any] | None:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.timezone import now
 from django.utils.translation import gettext
 
-from docqueue import handlers, stats, stops, store, waits
+from docqueue import handlers, listing, stats, stops, store, waits
 from docqueue.conf import get_settings
 from docqueue.models import Limit, QueueItem
 from docqueue.states import Status, WaitReason
@@ -45,7 +45,7 @@ def lines(using: str, queue: str) -> list[Line]:
     """Those that handlers of the queue have, that its items wait for, or that those that run have a place of."""
     known = [found for name in handlers.operations() if (found := handlers.find(name)) and found.queue == queue]
     live = QueueItem.objects.using(using).filter(queue=queue)
-    return [*_rates(using, live, known), *_concurrency(using, live, known), *_rules(live)]
+    return [*_rates(using, live, known), *_concurrency(using, queue, known), *_rules(live)]
 
 
 def held(using: str, queue: str) -> list[Held]:
@@ -101,8 +101,10 @@ def _rates(using: str, live: QuerySet[QueueItem], known: list[handlers.Handler])
     return shown
 
 
-def _concurrency(using: str, live: QuerySet[QueueItem], known: list[handlers.Handler]) -> list[Line]:
-    waiting = live.filter(status=Status.WAITING, wait_reason=WaitReason.CONCURRENCY, id__gt=0)
+def _concurrency(using: str, queue: str, known: list[handlers.Handler]) -> list[Line]:
+    live = QueueItem.objects.using(using).filter(queue=queue)
+    some_waiting = listing.some_live(using, LOOKED_AT, queue=queue, wait_reason=WaitReason.CONCURRENCY.value)
+    waiting = QueueItem.objects.using(using).filter(pk__in=some_waiting)
     running = live.filter(status=Status.IN_PROGRESS)
     lane = live.filter(status=Status.PENDING, returned=False).order_by("-priority", "position")
     most = {found.operation: found.concurrency_limit for found in known if found.concurrency_limit is not None}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
@@ -20,7 +20,7 @@ from ingestion.acting import Acting
 from ingestion.admin import happening, searching
 from ingestion.admin.base import link, said
 from ingestion.admin.downloads import DownloadAdmin
-from ingestion.admin.filters import ErrorCodeFilter
+from ingestion.admin.filters import ErrorCodeFilter, IntakeFilter
 from ingestion.admin.reprocess import ReprocessAdmin
 from ingestion.admin.verbs import Button, Verb
 from ingestion.hints import hint_for
@@ -59,8 +59,8 @@ class IngestFileAdmin(DownloadAdmin, ReprocessAdmin):
     empty = _("No file has come in. Each file of an upload is shown here, with its state and what it failed with.")
     list_display = ("id", "path", "intake_link", "state", "item", "document_link", "ended")
     list_display_links = ("id", "path")
-    list_filter = ("outcome", "stage", ErrorCodeFilter)
-    list_select_related = ("intake", "document")
+    list_filter = ("outcome", "stage", ErrorCodeFilter, IntakeFilter)
+    list_select_related = ()  # but `prepare_page`: of a large upload all would be joined before the page is cut
     search_fields = ("id",)  # shows the search box; what is searched stands in searching.py
     search_help_text = _("Exact id, queue item, error code or SHA-256; part of the path among the newest.")
     actions = ("retry", "reprocess", "cancel")
@@ -69,14 +69,14 @@ class IngestFileAdmin(DownloadAdmin, ReprocessAdmin):
     times = ("began", "ended")
     verbs = {"retry": RETRY, "cancel": CANCEL}
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup == "intake__id__exact" or super().lookup_allowed(lookup, value, request)
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip().replace("\0", "")
         return (queryset.filter(pk__in=searching.files(term)) if term else queryset), False
+
+    def prepare_page(self, rows: Sequence[Any]) -> None:
+        prefetch_related_objects(rows, "intake", "document")
 
     def lines(self, rows: Sequence[IngestFile]) -> dict[int, Line]:
         return lines_of(rows)

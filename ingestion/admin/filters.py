@@ -1,4 +1,4 @@
-"""Filters of the lists that are ours: neither of them reads a table to find what there is to choose."""
+"""Filters of the lists that are ours: none of them reads a table to find what there is to choose."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from docqueue.admin.filters import ColumnFilter
 from ingestion.models import IngestFile, Outcome
 from ingestion.selecting import outdated
 
@@ -26,7 +27,12 @@ select error_code from codes where error_code <> '' limit 100
 
 
 class ErrorCodeFilter(admin.SimpleListFilter):
-    """Codes that files have failed with: as many look-ups in the index as there are codes."""
+    """Codes that files have failed with: as many look-ups in the index as there are codes.
+
+    The index has the files of each in the order of the list.
+    """
+
+    in_order = True
 
     title = gettext_lazy("error code")
     parameter_name = "error_code"
@@ -41,6 +47,32 @@ class ErrorCodeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         code = (self.value() or "").replace("\0", "")
         return queryset.filter(outcome=Outcome.FAILED, error_code=code) if code else queryset
+
+
+class IntakeFilter(ColumnFilter):
+    """Files of an intake, which its page links to: there are too many intakes to list.
+
+    An upload has not more files than the limits allow, and an index has them; not in the order of the list.
+    """
+
+    title = gettext_lazy("intake")
+    parameter_name = "intake__id__exact"
+    few = False
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        return [(value, f"#{value}")] if value else []
+
+    def has_output(self) -> bool:
+        return bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value() or ""
+        if not value:
+            return queryset
+        self.few = True
+        known = value.isascii() and value.isdigit() and len(value) < 19
+        return queryset.filter(intake=int(value)) if known else queryset.none()
 
 
 class OutdatedFilter(admin.SimpleListFilter):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
@@ -17,20 +18,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.admin.paging import PAGE, BoundedPaginator
+from docqueue.admin.base import KeysetChangeList, ReadOnlyAdmin
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.keeping import PHASES
 from ingestion.errors import InvalidWindow
 from ingestion.models import KmCall
 
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
-
 WINDOWS = (1, 6, 24, 24 * 7, reading.MOST_HOURS)
 METHODS = ("health", "exists", "put", "put_many", "status", "delete", "tag", "search")
 MOST_LINKS = 5
+MOST_CALLS = 500  # of one document, the newest
 PHASE_NAMES = {
     "queue_wait": _("wait for a connection"),
     "connect": _("connect"),
@@ -102,7 +99,7 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
     """The column of one duration."""
     field = f"{name}_seconds"
 
-    @admin.display(description=PHASE_NAMES[name], ordering=field)
+    @admin.display(description=PHASE_NAMES[name])
     def shown(_page: Any, call: KmCall) -> str:
         return milliseconds(getattr(call, field))
 
@@ -113,7 +110,7 @@ EMPTY = _("No call was made. The calls of workers to a knowledge store are shown
 
 
 @admin.register(KmCall)
-class KmCallAdmin(AnyModelAdmin):
+class KmCallAdmin(ReadOnlyAdmin):
     """Calls, the newest first. They are looked at and nothing else."""
 
     change_list_template = "admin/ingestion/km_calls.html"
@@ -121,12 +118,7 @@ class KmCallAdmin(AnyModelAdmin):
     list_filter = (MethodFilter, EndFilter, StatusFilter)
     search_fields = ("document_ids",)
     search_help_text = _("The id of a document.")
-    list_per_page = PAGE
-    list_max_show_all = PAGE
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = BoundedPaginator
-    ordering = ("-id",)
+    empty = EMPTY
     actions = None
     readonly_fields = (
         *("when", "method", "attempt", "status", "code", "documents", "bytes_sent", "speed"),
@@ -134,17 +126,8 @@ class KmCallAdmin(AnyModelAdmin):
     )
     fields = readonly_fields
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"docqueue_empty": EMPTY, **(extra_context or {})})
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return admin.ModelAdmin.get_queryset(self, request)  # where our rows are, not those of the queue
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.diagnostics_view)
@@ -153,12 +136,20 @@ class KmCallAdmin(AnyModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Calls about this document: by the index over their ids."""
-        term = search_term.strip()
+        return queryset, False  # `few` has found them
+
+    def few(self, changelist: KeysetChangeList) -> Sequence[int] | None:
+        """Calls about this document, the newest: by the index over their ids.
+
+        It has no order. In the order of ids itself the planner may walk along these, past all other documents' calls.
+        """
+        term = changelist.query.strip()
         if not term:
-            return queryset, False
-        known = term.isascii() and term.isdigit() and len(term) < 19
-        return (queryset.filter(document_ids__contains=[int(term)]) if known else queryset.none()), False
+            return None
+        if not (term.isascii() and term.isdigit() and len(term) < 19):
+            return []
+        rows = KmCall.objects.filter(document_ids__contains=[int(term)]).order_by(Coalesce("id", "id").desc())
+        return list(rows.values_list("pk", flat=True)[:MOST_CALLS])
 
     def diagnostics_view(self, request: HttpRequest) -> HttpResponse:
         """Percentiles, errors and the slowest calls of a window."""
@@ -185,7 +176,7 @@ class KmCallAdmin(AnyModelAdmin):
         }
         return TemplateResponse(request, "admin/ingestion/km_diagnostics.html", context)
 
-    @admin.display(description=_("started"), ordering="id")
+    @admin.display(description=_("started"))
     def when(self, call: KmCall) -> str:
         return call.started_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
@@ -202,7 +193,7 @@ class KmCallAdmin(AnyModelAdmin):
             return links or "–"
         return format_html("{} {}", links, gettext("and %(n)d more") % {"n": more})
 
-    @admin.display(description=_("bytes"), ordering="bytes_sent")
+    @admin.display(description=_("bytes"))
     def size(self, call: KmCall) -> str:
         return filesizeformat(call.bytes_sent) if call.bytes_sent else "–"
 

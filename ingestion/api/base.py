@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Model, Q, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.exceptions import NotAuthenticated, NotFound
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from docqueue.api.paging import wrong_cursor
+from docqueue.api.paging import is_id, wrong_cursor
 from docqueue.api.problems import CONTENT_TYPE
 from docqueue.api.serializers import Problem
 from docqueue.api.throttled import ThrottledView
@@ -39,6 +39,8 @@ REFUSALS = {
     507: "There is too little room on the disk.",
 }
 BIGGEST_ID = 2**63 - 1
+LOOKED_AT = 20_000
+"""So many rows are looked at for one page, where no index has what a list is narrowed by."""
 
 
 def refused(*statuses: int, words: Mapping[int, str] | None = None) -> dict[Any, OpenApiResponse]:
@@ -111,9 +113,54 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """The cursor. Raises `ValidationError` for one that no page has given."""
         try:
-            return super().decode_cursor(request)
+            found = super().decode_cursor(request)
         except NotFound as error:
             raise wrong_cursor() from error
+        if found is not None and found.position is not None and not is_id(str(found.position)):
+            raise wrong_cursor()
+        return found
+
+
+class LookedThrough(NewestFirst):
+    """Pages of an owner's rows that fit a condition which no index serves: each looks at so many of them and no more.
+
+    It may have few or none and still a next one, which goes on from there.
+    """
+
+    def __init__(self, rows: QuerySet[Any], owner_id: int, condition: Q) -> None:
+        # Not "owner = …": in the order of ids the planner may then walk along these, past all that others have.
+        line = rows.filter(owner_id__gte=owner_id, owner_id__lte=owner_id)
+        self._line = line.annotate(fits=ExpressionWrapper(condition, BooleanField()))
+        self._last: int | None = None  # the last that was looked at, where there may be more
+        self._back = False
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> Any:
+        """One page."""
+        found, line = self.decode_cursor(request), self._line
+        self._back = found is not None and found.reverse
+        if found is not None and found.position is not None:
+            line = line.filter(**{"pk__gt" if self._back else "pk__lt": found.position})
+        line = line.order_by(*(("owner_id", "pk") if self._back else ("-owner_id", "-pk")))
+        looked = list(line.values_list("pk", "fits")[:LOOKED_AT])
+        if len(looked) == LOOKED_AT:
+            self._last = looked[-1][0]
+        fit = [pk for pk, fits in looked if fits]
+        return super().paginate_queryset(queryset.filter(pk__in=fit[: self.max_page_size + 1]), request, view)
+
+    def get_next_link(self) -> str | None:
+        """Further back."""
+        if self._back and not self.page:  # from where this one started, the row there included
+            return self._from(int(self.next_position or 0) + 1, back=False) if self.has_next else None
+        return super().get_next_link() or (None if self._back else self._from(self._last, back=False))
+
+    def get_previous_link(self) -> str | None:
+        """Back to what is newer."""
+        if not self._back and not self.page:
+            return self._from(int(self.previous_position or 0) - 1, back=True) if self.has_previous else None
+        return super().get_previous_link() or (self._from(self._last, back=True) if self._back else None)
+
+    def _from(self, key: int | None, *, back: bool) -> str | None:
+        return None if key is None else str(self.encode_cursor(Cursor(offset=0, reverse=back, position=key)))
 
 
 class InOrder(NewestFirst):

@@ -34,6 +34,8 @@ class KmCall(models.Model):
         default_permissions = ("view",)
         indexes = [
             models.Index("started_at", name="ingestion_kmcall_started"),
+            # The newest of a method that is called seldom: diagnostics/reading.py.
+            models.Index("method", "started_at", name="ingestion_kmcall_method"),
             GinIndex("document_ids", name="ingestion_kmcall_documents"),
         ]
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 
 from django.contrib import admin
 from django.urls import reverse
 
+from docqueue.admin import item_filters
+from docqueue.admin.item_filters import InputFilter
 from docqueue.api import urls as queue_urls
+from docqueue.models import QueueItem
 from tests.desk_plans.filling import (
     CAUSE,
     COMMON,
@@ -29,13 +33,22 @@ from tests.desk_plans.filling import (
 TERMS = ["1", str(DEAD + 1), "d1", "key3", "done3", COMMON, RARE, "most", "few", "nothing"]
 """What is searched for: ids, a document, keys, names of operations, people; and what there is not."""
 
+HASH = f"{OTHERS:064x}"
+OF_INGESTION = ["1", str(OTHERS), "chief", "other", COMMON, RARE, HASH, "nothing"]
+"""And of documents: ids, owners, what is in names or is an error code, and the SHA-256 of bytes."""
+
 NAMES = ["queue", "operation", "error_code"]
 BATCHES = [f"batch_id={LARGE_BATCH}", f"batch_id={SMALL_BATCH}", "batch_id=0"]
 MORE = {
     "queueitem": [*BATCHES, f"batch_id={LARGE_BATCH}&queue={RARE}", f"queue={RARE}&status=dead"],
     "historyitem": [*BATCHES, f"batch_id={LARGE_BATCH}&operation={RARE}"],
     "deaditem": [*BATCHES, f"fingerprint={CAUSE}", f"fingerprint={OTHER_CAUSE}", f"fingerprint={CAUSE}&queue={RARE}"],
-    "ingestfile": [f"intake__id__exact={OTHERS}", "intake__id__exact=1"],
+    "ingestfile": [
+        *(f"intake__id__exact={pk}" for pk in (OTHERS, 1, 0)),
+        *(f"intake__id__exact={OTHERS}&outcome__exact={outcome}" for outcome in ("completed", "failed")),
+        *(f"error_code={code}" for code in (RARE, "none")),
+        f"outcome__exact=failed&error_code={RARE}",
+    ],
 }
 """Filters that the lists do not offer, but that other pages link to."""
 OBJECTS: dict[str, list[Any]] = {
@@ -55,6 +68,13 @@ def named(*names: str) -> list[str]:
     return [f"{name}={value}" for name in names for value in (COMMON, RARE, "none")]
 
 
+TYPED = {"tenant": ["few", "none"], "document_id": ["d1", "none"]}
+TOGETHER = [
+    [f"queue={queue}" for queue in (COMMON, RARE)],
+    ["age=7d", *(f"status={one}" for one in ("pending", "waiting", *item_filters.TOGETHER))],
+    ["age=1h", *(f"wait_reason={one}" for one in ("retry", "concurrency"))],
+]
+"""Filters of live items that are looked at together, before any of them is walked: one of each of these."""
 WHENS = ["2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]
 QUERIES: dict[str, list[str]] = {
     "bulk": ["action=purge", "action=requeue", "state=aborted", "state=running", "state=done"],
@@ -96,8 +116,8 @@ def of_admin(page: Any) -> Iterator[str]:
     app, name = page.opts.app_label, page.opts.model_name
     listed = reverse(f"admin:{app}_{name}_changelist")
     yield listed
-    if app == "docqueue" and page.search_fields:
-        yield from (f"{listed}?q={quote(term)}" for term in TERMS)
+    if page.search_fields:
+        yield from (f"{listed}?q={quote(term)}" for term in (TERMS if app == "docqueue" else OF_INGESTION))
     yield from (f"{listed}?{query}" for query in MORE.get(name, ()))
     for pk in OBJECTS.get(name, [1]):
         yield reverse(f"admin:{app}_{name}_change", args=[pk])
@@ -110,8 +130,17 @@ def of_admin(page: Any) -> Iterator[str]:
 def of_filters(changelist: Any) -> Iterator[str]:
     """The addresses of a list with each choice of each of its filters."""
     for spec in changelist.filter_specs:
-        for choice in spec.choices(changelist):
-            yield choice["query_string"]
+        if isinstance(spec, InputFilter):
+            yield from (f"?{spec.parameter_name}={value}" for value in TYPED[str(spec.parameter_name)])
+        else:
+            yield from (choice["query_string"] for choice in spec.choices(changelist))
+    if changelist.model is QueueItem:
+        yield from (f"?{'&'.join(some)}" for some in product(*TOGETHER))
+
+
+def presets(page: Any) -> Iterator[str]:
+    """What the lists offer by a name."""
+    yield from (f"{reverse(name)}?{query}" for _, name, query in getattr(page, "presets", ()))
 
 
 def routes() -> dict[str, Any]:
@@ -136,9 +165,10 @@ def of_api(pattern: Any) -> Iterator[str]:
 
 
 OF_DOCUMENTS = [
-    "documents", "documents/1", "intakes",
+    "documents", f"documents?tag={COMMON}", f"documents?tag={RARE}", "documents?tag=none", "documents/1", "intakes",
     "intakes/1", f"intakes/{OTHERS}", f"intakes/{OTHERS}/files", f"intakes/{OTHERS}/files?outcome=failed",
-    f"intakes/{OTHERS}/files?outcome=completed", f"intakes/{OTHERS}/files?error_code={RARE}", "km/diagnostics",
+    f"intakes/{OTHERS}/files?outcome=completed", f"intakes/{OTHERS}/files?error_code={RARE}", "intakes/1/files",
+    f"intakes/{OTHERS}/files?outcome=failed&error_code=none", "km/diagnostics", "km/diagnostics?method=delete",
     f"intakes/{OTHERS}/diagnostics", "limits", "types",
 ]  # fmt: skip
 """The answers about documents, without the search, which has tests of its own."""

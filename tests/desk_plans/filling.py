@@ -16,7 +16,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import NOT_PROVIDED, AutoField
 
-from docqueue import history, listing, stats
+from docqueue import history, listing, snapshot, stats, waited
 from docqueue.admin import batches, searching
 from docqueue.api import batches as api_batches
 from docqueue.models import (
@@ -28,6 +28,7 @@ from docqueue.models import (
     Dependency,
     Depth,
     FailureGroup,
+    FinishedTotal,
     HistoryItem,
     Key,
     Limit,
@@ -37,6 +38,9 @@ from docqueue.models import (
     ScheduleTick,
     Worker,
 )
+from ingestion import people
+from ingestion.admin import searching as ingestion_searching
+from ingestion.api import base as ingestion_api
 from ingestion.diagnostics import reading
 from ingestion.models import Blob, Document, IngestFile, Intake, KmCall
 from ingestion.summary import Summary
@@ -48,6 +52,8 @@ LARGE_BATCH, SMALL_BATCH = 1, 2
 ITEMS, FINISHED, OTHERS = 12_000, 24_000, 12_000
 HELD = 200
 LARGE_INTAKE = 800
+BURST = 6_000
+"""So many have finished within some seconds, as those of a busy queue have."""
 WEEKS = 3
 DEAD = FINISHED + ITEMS
 """Below the first of the dead; those that wait have the ids before it."""
@@ -63,7 +69,15 @@ BOUNDS: list[tuple[Any, str, int]] = [
     (listing, "WINDOW", WINDOW),
     (listing, "FOUND", 300),
     (searching, "LOOKED_AT", WINDOW),
+    (snapshot, "DEAD", WINDOW),
+    (people, "LOOKED_AT", WINDOW),
+    (ingestion_searching, "LOOKED_AT", WINDOW),
+    (ingestion_api, "LOOKED_AT", WINDOW),
     (stats, "DEEP", 500),
+    (stats, "FINISHED_EXACTLY", WINDOW),
+    (waited, "SAMPLE", 300),
+    (waited, "LEAST", 100),
+    (waited, "LOOKED_AT", WINDOW),
     (batches, "COUNTED", WINDOW),
     (api_batches, "COUNTED", WINDOW),
     (reading, "MOST_CALLS", WINDOW),
@@ -99,14 +113,17 @@ def put(model: Any, count: int, **given: str) -> None:
 
 def fill_items() -> None:
     """Finished, waiting, dead, running and pending ones."""
-    past = f"now() - make_interval(secs => ({FINISHED} - n) * {WEEKS * 604_800.0} / {FINISHED})"
+    pace = f"case when n > {FINISHED - BURST} then 0.002 else {WEEKS * 604_800.0} / {FINISHED} end"
+    past = f"now() - make_interval(secs => ({FINISHED} - n) * {pace})"
     each = {"queue": NAME, "priority": "0", "operation": NAME, "document_id": "'d' || n % 5000", "batch_id": BATCH}
     each |= {"max_attempts": "5", "attempt": "1"}
     put(HistoryItem, FINISHED, **each, id="n", status=few("'cancelled'", "'completed'"), enqueued_at=past,
         claimed_at=past, finished_at=past, claim_no="1", crashes="0", payload="'{}'", metadata="'{}'",
         unique_key="case when n % 3 = 0 then 'done' || n end")  # fmt: skip
     each |= {"timeout_seconds": "300", "tenant": few("'few'", "null"), "enqueued_at": "now() - interval '1 day'"}
-    put(QueueItem, ITEMS, **each, id=f"{FINISHED} + n", status="'waiting'", wait_reason=few("'retry'", "'delayed'"),
+    put(QueueItem, ITEMS, **each, id=f"{FINISHED} + n", status="'waiting'",
+        wait_reason=few("'retry'", "case when n % 2 = 0 then 'concurrency' else 'delayed' end"), slot_limit="1",
+        slot_key=f"case when n % 3 = 0 then '{COMMON}' || n else '{COMMON}' end",
         next_retry_at="now() + make_interval(secs => n)")  # fmt: skip
     put(QueueItem, ITEMS, **each, id=f"{DEAD} + n", status="'dead'", error_code=NAME, error_message="'it failed'",
         died_at=f"now() - make_interval(secs => {ITEMS} - n)",
@@ -137,6 +154,7 @@ def fill_beside_items() -> None:
 def fill_the_rest() -> None:
     """What the queue keeps of batches, bulk operations, workers, limits and ticks."""
     put(Depth, 1, queue="''", status="'finished'", number="1", counted_at="now() - interval '1 minute'")  # a duty does
+    put(FinishedTotal, FEW, queue=f"'{RARE}'", at="now() - make_interval(secs => n)", worker_id="1", completed="1")
     put(Batch, OTHERS, id="n", name=NAME, created_at="now()", sealed_at="now()", finished_at="now()")
     put(BulkOperation, OTHERS, action=few("'purge'", "'requeue'"), state=few("'aborted'", "'done'"), actor="'most'",
         created_at="now()", finished_at="now()", last_id="1", total="1")  # fmt: skip

@@ -102,12 +102,12 @@ def desk(django_db_setup: None, django_db_blocker: Any) -> Iterator[Desk]:
 @pytest.mark.parametrize("label", PAGES)
 def test_pages_of_the_admin(desk, label):
     page = PAGES[label]
-    for address in addresses.of_admin(page):
+    for address in (*addresses.of_admin(page), *addresses.presets(page)):
         seen = desk.look(address)
         shown = getattr(seen, "context_data", None) or {}
         if "cl" in shown:
             path = address.partition("?")[0]
-            if address == path and page.opts.app_label == "docqueue":
+            if address == path:
                 for query in addresses.of_filters(shown["cl"]):
                     _with_next(desk, path, desk.look(f"{path}{query}"))
             _with_next(desk, path, seen)

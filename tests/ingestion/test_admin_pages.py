@@ -103,6 +103,25 @@ def test_the_page_of_an_intake_has_counts_that_lead_to_files_the_files_and_their
     assert "uploaded" in text
 
 
+def test_the_files_of_an_old_intake_and_those_with_a_code_are_all_listed_at_once(admin, owner, worker, monkeypatch):
+    monkeypatch.setattr("docqueue.listing.WINDOW", 2)
+    old = accept(owner, upload("a.txt", "alpha"), upload("x.exe", b"MZ" + b"\0" * 200))
+    for n in range(4):
+        accept_document(owner, f"text {n}", f"{n}.txt")
+    worker.run()
+    failed = old.files.get(error_code="unsupported_type").pk
+    for narrowed, wanted in (
+        ({"intake__id__exact": old.pk}, {file.pk for file in old.files.all()}),
+        ({"error_code": "unsupported_type"}, {failed}),
+        ({"intake__id__exact": "no number"}, set()),
+    ):
+        answer = listing(admin, "ingestfile", **narrowed)
+        assert found(answer) == wanted
+        assert b"Look further back" not in answer.content
+    assert f"#{old.pk}" in listing(admin, "ingestfile", intake__id__exact=old.pk).content.decode()
+    assert b"Look further back" in listing(admin, "ingestfile", outcome__exact="failed").content
+
+
 def test_of_an_intake_with_many_files_the_page_has_the_first(admin, owner, monkeypatch):
     monkeypatch.setattr("ingestion.admin.intakes.FILES_SHOWN", 2)
     intake = accept(owner, *[upload(f"{n}.txt", str(n)) for n in range(3)])

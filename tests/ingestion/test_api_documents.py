@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -273,3 +274,40 @@ def test_a_deleted_winner_leaves_its_duplicates_readable(client, owner, worker):
     Document.objects.get(pk=first.pk).delete()
     body = client.get(f"{API}/documents/{second.pk}").json()
     assert (body["outcome"], body["duplicate_of"]) == ("duplicate", None)
+
+
+def test_a_tag_that_few_have_is_looked_for_among_so_many_documents_a_page_and_the_next_goes_on(
+    client, owner, monkeypatch
+):
+    monkeypatch.setattr("ingestion.api.base.LOOKED_AT", 3)
+    made = [accept_document(owner, f"text {n}", f"{n}.txt", tags=["rare"] if n in (0, 4) else []) for n in range(8)]
+    accept_document(UserFactory(), "of another", "x.txt", tags=["rare"])
+
+    def walk(address: str | None, way: str) -> list[list[int]]:
+        pages = []
+        while address is not None:
+            page = client.get(address).json()
+            pages.append([row["id"] for row in page["results"]])
+            last.append(page)
+            address = page[way]
+        return pages
+
+    last: list[dict] = []
+    rare, there = [made[4].pk, made[0].pk], f"{API}/documents?tag=rare"
+    assert walk(there, "next") == [[], [rare[0]], [rare[1]]]
+    assert walk(last[-1]["previous"], "previous") == [[], [rare[0]], []]
+    assert walk(last[-1]["next"], "next") == [[rare[0]], [], [rare[1]]]
+    assert walk(f"{there}&limit=1", "next") == [[], [rare[0]], [rare[1]]]
+    assert walk(f"{API}/documents?tag=none", "next") == [[], [], []]
+    assert walk(last[-1]["previous"], "previous") == [[], [], []]
+    monkeypatch.setattr("ingestion.api.base.LOOKED_AT", 8)
+    assert walk(f"{there}&limit=1", "next") == [[rare[0]], [rare[1]]]
+
+
+@pytest.mark.parametrize("address", ["documents", "documents?tag=rare", "intakes"])
+@pytest.mark.parametrize("given", ["p=abc", "r=1&p=abc", "p=99999999999999999999999", "p=%00", "p=-1", "p="])
+def test_a_cursor_that_no_page_has_given_is_refused(client, owner, address, given):
+    accept_document(owner, "text")
+    cursor = base64.b64encode(given.encode()).decode()
+    answer = client.get(f"{API}/{address}", {"cursor": cursor} | ({"tag": "rare"} if "tag" in address else {}))
+    assert answer.status_code == 400, answer.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -10,7 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
+from docqueue import listing
 from ingestion.admin.km import milliseconds
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.recording import write
@@ -148,3 +151,36 @@ def test_a_deleted_document_breaks_no_page(reader, owner):
     write(call(document_ids=(document.pk,)))
     document.delete()
     assert reader.get(reverse(DIAGNOSTICS)).status_code == 200
+
+
+def test_a_method_that_was_called_long_ago_is_looked_for_so_far_a_page(reader, monkeypatch):
+    monkeypatch.setattr(listing, "WINDOW", 3)
+    write(call("exists"))
+    for _ in range(4):
+        write(call())
+    first = reader.get(reverse(LIST), {"method": "exists"})
+    assert rows(first) == []
+    assert "Look further back" in first.content.decode()
+    second = reader.get(f"{reverse(LIST)}{first.context['cl'].next_link}")
+    assert rows(second) == [KmCall.objects.order_by("id").first().pk]
+    assert "Look further back" not in second.content.decode()
+
+
+def test_the_calls_of_a_document_are_found_wherever_they_are(reader, monkeypatch):
+    monkeypatch.setattr(listing, "WINDOW", 3)
+    write(call(document_ids=(99,)))
+    for _ in range(4):
+        write(call())
+    page = reader.get(reverse(LIST), {"q": "99"})
+    assert rows(page) == [KmCall.objects.order_by("id").first().pk]
+    assert "Look further back" not in page.content.decode()
+
+
+def test_the_newest_calls_of_a_seldom_method_are_found_by_an_index():
+    crowd(3_000)
+    crowd(2, method="delete")
+    asked = {"since": timezone.now() - timedelta(hours=24), "method": "delete", "most": 10, "slowest": 10}
+    with connection.cursor() as cursor:
+        cursor.execute(f"explain {reading.SLOW}", asked)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "ingestion_kmcall_method" in plan, plan
