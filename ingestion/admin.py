@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -56,9 +57,16 @@ class ReadOnlyAdmin(AnyModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        # Actions need it; the form itself shows everything read only.
-        return super().has_change_permission(request, obj)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of a row. Actions take the permission to change; a form that is sent back would change nothing that
+        is seen, and put each column back to what it was when the row was read, whatever a worker wrote since.
+        """
+        if request.method == "POST":
+            raise PermissionDenied
+        context = {"show_save": False, "show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         fields = [field.name for field in self.model._meta.fields]
@@ -138,11 +146,15 @@ class IntakeAdmin(ReprocessAdmin, Deleting):
             row.summary = sums[row.pk]  # type: ignore[attr-defined]  # for the column beside it
         return {row.pk: intake_state(row, sums[row.pk], items.get(row.item_id or 0), now) for row in rows}
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Intake | None:
-        intake = super().get_object(request, object_id, from_field)
-        if intake is not None and reconcile_intake(intake):
-            intake.refresh_from_db()
-        return intake
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of an upload, with what its files and the queue say by now: who may not look changes nothing."""
+        if request.method != "POST" and self.has_view_or_change_permission(request):
+            intake = self.get_object(request, object_id)
+            if intake is not None:
+                reconcile_intake(intake)
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return [*super().get_readonly_fields(request, obj), "files", "progress"]
