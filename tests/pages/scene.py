@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+from django.contrib.admin.utils import quote as admin_quote
 from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
@@ -46,8 +47,8 @@ FORM = {
 class Scene:
     """Makes what an address is about, and knows how to ask for it. Needs an empty database and `documents_dir`."""
 
-    def __init__(self, address: Address) -> None:
-        self.address = address
+    def __init__(self, address: Address, queue: str = QUEUE) -> None:
+        self.address, self.queue = address, queue
         self.service = DocumentQueueService()
         self.model = re.split("[_/]", address.name.removeprefix("ingestion_resumable").lstrip("_/"))[
             0 if address.name.startswith("ingestion_resumable") else 1
@@ -57,10 +58,10 @@ class Scene:
     # -- what there is -----------------------------------------------------------------------------------------
 
     def _waiting(self) -> int:
-        return self.service.enqueue(None, OPERATION, queue=QUEUE, delay_seconds=3600).id
+        return self.service.enqueue(None, OPERATION, queue=self.queue, delay_seconds=3600).id
 
     def _dead(self, **options: Any) -> int:
-        claimed = self.service.mark_in_progress(self.service.enqueue(None, OPERATION, queue=QUEUE, **options))
+        claimed = self.service.mark_in_progress(self.service.enqueue(None, OPERATION, queue=self.queue, **options))
         self.service.mark_failed(claimed, "torn", code="broken", traceback="line 1", retryable=False)
         Checkpoint.objects.create(item_id=claimed.id, name="one", result={}, created_at=timezone.now())
         return claimed.id
@@ -74,7 +75,7 @@ class Scene:
     def _historyitem(self) -> int:
         if "priority" in self.address.name:
             return self._waiting()
-        claimed = self.service.mark_in_progress(self.service.enqueue(None, OPERATION, queue=QUEUE))
+        claimed = self.service.mark_in_progress(self.service.enqueue(None, OPERATION, queue=self.queue))
         self.service.mark_completed(claimed)
         return claimed.id
 
@@ -82,7 +83,7 @@ class Scene:
         return Attempt.objects.get(item_id=self._dead()).pk
 
     def _auditentry(self) -> int:
-        self.service.pause_queue(QUEUE, by="somebody")
+        self.service.pause_queue(self.queue, by="somebody")
         return AuditEntry.objects.get().pk
 
     def _batch(self) -> int:
@@ -102,14 +103,14 @@ class Scene:
         return key
 
     def _limit(self) -> str:
-        return Limit.objects.create(key="smtp", rate=1).pk
+        return Limit.objects.create(key=self.queue, rate=1).pk
 
     def _queue(self) -> str:
         if "pause" not in self.address.name:
-            self.service.pause_queue(QUEUE, by="somebody")
+            self.service.pause_queue(self.queue, by="somebody")
         else:
             self._waiting()
-        return QUEUE
+        return self.queue
 
     def _overview(self) -> None:
         self._waiting()
@@ -156,16 +157,17 @@ class Scene:
     def path(self) -> str:
         """The address."""
         name, verb, kind = self.address
-        query = f"?queue={QUEUE}" if name in ("docqueue_queue_pause", "docqueue_queue_resume") else ""
+        query = f"?queue={quote(self.queue)}" if name in ("docqueue_queue_pause", "docqueue_queue_resume") else ""
         if name == "docqueue_queue_page":
-            query = f"?queue={QUEUE}"
+            query = f"?queue={quote(self.queue)}"
         if "/" in name:
-            return f"/admin/{name.partition('<')[0]}{quote(str(self.key), safe='')}/"
+            return f"/admin/{name.partition('<')[0]}{quote(admin_quote(str(self.key)))}/"
         if kind == "action" or name.endswith(("_changelist", "_add", "_live", "_diagnostics", "_reprocess")) or query:
             return reverse(f"admin:{name}") + query
         if name.endswith("_bulk"):
             return reverse(f"admin:{name}", args=[verb])
-        return reverse(f"admin:{name}", args=[self.key, verb] if verb else [self.key])
+        key = admin_quote(self.key)
+        return reverse(f"admin:{name}", args=[key, verb] if verb else [key])
 
     @property
     def form(self) -> dict[str, Any]:
@@ -182,10 +184,10 @@ class Scene:
         """The page that offers it: a list, or the page of the thing."""
         start = f"admin:{self.address.name.partition(self.model)[0]}{self.model}"
         if self.model == "queue":
-            return f"{reverse('admin:docqueue_queue_page')}?queue={QUEUE}"
+            return f"{reverse('admin:docqueue_queue_page')}?queue={quote(self.queue)}"
         if self.address.kind == "action" or self.address.name.endswith(("_bulk", "_add", "_reprocess")):
             return reverse(f"{start}_changelist")
-        return reverse(f"{start}_change", args=[self.key])
+        return reverse(f"{start}_change", args=[admin_quote(self.key)])
 
 
 WRITTEN = ("docqueue", "ingestion")
