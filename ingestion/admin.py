@@ -6,7 +6,7 @@ Rows are shown, not edited: what changes them are the services.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -20,7 +20,7 @@ from django.utils.translation import ngettext
 
 from docqueue.exceptions import DocqueueError
 from ingestion import admin_km  # noqa: F401 - registers its page
-from ingestion.admin_paging import PAGE, BoundedPaginator
+from ingestion.admin_paging import PAGE, BoundedPaginator, PlainQuery
 from ingestion.admin_reprocess import ErrorCodeFilter, OutdatedFilter, ReprocessAdmin
 from ingestion.errors import IngestionError
 from ingestion.models import Document, IngestFile, Intake, Outcome
@@ -36,13 +36,8 @@ from ingestion.states import file_state, intake_state, live_items, span
 from ingestion.summary import summaries
 from ingestion.watching import watch_intakes
 
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
 
-
-class ReadOnlyAdmin(AnyModelAdmin):
+class ReadOnlyAdmin(PlainQuery):
     """A list and a page to read, with a state line worked out for a whole page of rows at once."""
 
     list_per_page = PAGE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -17,16 +17,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ingestion.admin_paging import PAGE, BoundedPaginator
+from ingestion.admin_paging import PAGE, BoundedPaginator, PlainQuery
 from ingestion.diagnostics import reading
 from ingestion.diagnostics.keeping import PHASES
 from ingestion.errors import InvalidWindow
 from ingestion.models import KmCall
-
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:
-    AnyModelAdmin = admin.ModelAdmin
 
 WINDOWS = (1, 6, 24, 24 * 7, reading.MOST_HOURS)
 METHODS = ("health", "exists", "put", "put_many", "status", "delete", "tag", "search")
@@ -110,7 +105,7 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
 
 
 @admin.register(KmCall)
-class KmCallAdmin(AnyModelAdmin):
+class KmCallAdmin(PlainQuery):
     """Calls, the newest first. They are looked at and nothing else."""
 
     change_list_template = "admin/ingestion/km_calls.html"

@@ -1,4 +1,4 @@
-"""Hostile strings in every text that people or files can give: no page of the admin or of uploads lets one come alive."""
+"""Hostile strings in every text that people or files can give: no page of the project lets one come alive."""
 
 from __future__ import annotations
 

@@ -125,4 +125,3 @@ def inert(answer: Any, *, styled: bool = False) -> None:
     eye.close()
     assert [one for one in eye.seen if not (styled and one == ("style", []))] == []
     assert "evil14" not in text
-    assert "\0" not in text

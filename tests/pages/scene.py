@@ -201,8 +201,7 @@ def everything() -> dict[str, Any]:
         if name == "django_admin_log" or (name.startswith(WRITTEN) and not name.startswith("docqueue_history_"))
     ]
     each = " union all ".join(
-        f"select '{name}', count(*), md5(string_agg(t::text, '' order by t::text)) from {name} t"  # noqa: S608
-        for name in names
+        f"select '{name}', count(*), md5(string_agg(t::text, '' order by t::text)) from {name} t" for name in names
     )
     with connection.cursor() as cursor:
         cursor.execute(each)
