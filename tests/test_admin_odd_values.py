@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from django.contrib import admin
@@ -81,10 +81,10 @@ WITH_QUERY = [one for one in PAGES if [*parameters(one)]]
 def test_whatever_stands_in_the_query_of_a_page_it_answers(client: Client, page: Address) -> None:
     path = Scene(page).path.partition("?")[0]
     for name in dict.fromkeys(parameters(page)):
-        for value in ODD:
-            judge(client, f"{path}?{quote(name)}={value}")
+        for value in ("%00", "9" * 40):
+            judge(client, f"{path}?{quote(name)}={value}", follow=False)
     for value in ODDER:
-        judge(client, f"{path}?{'&'.join(f'{quote(name)}={value}' for name in parameters(page))}")
+        judge(client, f"{path}?{'&'.join(f'{quote(name)}={value}' for name in parameters(page))}", follow=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -119,5 +119,5 @@ def test_nobody_is_led_away_after_the_login(value: str) -> None:
         client.handler = HANDLER
         answer = client.post(f"{path}?next={quote(value)}", {"username": "ann", "password": "x", "next": value})
         assert answer.status_code == 302
-        assert "evil" not in answer["Location"] or answer["Location"].startswith("/")
-        assert not answer["Location"].startswith("//")
+        there = urlsplit(answer["Location"].replace("\\", "/"))
+        assert (there.scheme, there.netloc) == ("", "")
