@@ -108,18 +108,19 @@ for _verb in ("run_chosen", "pause_chosen", "resume_chosen"):
 for _verb in ("quiet_worker", "unquiet_worker", "stop_worker"):
     one("docqueue_worker_ask", (WORKERS, "manage_workers"), (WORKERS, "manage_workers"), _verb)
 
-for _model, _see, _verbs in (
-    ("intake", INTAKES, ("retry", "reprocess", "cancel")),
-    ("ingestfile", FILES, ("reprocess", "reprocess_from", "cancel")),
-    ("document", DOCUMENTS, ("reprocess", "reprocess_from", "cancel")),
+for _model, _see, _verbs, _actions in (
+    ("intake", INTAKES, ("retry", "cancel", "delete"), ("retry", "reprocess", "cancel", "delete")),
+    ("ingestfile", FILES, ("retry", "cancel"), ("retry", "reprocess", "cancel")),
+    ("document", DOCUMENTS, ("cancel", "delete"), ("retry", "reprocess", "cancel", "delete")),
 ):
-    _change = f"ingestion.change_{_model}"
-    one(f"ingestion_{_model}_reprocess", _change, _change)
+    _takes = {_verb: (_see, f"ingestion.change_{_model}") for _verb in ("retry", "reprocess", "cancel")}
+    _takes |= {"delete": (_see, f"ingestion.delete_{_model}")}
+    one(f"ingestion_{_model}_reprocess", _takes["reprocess"], _takes["reprocess"])
     for _verb in _verbs:
-        one(f"ingestion_{_model}_changelist", _see, (_see, _change), _verb, "action")
-for _model, _see in (("intake", INTAKES), ("document", DOCUMENTS)):
-    _delete = f"ingestion.delete_{_model}"
-    one(f"ingestion_{_model}_delete", _delete, _delete)
-    one(f"ingestion_{_model}_changelist", _see, (_see, _delete), "delete_selected", "action")
+        one(f"ingestion_{_model}_do", _takes[_verb], _takes[_verb], _verb)
+    for _verb in _actions:
+        one(f"ingestion_{_model}_changelist", _see, _takes[_verb], _verb, "action")
+    if _model != "intake":
+        one(f"ingestion_{_model}_content", (_see, "ingestion.view_content"), (_see, "ingestion.view_content"))
 one("ingestion_resumable_uploadsession_changelist", SESSIONS,
     (SESSIONS, "ingestion_resumable.change_uploadsession"), "end", "action")  # fmt: skip
