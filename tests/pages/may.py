@@ -113,7 +113,7 @@ for _model, _see, _verbs, _actions in (
     ("ingestfile", FILES, ("retry", "cancel"), ("retry", "reprocess", "cancel")),
     ("document", DOCUMENTS, ("cancel", "delete"), ("retry", "reprocess", "cancel", "delete")),
 ):
-    _takes = {_verb: (_see, f"ingestion.change_{_model}") for _verb in ("retry", "reprocess", "cancel")}
+    _takes = dict.fromkeys(("retry", "reprocess", "cancel"), (_see, f"ingestion.change_{_model}"))
     _takes |= {"delete": (_see, f"ingestion.delete_{_model}")}
     one(f"ingestion_{_model}_reprocess", _takes["reprocess"], _takes["reprocess"])
     for _verb in _verbs:
