@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import quote as admin_quote
 from django.contrib.auth.models import User
 from django.test import Client
 from django.test.client import ClientHandler
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("documents_dir"), p
 ODD = [quote(STRINGS[0]), "%00", "%ff%fe", "9" * 40]
 """As they stand in an address: what would be alive, a NUL, what is no UTF-8, a number that fits nowhere."""
 ODDER = [*ODD, quote(STRINGS[1]), "a%00b", "%ed%a0%80", "%", "-1", "9" * 19, "9" * 5000, "%D9%A3", "x" * 300, "1.5"]
-EVERYWHERE = ("q", "p", "o", "e", "all", "next", "_popup", "_to_field", "_changelist_filters", "_facets", "<script>")
+EVERYWHERE = ("q", "p", "o", "e", "all", "next", "_popup", "_to_field", "_changelist_filters", "_facets", STRINGS[0])
 ASKED = {
     "docqueue_queue_page": ("queue",),
     "docqueue_queue_pause": ("queue",),
@@ -68,34 +69,46 @@ def parameters(page: Address) -> Iterator[str]:
         yield from ("error_code", "intake", "extractor", "extractor_version_below", "outdated", "outcome")
 
 
-def judge(client: Client, path: str, follow: bool = True) -> None:
+def judge(client: Client, path: str, follow: bool = False) -> None:
     answer: Any = client.get(path, follow=follow)
     assert answer.status_code < 500, (path[:200], answer.status_code)
-    inert(answer)
+    if b"evil" in answer.content:  # what of it could come alive says so
+        inert(answer)
 
 
-WITH_QUERY = [one for one in PAGES if [*parameters(one)]]
+LISTS = [one for one in PAGES if one.name.endswith("_changelist")]
+OTHER = [one for one in PAGES if one not in LISTS and [*parameters(one)]]
+BY_NAME = [*{one.name: one for one in PAGES}.values()]
 
 
-@pytest.mark.parametrize("page", WITH_QUERY, ids=str)
-def test_whatever_stands_in_the_query_of_a_page_it_answers(client: Client, page: Address) -> None:
-    path = Scene(page).path.partition("?")[0]
-    for name in dict.fromkeys(parameters(page)):
-        for value in ("%00", "9" * 40):
-            judge(client, f"{path}?{quote(name)}={value}", follow=False)
+@pytest.mark.parametrize("page", LISTS, ids=str)
+def test_whatever_stands_in_the_query_of_a_list_it_answers(client: Client, page: Address) -> None:
+    path = Scene(page).path
+    names = [*dict.fromkeys(parameters(page))]
+    for name in names:  # each by itself, as the first that is refused sends one away
+        judge(client, f"{path}?{quote(name)}={'9' * 40}")
     for value in ODDER:
-        judge(client, f"{path}?{'&'.join(f'{quote(name)}={value}' for name in parameters(page))}", follow=False)
+        judge(client, f"{path}?{'&'.join(f'{quote(name)}={value}' for name in names)}")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_whatever_stands_in_its_path_instead_of_a_key_it_answers(client: Client, page: Address) -> None:
+@pytest.mark.parametrize("page", OTHER, ids=str)
+def test_so_does_another_page_that_has_a_query(client: Client, page: Address) -> None:
+    path = Scene(page).path.partition("?")[0]
+    for name in parameters(page):
+        for value in ODDER:
+            judge(client, f"{path}?{quote(name)}={value}")
+
+
+@pytest.mark.parametrize("page", BY_NAME, ids=str)
+def test_whatever_stands_in_its_path_instead_of_a_key_or_a_verb_it_answers(client: Client, page: Address) -> None:
     scene = Scene(page)
-    path, key = scene.path.partition("?")[0], f"/{quote(str(scene.key))}/"
+    path, key = scene.path.partition("?")[0], f"/{quote(admin_quote(str(scene.key)))}/"
     if key not in path:
         return
-    for value in (*ODD, "9" * 5000, "-1"):
-        judge(client, path.replace(key, f"/{value}/"))
-        if page.verb:
+    for value in (*ODD, "_00", "9" * 5000, "-1"):
+        judge(client, path.replace(key, f"/{value}/"), follow=value == ODD[0])
+    if page.verb:
+        for value in ODD:
             judge(client, path.replace(f"/{page.verb}/", f"/{value}/"))
 
 
@@ -105,7 +118,7 @@ def test_so_do_the_pages_of_uploads_and_the_login(client: Client, name: str, nam
     path = path_of(name, document.file)
     for parameter in names:
         for value in ODDER:
-            judge(client, f"{path}?{parameter}={value}", follow=False)
+            judge(client, f"{path}?{parameter}={value}")
     assert name in OTHERS
 
 

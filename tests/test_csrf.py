@@ -6,6 +6,8 @@ The addresses come from the URL table. Who is logged in may everything: only the
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -29,12 +31,23 @@ HANDLER = ClientHandler(enforce_csrf_checks=True)
 WRITES = [one for one in ADDRESSES if one.method not in ("get", "head")]
 
 
+@pytest.fixture(scope="module")
+def logged_in(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """A superuser's session, one for all."""
+    with django_db_blocker.unblock():
+        user, client = User.objects.create_superuser("owner"), Client()
+        client.force_login(user)
+    yield client.cookies.output(header="", sep=";")
+    with django_db_blocker.unblock():
+        user.delete()
+
+
 @pytest.fixture
-def client() -> Client:
-    """A superuser's browser, that of a page elsewhere makes send what it likes."""
+def client(logged_in: str) -> Client:
+    """A superuser's browser, that a page elsewhere makes send what it likes."""
     client = Client()
     client.handler = HANDLER
-    client.force_login(User.objects.create_superuser("owner"))
+    client.cookies = SimpleCookie(logged_in)
     return client
 
 
@@ -43,9 +56,16 @@ def test_no_page_and_no_action_of_the_admin_takes_a_form_without_the_token(clien
     scene = Scene(page)
     before = everything()
     assert client.post(scene.path, scene.form).status_code == 403
-    client.cookies["csrftoken"] = "a" * 32
+    assert everything() == before
+
+
+def test_nor_one_with_the_token_of_somebody_else(client: Client) -> None:
+    scene = Scene(Page("docqueue_queueitem_do", "requeue"))
+    before, client.cookies["csrftoken"] = everything(), "a" * 32
     assert client.post(scene.path, scene.form | {"csrfmiddlewaretoken": "b" * 32}).status_code == 403
     assert everything() == before
+    assert client.post(scene.path, scene.form | {"csrfmiddlewaretoken": "a" * 32}).status_code == 302
+    assert everything() != before
 
 
 @pytest.mark.parametrize("name", [name for name, (_, post) in OTHERS.items() if post != NOT_SO])

@@ -141,6 +141,11 @@ class ReadOnlyAdmin(BaseAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(get_settings().DATABASE)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        if "\0" in object_id:  # no key in the database holds that
+            return None
+        return super().get_object(request, object_id, from_field)
+
     def few(self, changelist: KeysetChangeList) -> Sequence[int] | None:
         """The ids of the rows that may fit what a list is narrowed by, where indexes find them and they are few."""
         return None

@@ -64,25 +64,19 @@ class Crowd:
         yield "no staff", self.client(*self.known, staff=False)
 
     def who_may_not(self, needs: Needs) -> Iterator[tuple[str, Client]]:
-        """Staff that lacks it: without any permission, and with all but each of those that it takes."""
-        if needs == ():
-            return
-        yield "staff", self.client()
+        """Staff with all permissions but one of those that it takes; where nobody may, a superuser."""
         if needs is NOBODY:
             yield "superuser", self.client(superuser=True)
-            return
-        for alternatives in needs:
+        for alternatives in needs or ():
             lacking = set(named(alternatives))
             assert lacking <= self.known.keys(), lacking
             yield f"all but {alternatives}", self.client(*(self.known.keys() - lacking))
 
     def who_may(self, needs: Needs) -> Iterator[tuple[str, Client]]:
-        """Staff that has what it takes and nothing else, whichever of the alternatives, and a superuser."""
-        if needs is NOBODY:
-            return
-        for chosen in itertools.product(*map(named, needs)):
-            yield " and ".join(chosen), self.client(*set(chosen))
-        yield "superuser", self.client(superuser=True)
+        """Staff that has what it takes and nothing else, whichever of the alternatives."""
+        if needs is not NOBODY:
+            for chosen in itertools.product(*map(named, needs)):
+                yield " and ".join(chosen), self.client(*set(chosen))
 
     def go(self) -> None:
         """Delete them all."""
