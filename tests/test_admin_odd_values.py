@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,11 +12,11 @@ from django.contrib import admin
 from django.contrib.admin.utils import quote as admin_quote
 from django.contrib.auth.models import User
 from django.test import Client
-from django.test.client import ClientHandler
 
 from tests.ingestion.conftest import documents_dir
 from tests.ingestion.factories import accept_document
 from tests.pages.addresses import Address, of_the_admin
+from tests.pages.crowd import fresh_client
 from tests.pages.hostile import STRINGS, inert
 from tests.pages.may import MAY, NOBODY
 from tests.pages.others import OTHERS
@@ -39,16 +40,20 @@ UPLOADS = {"uploads:home": ("q", "tag", "type", "cursor", "before"), "uploads:in
            "uploads:news": ("card", "key"), "login": ("next",), "admin:login": ("next",)}  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _no_logs() -> Iterator[None]:
+    """What is refused is logged with its traceback, and to set that in colours takes longer than all else here."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.fixture
 def client(db: None) -> Client:
-    """A superuser to whom a crash is an answer."""
-    client = Client(raise_request_exception=False)
-    client.handler = HANDLER
+    """A superuser, to whom crashes are raised."""
+    client = fresh_client()
     client.force_login(User.objects.create_superuser("chief"))
     return client
-
-
-HANDLER = ClientHandler(enforce_csrf_checks=False)
 
 
 def parameters(page: Address) -> Iterator[str]:
@@ -70,7 +75,11 @@ def parameters(page: Address) -> Iterator[str]:
 
 
 def judge(client: Client, path: str, follow: bool = False) -> None:
-    answer: Any = client.get(path, follow=follow)
+    try:
+        answer: Any = client.get(path, follow=follow)
+    except Exception as error:
+        error.add_note(f"GET {path[:200]}")
+        raise
     assert answer.status_code < 500, (path[:200], answer.status_code)
     if b"evil" in answer.content:  # what of it could come alive says so
         inert(answer)
@@ -128,8 +137,7 @@ def test_so_do_the_pages_of_uploads_and_the_login(client: Client, name: str, nam
 def test_nobody_is_led_away_after_the_login(value: str) -> None:
     User.objects.create_user("ann", password="x", is_staff=True)
     for path in ("/login/", "/admin/login/"):
-        client = Client()
-        client.handler = HANDLER
+        client = fresh_client()
         answer = client.post(f"{path}?next={quote(value)}", {"username": "ann", "password": "x", "next": value})
         assert answer.status_code == 302
         there = urlsplit(answer["Location"].replace("\\", "/"))
