@@ -40,6 +40,8 @@ PERMISSIONS = {
     "download_document": "ingestion.view_content",
 }
 """What each verb takes. `reprocess_many` takes what reprocessing one thing of its kind takes."""
+SEEN = tuple(f"ingestion.view_{name}" for name in ("intake", "ingestfile", "document", "kmcall"))
+"""What the screens take. They show no bytes of anybody: that is `view_content`."""
 IDS_TOLD = 20
 """So many ids of a selection stand in the audit."""
 

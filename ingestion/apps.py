@@ -12,11 +12,12 @@ class IngestionConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from docqueue import codes
-        from ingestion import checks, errors, formats  # noqa: F401 - registers the checks; models are there only now
+        from docqueue import codes, roles
+        from ingestion import acting, checks, errors, formats  # noqa: F401 - registers the checks; models are there now
         from ingestion.diagnostics import recording
         from ingestion.km import calls
 
         codes.register("ingestion", errors.error_classes)
+        roles.register("ingestion", read=acting.SEEN, act=acting.PERMISSIONS.values())
         formats.install()
         calls.subscribe(recording.write)

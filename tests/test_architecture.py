@@ -50,6 +50,7 @@ BANDS = [
         "listing",
         "looking",
         "producing",
+        "roles",
         "rules",
         "schedules",
     }
@@ -149,6 +150,7 @@ def test_ingestion_enters_the_queue_by_its_public_doors_only(path: Path) -> None
         "conf",
         "codes",
         "models",
+        "roles",
         "validation",
     )
     if path.is_relative_to(ROOT / "ingestion" / "api") or path == ROOT / "ingestion/resumable/views.py":

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from docqueue import listing
 from docqueue.admin import banner
@@ -144,6 +144,11 @@ class ReadOnlyAdmin(BaseAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(get_settings().DATABASE)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        if "\0" in object_id:  # no key in the database holds that
+            return None
+        return super().get_object(request, object_id, from_field)
+
     def few(self, changelist: KeysetChangeList) -> Sequence[int] | None:
         """The ids of the rows that may fit what a list is narrowed by, where indexes find them and they are few."""
         return None
@@ -165,6 +170,8 @@ class ReadOnlyAdmin(BaseAdmin):
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if any("\0" in value for _, values in request.GET.lists() for value in values):
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")  # no text in the database holds that
         context = {"docqueue_hints": banner.hints(get_settings().DATABASE), **(extra_context or {})}
         if self.heading:
             context.setdefault("title", self.heading)

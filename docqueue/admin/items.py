@@ -118,8 +118,10 @@ class ItemAdmin(ItemColumns, ItemChanges, BulkStarting):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The page of an item; one that has left this list is followed to where it is now."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied  # before anything tells whether there is such an item
         item = self.get_object(request, object_id)
-        if item is None and object_id.isascii() and object_id.isdigit():
+        if item is None and object_id.isascii() and object_id.isdigit() and len(object_id) < 19:
             elsewhere = _page_of(int(object_id))
             if elsewhere:
                 return HttpResponseRedirect(elsewhere)

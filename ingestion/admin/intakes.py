@@ -115,11 +115,9 @@ class IntakeAdmin(ReprocessAdmin):
             row.summary = sums[row.pk]  # type: ignore[attr-defined]  # for the column beside it
         return {row.pk: intake_line(row, sums[row.pk], items.get(row.item_id or 0), now) for row in rows}
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Intake | None:
-        intake = super().get_object(request, object_id, from_field)
-        if intake is not None and reconcile_intake(intake):
-            intake.refresh_from_db()
-        return intake
+    def look_at(self, row: Intake) -> None:
+        if reconcile_intake(row):
+            row.refresh_from_db()
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         groups = [(None, {"fields": ("state", *said(self.main, self, obj))})]

@@ -183,6 +183,9 @@ class ActingAdmin(StateAdmin):
         }
         return TemplateResponse(request, "admin/ingestion/confirm.html", context)
 
+    def look_at(self, row: Any) -> None:
+        """Bring the row up to date before its page is shown to somebody who may see it."""
+
     def beside(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What stands on the row's page besides its fields."""
         return {}
@@ -195,7 +198,8 @@ class ActingAdmin(StateAdmin):
             pk = int(object_id) if object_id.isascii() and object_id.isdigit() and len(object_id) < 19 else 0
             if self.has_view_permission(request) and (first := who_was_first(**{self.noun: pk})):
                 messages.warning(request, first)
-        elif self.has_view_permission(request):
+        elif request.method != "POST" and self.has_view_permission(request):  # nothing here takes a POST
+            self.look_at(row)
             buttons = [one for one in self.buttons(row) if self.may(request, one.name)]
             context = {"subtitle": None, "buttons": buttons, "reason_max": REASON_MAX, **self.beside(request, row)}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

@@ -11,3 +11,10 @@ class ResumableConfig(AppConfig):
     label = "ingestion_resumable"
     verbose_name = _("Resumable uploads")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from docqueue import roles
+
+        roles.register(
+            self.label, read=[f"{self.label}.view_uploadsession"], act=[f"{self.label}.change_uploadsession"]
+        )

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
+from docqueue import roles
 from docqueue.acting import PERMISSIONS
 from docqueue.exceptions import InvalidBulk, NotAllowed
-from docqueue.management.commands.queue_roles import OPERATORS, READERS
 from docqueue.models import AuditEntry, Schedule
+from docqueue.roles import OPERATORS, READERS
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 from tests.docqueue.helpers import OPERATION, worker
@@ -131,3 +132,19 @@ def test_the_roles_are_made_once_and_readers_can_change_nothing(capsys: pytest.C
     Group.objects.get(name=READERS).permissions.add(extra)
     call_command("queue_roles")
     assert extra in Group.objects.get(name=READERS).permissions.all()
+
+
+def test_an_app_adds_its_permissions_to_the_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "_read", {})
+    monkeypatch.setattr(roles, "_act", {})
+    roles.register("auth", read=["auth.view_group"], act=["auth.add_group"])
+    call_command("queue_roles")
+    rights = {one.name: {*one.permissions.values_list("codename", flat=True)} for one in Group.objects.all()}
+    assert rights == {READERS: {"view_group"}, OPERATORS: {"view_group", "add_group"}}
+
+
+def test_a_permission_of_an_app_that_has_no_tables_yet_is_missed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "_read", {"nowhere": frozenset({"nowhere.view_thing"})})
+    with pytest.raises(CommandError, match=r"nowhere\.view_thing.* migrate"):
+        call_command("queue_roles")
+    assert not Group.objects.exists()

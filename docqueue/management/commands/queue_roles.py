@@ -8,18 +8,8 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from docqueue.acting import PERMISSIONS
-
-READERS, OPERATORS = "Queue readers", "Queue operators"
-VIEWS = ("queueitem", "historyitem", "worker", "queue", "limit", "batch", "schedule", "bulkoperation", "failuregroup")
-READ = frozenset(f"docqueue.view_{name}" for name in VIEWS)
-"""What readers may: see where everything is. No payloads, results or tracebacks, and not what other people did."""
-ACT = (
-    READ
-    | set(PERMISSIONS.values())
-    | {f"docqueue.{name}" for name in ("view_payload", "view_attempt", "view_auditentry", "process_queue")}
-)
-ROLES = {READERS: READ, OPERATORS: ACT}
+from docqueue import roles
+from docqueue.roles import OPERATORS, READERS
 
 
 class Command(BaseCommand):
@@ -27,23 +17,24 @@ class Command(BaseCommand):
 
     help = (
         f"Make the groups {READERS!r} (they see all but payloads, results and tracebacks) and {OPERATORS!r} (they "
-        "may do all that the admin and the API offer). Run it again after an upgrade: it adds what is new. Users that "
-        "are to see the admin need `is_staff` besides."
+        "may do all that the admin and the API offer), with what the apps that use the queue add to them. Run it again "
+        "after an upgrade: it adds what is new. Users that are to see the admin need `is_staff` besides."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        known = {
-            f"docqueue.{one.codename}": one for one in Permission.objects.filter(content_type__app_label="docqueue")
-        }
-        if missing := sorted(ACT - known.keys()):
+        found = roles.known()
+        wanted = frozenset[str]().union(*(role.permissions for role in found))
+        apps = {one.partition(".")[0] for one in wanted}
+        rows = Permission.objects.filter(content_type__app_label__in=apps).select_related("content_type")
+        known = {f"{one.content_type.app_label}.{one.codename}": one for one in rows}
+        if missing := sorted(wanted - known.keys()):
             raise CommandError(f"There is no permission {missing[0]}: run manage.py migrate first.")
         with transaction.atomic():
-            for name, wanted in ROLES.items():
-                group, created = Group.objects.get_or_create(name=name)
-                has = set(
-                    group.permissions.filter(content_type__app_label="docqueue").values_list("codename", flat=True)
-                )
-                new = sorted(wanted - {f"docqueue.{codename}" for codename in has})
-                group.permissions.add(*(known[one] for one in new))
+            for role in found:
+                group, created = Group.objects.get_or_create(name=role.name)
+                has = set(group.permissions.values_list("pk", flat=True))
+                new = [known[one] for one in sorted(role.permissions) if known[one].pk not in has]
+                group.permissions.add(*new)
                 what = "made" if created else "there already"
-                self.stdout.write(f"{name}: {what}, {len(new)} permissions added, {len(wanted)} in all")
+                count = len(role.permissions)
+                self.stdout.write(f"{role.name}: {what}, {len(new)} permissions added, {count} in all")
