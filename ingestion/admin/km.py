@@ -134,8 +134,12 @@ class KmCallAdmin(AnyModelAdmin):
     )
     fields = readonly_fields
 
+    class Media:
+        css = {"all": ("docqueue/admin.css", "ingestion/admin.css")}
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"docqueue_empty": EMPTY, **(extra_context or {})})
+        context = {"title": _("Knowledge store calls"), "docqueue_empty": EMPTY, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
