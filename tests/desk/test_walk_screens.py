@@ -154,9 +154,10 @@ class Walker:
 @pytest.mark.timeout(600)  # other work on the machine, and pictures, make it slow
 def test_every_screen_is_sound_and_everybody_can_read_it(site: Site, world: World) -> None:
     walker = Walker(site)
-    for addresses in screens(world).values():
+    for route, addresses in screens(world).items():
+        same = route.endswith("/history/") and route != f"{LISTED[0]}<path:object_id>/history/"  # all have one template
         for n, address in enumerate(addresses):
-            walker.look(address, ask_axe=n == 0)
+            walker.look(address, ask_axe=n == 0 and not same)
     assert not walker.found, "\n".join(walker.found)
 
 
