@@ -15,6 +15,7 @@ from tests.desk.scenes_ingestion import DO, DOCUMENT, FILE, INTAKE, processed, r
 from tests.ingestion.factories import accept, upload
 from tests.ingestion.running import InlineWorker
 
+RED = "rgb(186, 33, 33)"
 PLURAL = {"document": "documents", "ingestfile": "files", "intake": "intakes"}
 
 
@@ -192,8 +193,11 @@ def _all_that_match(desk: Desk, model: str) -> None:
     desk.go(f"ingestion_{model}_changelist")
     desk.link("Reprocess all that match …")
     desk.page.get_by_label("Ended as").select_option("failed")
-    desk.button("Count")
+    count = desk.page.get_by_role("button", name="Count")
+    expect(count).not_to_have_css("background-color", RED)  # it takes nothing away
+    count.click()
     counted(desk, "1")
+    expect(desk.page.get_by_role("button", name="Yes, reprocess")).to_have_css("background-color", RED)
     desk.page.get_by_label("Reason").fill(WHY)
     desk.button("Yes, reprocess")
     ordered(desk, {"outcome": "failed"})
