@@ -5,6 +5,7 @@ Used by the tests of single pages (tests/docqueue/browser) and by the walk throu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -83,13 +84,26 @@ def strict(answer: Response | None, status: int = 200) -> None:
     assert "style-src 'self';" in policy
 
 
-def axe(site: Site, page: Page, context: dict[str, Any] | None = None) -> list[str]:
-    """What axe finds."""
+def axe(site: Site, page: Page, context: dict[str, Any] | None = None, only: Sequence[str] = ()) -> list[str]:
+    """What axe finds, by all of its rules or by these."""
     before = list(site.trouble)
-    options = {"resultTypes": ["violations"], "preload": False}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
+    if only:
+        options["runOnly"] = list(only)
     found = Axe().run(page, context=context, options=options).response["violations"]
     site.trouble[:] = before  # axe itself sets styles, which the policy refuses
     return [f"{v['id']}: {n['html'][:150]}" for v in found for n in v["nodes"]]
+
+
+def squeezed(page: Page) -> list[str]:
+    """What is broken into a few letters a line, and buttons that are broken into two."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll("#content td .docqueue-text, #content td.docqueue-text")]
+            .filter(one => one.innerText.trim().length > 8 && one.closest("td").clientWidth < 70)
+            .concat([...document.querySelectorAll("#content a.button")].filter(one => one.getClientRects().length > 1))
+            .map(one => one.outerHTML.slice(0, 150))"""
+    )
+    return [f"squeezed: {one}" for one in found]
 
 
 def too_wide(page: Page) -> int:

@@ -33,7 +33,10 @@ REASON_MAX = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """One thing to do to an item, and what has to be asked before. `method` of the service, with `options`."""
+    """One thing to do to an item, and what has to be asked before. `method` of the service, with `options`.
+
+    `needs_reason`: nobody does it without saying why.
+    """
 
     name: str
     method: str = ""
@@ -41,6 +44,7 @@ class Verb:
     button: Any  # translated when it is shown
     question: Any
     destructive: bool
+    needs_reason: bool = False
 
     @property
     def permission(self) -> str:
@@ -84,6 +88,7 @@ VERBS = {
             button=gettext_lazy("Discard"),
             question=gettext_lazy("They are given up for good and move to the history. This can not be undone."),
             destructive=True,
+            needs_reason=True,
         ),
     )
 }
@@ -101,6 +106,22 @@ class Done:
 def may(user: Any, verb: Verb) -> bool:
     """Whether `user` may do this."""
     return bool(user.has_perm(verb.permission))
+
+
+def reason_of(request: HttpRequest) -> str:
+    """The reason that was given; blanks are none."""
+    return request.POST.get("reason", "").strip()[:REASON_MAX]
+
+
+def has_confirmed(request: HttpRequest, *, needs_reason: bool = False) -> bool:
+    """Whether the page that asks was answered, with a reason where it takes one."""
+    return request.method == "POST" and "confirmed" in request.POST and bool(reason_of(request) or not needs_reason)
+
+
+def lacking(request: HttpRequest, *, needs_reason: bool) -> Any:
+    """What a page that asks again says of why it does."""
+    missing = needs_reason and "confirmed" in request.POST
+    return gettext("Nothing was done yet: this takes a reason, which the audit keeps.") if missing else ""
 
 
 def chosen(request: HttpRequest) -> list[int]:
@@ -186,6 +207,8 @@ def confirmation(
         "more": max(0, len(ids) - LISTED),
         "reason": request.POST.get("reason", ""),
         "reason_max": REASON_MAX,
+        "needs_reason": verb.needs_reason,
+        "lacking": lacking(request, needs_reason=verb.needs_reason),
         "checkbox_name": ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, "admin/docqueue/confirm.html", context)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue.admin import audit, bulk_words, columns
-from docqueue.admin.actions import REASON_MAX
+from docqueue.admin.actions import LISTED, has_confirmed, reason_of
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.admin.bulk_start import ask
 from docqueue.bulk import PERMISSIONS
@@ -27,6 +29,7 @@ from docqueue.service import DocumentQueueService
 if TYPE_CHECKING:
     Display = str | SafeString
 
+QUESTION = _("What runs ends after the slice that is under way. What was done stays done.")
 COLOURS = {"running": "in_progress", "done": "completed", "aborted": "cancelled"}
 
 
@@ -68,30 +71,46 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         if found is None or not self.has_view_permission(request) or not user.has_perm(PERMISSIONS[found.action]):
             raise PermissionDenied
         back = reverse("admin:docqueue_bulkoperation_change", args=[bulk_id])
-        if request.method != "POST" or "confirmed" not in request.POST:
-            question = gettext("It ends after the slice that is under way. What was done stays done.")
+        if not has_confirmed(request):
             lines = [
                 (gettext("action"), self.what(found)),
                 (gettext("which"), self.about(found)),
                 (gettext("progress"), self.progress(found)),
                 (gettext("skipped"), f"{found.skipped:,}"),
             ]
-            return ask(self, request, gettext("Abort"), question, lines, back)
-        self._end(request, found, request.POST.get("reason", "").strip()[:REASON_MAX])
+            return ask(self, request, gettext("Abort"), QUESTION, lines, back)
+        self._end(request, found, reason_of(request))
         return HttpResponseRedirect(back)
 
     def has_abort_permission(self, request: HttpRequest) -> bool:
         """Whoever may start one of the actions may abort those."""
         return any(request.user.has_perm(permission) for permission in PERMISSIONS.values())
 
-    @admin.action(description=_("Abort"), permissions=["abort"])
-    def abort(self, request: HttpRequest, queryset: QuerySet[BulkOperation]) -> None:
-        for found in queryset:
+    @admin.action(description=_("Abort …"), permissions=["abort"])
+    def abort(self, request: HttpRequest, queryset: QuerySet[BulkOperation]) -> HttpResponse | None:
+        rows = list(queryset)
+        if not has_confirmed(request):
+            return self._question(request, rows)
+        for found in rows:
             if request.user.has_perm(PERMISSIONS[found.action]):
-                self._end(request, found, "")
+                self._end(request, found, reason_of(request))
             else:
                 text = gettext("Skipped: you may not abort bulk operation %(id)d.")
                 messages.warning(request, text % {"id": found.pk})
+        return None
+
+    def _question(self, request: HttpRequest, rows: Sequence[BulkOperation]) -> HttpResponse:
+        """The page that says which are about to be aborted, and how many run."""
+        lines: list[tuple[str, str]] = []
+        for one in rows[:LISTED]:
+            said = (self.what(one), self.about(one), self.shown(one), self.progress(one))
+            lines.append((f"#{one.pk}", format_html("{}, {}<br>{} {}", *said)))
+        if len(rows) > LISTED:
+            lines.append(("…", gettext("and %(n)d more") % {"n": len(rows) - LISTED}))
+        count = ngettext("%(n)d bulk operation", "%(n)d bulk operations", len(rows)) % {"n": len(rows)}
+        hidden = [("action", "abort"), *((ACTION_CHECKBOX_NAME, one.pk) for one in rows)]
+        back = reverse("admin:docqueue_bulkoperation_changelist")
+        return ask(self, request, gettext("Abort"), QUESTION, lines, back, count=count, hidden=hidden)
 
     def _end(self, request: HttpRequest, found: BulkOperation, reason: str) -> None:
         acting = DocumentQueueService(get_settings().DATABASE).acting_as(request.user)
@@ -100,7 +119,11 @@ class BulkOperationAdmin(ReadOnlyAdmin):
         except DocqueueError as error:
             messages.warning(request, gettext("Skipped: %(reason)s") % {"reason": error})
         else:
-            text = gettext("Bulk operation %(id)d was aborted; %(done)s items were changed before.")
+            text = ngettext(
+                "Bulk operation %(id)d was aborted; %(done)s item was changed before.",
+                "Bulk operation %(id)d was aborted; %(done)s items were changed before.",
+                ended.done,
+            )
             messages.success(request, text % {"id": ended.pk, "done": f"{ended.done:,}"})
 
     @admin.display(description=_("action"))

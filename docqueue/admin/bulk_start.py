@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,12 +14,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, gettext_lazy
 
 from docqueue.admin import bulk_words, item_filters
-from docqueue.admin.actions import REASON_MAX
+from docqueue.admin.actions import REASON_MAX, has_confirmed, lacking, reason_of
 from docqueue.admin.base import ReadOnlyAdmin
 from docqueue.bulk import PERMISSIONS, checked, matching
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError, InvalidBulk
 from docqueue.service import DocumentQueueService
+from docqueue.states import Status
 
 NARROWS = ("status", "queue", "operation", "fingerprint", "document_id")
 """Filters of the lists that a bulk operation can have, too."""
@@ -62,6 +63,13 @@ WORDS = {
     ),
 }
 
+REQUEUED = {
+    (Status.DEAD.value,): gettext_lazy("They run again from their first attempt."),
+    (Status.WAITING.value,): gettext_lazy("They wait for their time no longer: they run now."),
+}
+"""What requeueing does to items that are all in this state."""
+NEED_REASON = ("discard",)
+"""Actions that nobody starts in the admin without saying why."""
 
 AGED = {
     "purge": gettext_lazy("Delete what finished more than"),
@@ -106,6 +114,7 @@ class BulkStarting(ReadOnlyAdmin):
             raise PermissionDenied
         back = f"{self._address('changelist')}?{request.GET.urlencode()}"
         known = (*NARROWS, *HARMLESS, "age", OLDER)
+        needs_reason = action in NEED_REASON
         if other := sorted(key for key, value in request.GET.items() if value and key not in known):
             text = gettext("A bulk operation can not be narrowed by %(names)s: take that out of the list first.")
             messages.error(
@@ -120,7 +129,7 @@ class BulkStarting(ReadOnlyAdmin):
                 **self._of_age(request.GET.get("age", "")),
                 **_ended_before(request.GET.get(OLDER, "")),
             }
-            if request.method == "POST" and "confirmed" in request.POST:
+            if has_confirmed(request, needs_reason=needs_reason):
                 return self._start(request, action, asked)
             found = checked(action, asked, everything=True)
         except DocqueueError as error:
@@ -131,8 +140,20 @@ class BulkStarting(ReadOnlyAdmin):
             (gettext("which"), bulk_words.about(found)),
             (gettext("how many match now"), bulk_words.number(there.total, at_least=there.at_least)),
         ]
-        words, count = WORDS[action], lines[-1][1]
-        return ask(self, request, words.button, words.question, lines, back, number=action == "priority", count=count)
+        words, question = WORDS[action], WORDS[action].question
+        if action == "requeue":
+            question = REQUEUED.get(tuple(sorted(found["status"])), question)
+        return ask(
+            self,
+            request,
+            words.button,
+            question,
+            lines,
+            back,
+            number=action == "priority",
+            count=bulk_words.items(there.total, at_least=there.at_least),
+            needs_reason=needs_reason,
+        )
 
     def _of_age(self, age: str) -> dict[str, Any]:
         """The list's filter by age, fixed from now on: when it ended, in lists of what has, or was enqueued."""
@@ -147,7 +168,7 @@ class BulkStarting(ReadOnlyAdmin):
         more: dict[str, Any] = {}
         if action == "priority":
             more["priority"] = int(given) if given.removeprefix("-").isdecimal() and len(given) < 5 else given
-        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
+        reason = reason_of(request)
         acting = DocumentQueueService(get_settings().DATABASE).acting_as(user)
         started = acting.bulk(action, everything=True, reason=reason, **more, **asked)
         text = gettext("Bulk operation %(id)d was started: the workers do it, %(count)s in all.")
@@ -180,8 +201,13 @@ def ask(
     *,
     number: bool = False,
     count: str = "",
+    needs_reason: bool = False,
+    hidden: Sequence[tuple[str, object]] = (),
 ) -> HttpResponse:
-    """The page that says what it is about, and asks for a reason (and a priority). `count`: of items, on its button."""
+    """The page that says what it is about, and asks for a reason (and a priority).
+
+    `count`: how many of what, on its button. `hidden`: what its form sends besides.
+    """
     context = {
         **model_admin.admin_site.each_context(request),
         "title": f"{button}?",
@@ -193,7 +219,11 @@ def ask(
         "number": number,
         "count": count,
         "back": back,
+        "reason": request.POST.get("reason", ""),
         "reason_max": REASON_MAX,
+        "needs_reason": needs_reason,
+        "lacking": lacking(request, needs_reason=needs_reason),
+        "hidden": hidden,
     }
     return TemplateResponse(request, "admin/docqueue/ask.html", context)
 

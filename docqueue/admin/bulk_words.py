@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from docqueue.bulk import COUNTED
 from docqueue.states import Status
@@ -37,6 +37,14 @@ def number(total: int, *, at_least: bool) -> str:
     if total >= COUNTED:
         return gettext("more than %(total)s") % {"total": f"{total:,}"}
     return gettext("at least %(total)s, as not all were looked at") % {"total": f"{total:,}"}
+
+
+def items(total: int, *, at_least: bool) -> str:
+    """How many items, for a button."""
+    if not at_least:
+        return ngettext("%(n)s item", "%(n)s items", total) % {"n": f"{total:,}"}
+    said = gettext("more than %(n)s items") if total >= COUNTED else gettext("%(n)s items or more")
+    return said % {"n": f"{total:,}"}
 
 
 def skipped(action: str, state: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from docqueue import outcomes, stats
 from docqueue.admin import audit
@@ -46,9 +46,11 @@ def resolution_in_words() -> str:
         )
         return nothing % {"days": found.days, "aim": stats.in_words(TARGET_SECONDS)}
     late = found.p95_seconds > TARGET_SECONDS
-    text = gettext(
+    text = ngettext(
+        "In the last %(days)d days people saw to %(n)s dead item, within %(most)s (the aim: %(aim)s%(missed)s).",
         "In the last %(days)d days people saw to %(n)s dead items: to half of them within %(half)s, to 95 of 100 "
-        "within %(most)s (the aim: %(aim)s%(missed)s)."
+        "within %(most)s (the aim: %(aim)s%(missed)s).",
+        found.number,
     )
     said = {"half": found.p50_seconds, "most": found.p95_seconds, "aim": TARGET_SECONDS}
     words = {name: stats.in_words(seconds) for name, seconds in said.items()}

@@ -16,10 +16,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from docqueue.admin import audit, causes, charts, columns, filters
-from docqueue.admin.actions import REASON_MAX
+from docqueue.admin import audit, bulk_words, causes, charts, columns, filters
+from docqueue.admin.actions import has_confirmed, reason_of
 from docqueue.admin.base import EPOCH, MICROSECOND, KeysetChangeList, ReadOnlyAdmin
-from docqueue.admin.bulk_start import ask
+from docqueue.admin.bulk_start import NEED_REASON, ask
 from docqueue.conf import get_settings
 from docqueue.exceptions import DocqueueError
 from docqueue.models import FailureGroup, QueueItem
@@ -143,15 +143,17 @@ class FailureGroupAdmin(ReadOnlyAdmin):
         found = self.get_object(request, fingerprint)
         if found is None:
             return HttpResponseRedirect(back)  # which says that there is none
-        if request.method != "POST" or "confirmed" not in request.POST:
+        needs_reason = verb in NEED_REASON
+        if not has_confirmed(request, needs_reason=needs_reason):
             lines = [
                 (gettext("cause"), found.error_message or found.error_code),
                 (gettext("operation"), found.operation),
                 (gettext("dead items"), f"{found.number:,}"),
             ]
             about = verb in ("requeue", "canary", "discard")
-            return ask(self, request, known[1], known[2], lines, back, count=lines[-1][1] if about else "")
-        reason = request.POST.get("reason", "").strip()[:REASON_MAX]
+            count = bulk_words.items(found.number, at_least=False) if about else ""
+            return ask(self, request, known[1], known[2], lines, back, count=count, needs_reason=needs_reason)
+        reason = reason_of(request)
         try:
             return self._do(request, found, verb, reason, back)
         except DocqueueError as error:

@@ -182,17 +182,18 @@ class ActingAdmin(ItemAdmin):
         found = actions.VERBS.get(verb)
         if found is None or not self.has_view_permission(request) or not actions.may(request.user, found):
             raise PermissionDenied
-        if request.method != "POST" or (found.destructive and "confirmed" not in request.POST):
+        asks = found.destructive and not actions.has_confirmed(request, needs_reason=found.needs_reason)
+        if request.method != "POST" or asks:
             return actions.confirmation(request, self, found, [item_id], single=True)
-        actions.perform(request, found, [item_id], request.POST.get("reason", "").strip())
+        actions.perform(request, found, [item_id], actions.reason_of(request))
         return HttpResponseRedirect(reverse("admin:docqueue_queueitem_change", args=[item_id]))
 
     def act_on_chosen(self, request: HttpRequest, verb: actions.Verb) -> HttpResponse | None:
         """One verb on the items ticked in the list."""
         ids = actions.chosen(request)
-        if verb.destructive and "confirmed" not in request.POST:
+        if verb.destructive and not actions.has_confirmed(request, needs_reason=verb.needs_reason):
             return actions.confirmation(request, self, verb, ids, single=False)
-        actions.perform(request, verb, ids, request.POST.get("reason", "").strip())
+        actions.perform(request, verb, ids, actions.reason_of(request))
         return None
 
     def has_requeue_item_permission(self, request: HttpRequest) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -100,8 +101,14 @@ class StaffingAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(back)
 
 
+def alive(worker: Worker) -> bool:
+    """Whether it was heard of lately."""
+    ended = worker.stopped_at is not None or worker.lost_at is not None
+    return not ended and worker.lease_expires_at >= datetime.now(UTC)
+
+
 def asked_for(worker: Worker) -> list[str]:
-    """What can be asked of a worker as it is."""
-    if worker.kind != Worker.Kind.WORKER or worker.stopped_at or worker.lost_at or worker.asked == Worker.Asked.STOP:
+    """What can be asked of a worker as it is: nothing of one whose lease has run out, which hears nothing."""
+    if worker.kind != Worker.Kind.WORKER or not alive(worker) or worker.asked == Worker.Asked.STOP:
         return []
     return ["unquiet_worker" if worker.asked == Worker.Asked.QUIET else "quiet_worker", "stop_worker"]

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from docqueue.admin import columns, filters
-from docqueue.admin.staffing import StaffingAdmin
+from docqueue.admin.staffing import StaffingAdmin, alive
 from docqueue.conf import get_settings
 from docqueue.models import QueueItem, Worker
 from docqueue.states import Status
@@ -184,12 +184,6 @@ class WorkerAdmin(StaffingAdmin):
         return (
             format_html_join("\n", '<div>{} {}: <span class="docqueue-text">{}</span></div>', rows) or columns.NOTHING
         )
-
-
-def alive(worker: Worker) -> bool:
-    """Whether it was heard of lately."""
-    ended = worker.stopped_at is not None or worker.lost_at is not None
-    return not ended and worker.lease_expires_at >= datetime.now(UTC)
 
 
 def slots(worker: Worker) -> list[dict[str, Any]]:

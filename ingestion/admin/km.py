@@ -106,9 +106,6 @@ def _phase(name: str) -> Callable[[Any, KmCall], str]:
     return shown
 
 
-EMPTY = _("No call was made. The calls of workers to a knowledge store are shown here; this database has none.")
-
-
 @admin.register(KmCall)
 class KmCallAdmin(ReadOnlyAdmin):
     """Calls, the newest first. They are looked at and nothing else."""
@@ -118,13 +115,17 @@ class KmCallAdmin(ReadOnlyAdmin):
     list_filter = (MethodFilter, EndFilter, StatusFilter)
     search_fields = ("document_ids",)
     search_help_text = _("The id of a document.")
-    empty = EMPTY
+    heading = _("Knowledge store calls")
+    empty = _("No call was made. The calls of workers to a knowledge store are shown here; this database has none.")
     actions = None
     readonly_fields = (
         *("when", "method", "attempt", "status", "code", "documents", "bytes_sent", "speed"),
         *PHASES,
     )
     fields = readonly_fields
+
+    class Media:
+        css = {"all": ("docqueue/admin.css", "ingestion/admin.css")}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return admin.ModelAdmin.get_queryset(self, request)  # where our rows are, not those of the queue

@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from docqueue.admin.actions import REASON_MAX, chosen
 from ingestion.acting import Acting, acting_as, who_was_first
@@ -181,9 +181,12 @@ class ReprocessAdmin(ActingAdmin):
         if started.item_id is None:
             messages.warning(request, gettext("There is nothing to do."))
             return None
-        text = gettext("Queue item %(id)d puts them into the queue: %(files)s files and %(archives)s archives.")
-        counts = {"files": _number(started.counts.reprocessable, started.counts), "archives": started.counts.archives}
-        messages.success(request, text % {"id": started.item_id, **counts})
+        files, archives = started.counts.reprocessable, started.counts.archives
+        about = [ngettext("%(n)s file", "%(n)s files", files) % {"n": _number(files, started.counts)}]
+        if archives:
+            about.append(ngettext("%(n)s archive", "%(n)s archives", archives) % {"n": f"{archives:,}"})
+        text = gettext("Queue item %(id)d puts them into the queue: %(what)s.")
+        messages.success(request, text % {"id": started.item_id, "what": gettext(" and ").join(about)})
         return None
 
     def _start_one(self, request: HttpRequest, selection: Selection, given: dict[str, Any]) -> None:

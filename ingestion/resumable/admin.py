@@ -78,8 +78,9 @@ class UploadSessionAdmin(StateAdmin):
         reason, by = request.POST.get("reason", "").strip()[:REASON_MAX], request.user.get_username()
 
         def end_one(row: UploadSession) -> None:
+            upload = str(row.pk)  # which a deleted row has no more
             sessions.end(row)
-            note("end_upload", by, reason, upload=str(row.pk), name=row.name)
+            note("end_upload", by, reason, upload=upload, name=row.name)
 
         self.each(
             request,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
@@ -41,6 +42,12 @@ def offered() -> set[str]:
     return {*_of_routes(), *_of_lists()} - set(NOTHING)
 
 
+def _named(name: str) -> Any:
+    """The admin of the model that is called so."""
+    [found] = [one for model, one in admin.site._registry.items() if model._meta.model_name == name]
+    return found
+
+
 def _verbs(route: str) -> Iterable[str]:
     match route.split("/"):
         case [_, "queueitem" | "deaditem", _, "do", *_]:
@@ -49,11 +56,14 @@ def _verbs(route: str) -> Iterable[str]:
             return failures.VERBS
         case [_, "schedule", _, "do", *_]:
             return schedules.VERBS
+        case ["ingestion", name, _, "do", *_]:
+            return _named(name).verbs  # type: ignore[no-any-return]
+        case ["ingestion", _, "reprocess", ""]:
+            return ("", "one")  # all that a list shows, and one row from its page
         case [_, "worker", _, "ask", *_]:
             return staffing.WORDS
         case [_, name, "bulk", *_]:
-            [found] = [one for model, one in admin.site._registry.items() if model._meta.model_name == name]
-            return found.bulk_actions  # type: ignore[attr-defined, no-any-return]
+            return _named(name).bulk_actions  # type: ignore[no-any-return]
     raise AssertionError(f"whose verbs are those of {route}?")
 
 
@@ -61,8 +71,8 @@ def _of_routes() -> Iterator[str]:
     for route in routes():
         if route in READ or CLOSED.get(route, 405) != 405:
             continue
-        if "<str:verb>" in route or "<str:action>" in route:
-            yield from (f"{route} {verb}" for verb in _verbs(route))
+        if "<str:verb>" in route or "<str:action>" in route or route.endswith("/reprocess/"):
+            yield from (f"{route} {verb}".strip() for verb in _verbs(route))
         else:
             yield route
 

@@ -64,7 +64,9 @@ class Desk:
 
     def go(self, name: str, *args: Any, query: str = "") -> None:
         """To a page of the admin, by its name."""
-        answer = self.page.goto(self.site.address + reverse(f"admin:{name}", args=args) + query)
+        answer = self.page.goto(
+            self.site.address + reverse(f"admin:{name}", args=args) + query, wait_until="domcontentloaded"
+        )
         assert answer is not None
         assert answer.status == 200, f"{answer.url} answers {answer.status}"
 

@@ -67,6 +67,8 @@ def requeue_ten_first(desk: Desk) -> None:
 def discard_a_cause(desk: Desk) -> None:
     found = cause(desk)
     desk.link("Discard all …")
+    desk.yes(why="")  # the browser asks for the reason, and sends nothing
+    desk.unchanged()
     desk.yes()
     assert _started(desk, found, "discard", 2).state == "done"
     assert set(HistoryItem.objects.values_list("status", flat=True)) == {Status.CANCELLED}
@@ -177,7 +179,12 @@ def abort_those_ticked(desk: Desk) -> None:
     started = desk.service.bulk("cancel", queue="a", by="ada", reason="all of it")
     desk.go("docqueue_bulkoperation_changelist")
     desk.choose("abort", started.pk)
-    _aborted(desk, started, "all of it")
+    expect(desk.page.locator("#content form[method=post] input[type=submit]")).to_have_value(
+        "Yes, Abort (1 bulk operation)"
+    )
+    assert BulkOperation.objects.get().state == "running"
+    desk.yes()
+    _aborted(desk, started, WHY)
 
 
 # -- schedules -------------------------------------------------------------------------------------------------------

@@ -1,36 +1,27 @@
-"""Uploads, files and documents: processed anew, cancelled, deleted; and resumable uploads that are ended."""
+"""Uploads, files and documents: cancelled, deleted, downloaded; and resumable uploads that are ended."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib.admin.models import DELETION, LogEntry
 from playwright.sync_api import expect
 
-from docqueue.models import AuditEntry, HistoryItem, QueueItem
+from docqueue.models import HistoryItem
 from docqueue.states import Status
-from ingestion.models import Document, IngestFile, Intake
-from ingestion.reprocess_many import REPROCESS_MANY
+from ingestion.models import Document, Intake
 from ingestion.resumable import files
 from ingestion.resumable.models import UploadSession
 from tests.desk.scenes import Desk, scene
-from tests.ingestion.factories import accept, accept_document, upload
+from tests.ingestion.factories import accept_document
 from tests.ingestion.resumable.tus import Tus
 from tests.ingestion.running import InlineWorker
 
 INTAKE, FILE, DOCUMENT = "ingestion/intake/", "ingestion/ingestfile/", "ingestion/document/"
+DO = "<int:pk>/do/<str:verb>/ "
 
 
-def processed(desk: Desk) -> Document:
+def processed(desk: Desk, text: str = "The heron waits.") -> Document:
     """A document that has been indexed."""
-    found = accept_document(desk.site.user, "The heron waits.", name="letter.txt")
-    InlineWorker().run()
-    return found
-
-
-def failed(desk: Desk) -> Intake:
-    """An upload of a file that can not be read, and of one that can."""
-    found = accept(desk.site.user, upload("bad.pdf", "%PDF-1.4 nothing"), upload("good.md", "# heron"))
+    found = accept_document(desk.site.user, text, name="letter.txt")
     InlineWorker().run()
     return found
 
@@ -41,181 +32,147 @@ def row_of(model: str, document: Document) -> int:
     return {"document": document.pk, "ingestfile": file.pk, "intake": file.intake_id}[model]
 
 
-# -- processed anew --------------------------------------------------------------------------------------------------
-
-
-def _counted(desk: Desk, number: str) -> None:
-    line = desk.page.locator("tr", has_text="can be processed anew").locator("td")
-    expect(line).to_have_text(number)
-    assert not QueueItem.objects.filter(operation=REPROCESS_MANY).exists()
-
-
-def _ordered(desk: Desk, selection: dict[str, Any], stage: str = "", priority: int = -50) -> None:
-    """One item of the queue carries the order out: whose, about what."""
-    item = QueueItem.objects.get(operation=REPROCESS_MANY)
-    desk.told(f"Queue item {item.pk} puts them into the queue: 1 files")
-    assert item.payload["by"] == desk.who
-    assert item.payload["selection"] == selection
-    assert (item.payload["from_stage"], item.payload["priority"], item.payload["total"]) == (stage, priority, 1)
-
-
-def _from_a_stage(desk: Desk, model: str, action: str) -> None:
-    row = row_of(model, processed(desk))
-    desk.go(f"ingestion_{model}_changelist")
-    desk.choose(action, row)
-    _counted(desk, "1")
-    desk.page.get_by_label("From", exact=False).first.select_option("indexing")
-    desk.page.get_by_label("Priority, -100 to 100").fill("7")
-    desk.button("Yes, reprocess")
-    plural = {"document": "documents", "ingestfile": "files", "intake": "intakes"}[model]
-    _ordered(desk, {plural: [row]}, "indexing", 7)
-
-
-@scene(DOCUMENT + " reprocess_from")
-def reprocess_documents_from_a_stage(desk: Desk) -> None:
-    _from_a_stage(desk, "document", "reprocess_from")
-
-
-@scene(FILE + " reprocess_from")
-def reprocess_files_from_a_stage(desk: Desk) -> None:
-    _from_a_stage(desk, "ingestfile", "reprocess_from")
-
-
-@scene(INTAKE + " reprocess")
-def reprocess_uploads(desk: Desk) -> None:
-    _from_a_stage(desk, "intake", "reprocess")
-
-
-@scene(INTAKE + " retry")
-def retry_what_has_failed_of_an_upload(desk: Desk) -> None:
-    row = failed(desk)
-    desk.go("ingestion_intake_changelist")
-    desk.choose("retry", row.pk)
-    _counted(desk, "1")
-    desk.button("Yes, reprocess")
-    _ordered(desk, {"intakes": [row.pk], "outcome": "failed"})
-
-
-def _all_that_match(desk: Desk, model: str) -> None:
-    failed(desk)
-    desk.go(f"ingestion_{model}_changelist")
-    desk.link("Reprocess all that match …")
-    desk.page.get_by_label("Ended as").select_option("failed")
-    desk.button("Count")
-    _counted(desk, "1")
-    desk.button("Yes, reprocess")
-    _ordered(desk, {"outcome": "failed"})
-
-
-@scene(DOCUMENT + "reprocess/")
-def reprocess_all_documents_that_match(desk: Desk) -> None:
-    _all_that_match(desk, "document")
-
-
-@scene(FILE + "reprocess/")
-def reprocess_all_files_that_match(desk: Desk) -> None:
-    _all_that_match(desk, "ingestfile")
-
-
-@scene(INTAKE + "reprocess/")
-def reprocess_all_uploads_that_match(desk: Desk) -> None:
-    _all_that_match(desk, "intake")
-
-
-def _at_once(desk: Desk, model: str) -> None:
-    document = processed(desk)
-    before = document.file.item_id
-    desk.go(f"ingestion_{model}_changelist")
-    desk.choose("reprocess", row_of(model, document))
-    desk.told("1 document is processed anew.")
-    file = IngestFile.objects.get(document=document)
-    assert file.item_id != before
-    assert QueueItem.objects.get(pk=file.item_id).status == Status.PENDING
-
-
-@scene(DOCUMENT + " reprocess")
-def reprocess_a_document(desk: Desk) -> None:
-    _at_once(desk, "document")
-
-
-@scene(FILE + " reprocess")
-def reprocess_a_file(desk: Desk) -> None:
-    _at_once(desk, "ingestfile")
+def asks(desk: Desk, button: str) -> None:
+    """The page asks before anything is done, and its button says to how many."""
+    expect(desk.page.locator("#content form[method=post] input[type=submit]")).to_have_value(button)
+    desk.unchanged()
 
 
 # -- cancelled -------------------------------------------------------------------------------------------------------
 
 
-def _cancelled(desk: Desk, model: str, words: str) -> None:
+def _cancelled(desk: Desk, model: str, what: str, words: str, *, by_list: bool) -> None:
     document = accept_document(desk.site.user, "not yet", name="waits.txt")
-    item = document.file.item_id
-    desk.go(f"ingestion_{model}_changelist")
-    desk.choose("cancel", row_of(model, document))
+    row, item = row_of(model, document), document.file.item_id
+    if by_list:
+        desk.go(f"ingestion_{model}_changelist")
+        desk.choose("cancel", row)
+    else:
+        desk.go(f"ingestion_{model}_change", row)
+        desk.button("Cancel …")
+    asks(desk, f"Yes, Cancel 1 {what}")
+    desk.shows("waits.txt")
+    desk.yes()
     desk.told(words)
     assert HistoryItem.objects.get(pk=item).status == Status.CANCELLED
-    assert IngestFile.objects.get(document=document).outcome == "cancelled"
-    assert AuditEntry.objects.get(action="cancel", item_id=item).actor == desk.who
-    desk.go(f"ingestion_{model}_changelist")  # once more: there is nothing to be cancelled
-    desk.choose("cancel", row_of(model, document))
-    desk.told("already")
-    assert AuditEntry.objects.filter(item_id=item).count() == 1
+    document.file.refresh_from_db()
+    assert document.file.outcome == "cancelled"
+    action = "cancel_intake" if model == "intake" else "cancel_file"
+    about = {"intake": document.file.intake_id}
+    about |= {} if model == "intake" else {"file": document.file.pk, "document": document.pk}
+    entry = desk.audited(action, count=1, filter=about)
+    if by_list:  # once more: there is nothing to be cancelled, and who was first is told
+        desk.go(f"ingestion_{model}_changelist")
+        desk.choose("cancel", row)
+        desk.yes()
+        desk.told("Skipped:", f"Last: {action} by {desk.who}")
+    else:
+        expect(desk.page.get_by_role("button", name="Cancel …")).to_have_count(0)
+    assert desk.audited(action) == entry
+
+
+WORK = "The work on 1 file is being cancelled."
+
+
+@scene(DOCUMENT + DO + "cancel")
+def cancel_a_document(desk: Desk) -> None:
+    _cancelled(desk, "document", "document", WORK, by_list=False)
 
 
 @scene(DOCUMENT + " cancel")
-def cancel_a_document(desk: Desk) -> None:
-    _cancelled(desk, "document", "1 document is being cancelled.")
+def cancel_the_documents_ticked(desk: Desk) -> None:
+    _cancelled(desk, "document", "document", WORK, by_list=True)
+
+
+@scene(FILE + DO + "cancel")
+def cancel_a_file(desk: Desk) -> None:
+    _cancelled(desk, "ingestfile", "file", WORK, by_list=False)
 
 
 @scene(FILE + " cancel")
-def cancel_a_file(desk: Desk) -> None:
-    _cancelled(desk, "ingestfile", "1 document is being cancelled.")
+def cancel_the_files_ticked(desk: Desk) -> None:
+    _cancelled(desk, "ingestfile", "file", WORK, by_list=True)
+
+
+@scene(INTAKE + DO + "cancel")
+def cancel_an_upload(desk: Desk) -> None:
+    _cancelled(desk, "intake", "file that has not ended", "1 intake is being cancelled.", by_list=False)
 
 
 @scene(INTAKE + " cancel")
-def cancel_an_upload(desk: Desk) -> None:
-    _cancelled(desk, "intake", "1 intake is being cancelled.")
+def cancel_the_uploads_ticked(desk: Desk) -> None:
+    _cancelled(desk, "intake", "file that has not ended", "1 intake is being cancelled.", by_list=True)
 
 
 # -- deleted ---------------------------------------------------------------------------------------------------------
 
 
 def _deleted(desk: Desk, model: str, *, by_list: bool) -> None:
-    document = processed(desk)
-    row = row_of(model, document)
+    document, other = processed(desk), processed(desk, "The egret waits, too.")
+    row, about = row_of(model, document), {model: row_of(model, document)}
     if by_list:
         desk.go(f"ingestion_{model}_changelist")
-        desk.choose("delete_selected", row)
+        desk.choose("delete", row)
     else:
         desk.go(f"ingestion_{model}_change", row)
-        desk.page.get_by_role("link", name="Delete", exact=True).click()
+        desk.button("Delete …")
+    asks(desk, f"Yes, Delete 1 {model}")
     desk.shows("letter.txt")
-    assert Document.objects.exists()
-    desk.page.get_by_role("button", name="Yes, I’m sure").click()
-    desk.told("uccessfully deleted" if by_list else "was deleted successfully")
-    assert not Document.objects.exists()
-    assert Intake.objects.exists() == (model == "document")
+    desk.yes()
+    desk.told(f"1 {model} is deleted.")
+    assert list(Document.objects.values_list("pk", flat=True)) == [other.pk]
+    assert Intake.objects.count() == (2 if model == "document" else 1)
+    desk.audited(f"delete_{model}", count=1, filter=about)
     entry = LogEntry.objects.get(action_flag=DELETION)
     assert (entry.user, entry.object_id) == (desk.site.user, str(row))
+    expect(desk.page.locator(f"input[name=_selected_action][value='{row}']")).to_have_count(0)
 
 
-@scene(DOCUMENT + "<path:object_id>/delete/")
+@scene(DOCUMENT + DO + "delete")
 def delete_a_document(desk: Desk) -> None:
     _deleted(desk, "document", by_list=False)
 
 
-@scene(DOCUMENT + " delete_selected")
+@scene(DOCUMENT + " delete")
 def delete_the_documents_ticked(desk: Desk) -> None:
     _deleted(desk, "document", by_list=True)
 
 
-@scene(INTAKE + "<path:object_id>/delete/")
+@scene(INTAKE + DO + "delete")
 def delete_an_upload(desk: Desk) -> None:
     _deleted(desk, "intake", by_list=False)
 
 
-@scene(INTAKE + " delete_selected")
+@scene(INTAKE + " delete")
 def delete_the_uploads_ticked(desk: Desk) -> None:
     _deleted(desk, "intake", by_list=True)
+
+
+# -- downloaded ------------------------------------------------------------------------------------------------------
+
+
+def _downloaded(desk: Desk, model: str) -> None:
+    document = processed(desk)
+    desk.go(f"ingestion_{model}_change", row_of(model, document))
+    with desk.page.expect_download() as download:
+        desk.link("Download")
+    assert download.value.suggested_filename == "letter.txt"
+    assert download.value.path().read_text() == "The heron waits."
+    noun = "document" if model == "document" else "file"
+    desk.audited(f"download_{noun}", why="", filter={"file": document.file.pk, "intake": document.file.intake_id})
+
+
+@scene(DOCUMENT + "<int:pk>/content/")
+def download_a_document(desk: Desk) -> None:
+    _downloaded(desk, "document")
+
+
+@scene(FILE + "<int:pk>/content/")
+def download_a_file(desk: Desk) -> None:
+    _downloaded(desk, "ingestfile")
+
+
+# -- resumable uploads -----------------------------------------------------------------------------------------------
 
 
 @scene("ingestion_resumable/uploadsession/ end")
@@ -227,6 +184,10 @@ def end_a_resumable_upload(desk: Desk) -> None:
     desk.go("ingestion_resumable_uploadsession_changelist")
     desk.shows("1,000 of 2,000 bytes (50 %)")
     desk.choose("end", row.pk)
+    asks(desk, "Yes, End 1 upload")
+    assert UploadSession.objects.count() == 2
+    desk.yes()
     desk.told("1 upload was ended.")
     assert UploadSession.objects.get().name == "b.txt"
     assert not any(path.stem == row.pk.hex for path in files.folder().iterdir())
+    desk.audited("end_upload", count=1, filter={"upload": str(row.pk), "name": "a.txt"})

@@ -243,6 +243,8 @@ def discard_the_dead_letters_ticked(desk: Desk) -> None:
     item = desk.dead()
     desk.go("docqueue_deaditem_changelist")
     desk.choose("discard", item)
+    desk.yes(why="")  # the browser asks for the reason, and sends nothing
+    desk.unchanged()
     desk.yes()
     desk.told("1 item discarded.")
     assert finished(item) == Status.CANCELLED

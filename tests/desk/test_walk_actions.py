@@ -12,7 +12,13 @@ from playwright.sync_api import Browser, BrowserContext
 
 from docqueue.models import AuditEntry
 from tests.browsing import Site
-from tests.desk import scenes_groups, scenes_ingestion, scenes_items, scenes_login  # noqa: F401 - they register
+from tests.desk import (  # noqa: F401 - they register
+    scenes_groups,
+    scenes_ingestion,
+    scenes_items,
+    scenes_login,
+    scenes_reprocess,
+)
 from tests.desk.offers import NOTHING, offered
 from tests.desk.scenes import SCENES, Desk
 from tests.docqueue.helpers import worker

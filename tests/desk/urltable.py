@@ -30,7 +30,7 @@ LISTED = tuple(f"{app}/{model}/" for app, models in MODELS.items() for model in 
 """Every model with a list and a page of each row. The overview has one page and its fragment."""
 
 ADDED = ("docqueue/schedule/",)
-DELETED = ("docqueue/schedule/", "ingestion/document/", "ingestion/intake/")
+DELETED = ("docqueue/schedule/",)
 
 CLOSED: dict[str, int] = {
     **{f"{model}add/": 403 for model in LISTED if model not in ADDED},

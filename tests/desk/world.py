@@ -116,7 +116,7 @@ class World:
         self.bulk = running.pk
 
     def _workers(self) -> None:
-        self.worker = worker(self.now)
+        self.worker = worker(self.now, lease_seconds=3600)  # it lives for as long as the walk takes
         held = {"pid": 2, "rss_mb": 40, "cpu": 5, "item_id": self.running, "operation": HOSTILE, "stalled": True}
         slots = [held | {"since": self.now.isoformat()}, {"pid": 3, "rss_mb": 31, "database": "read-only"}]
         info = {"slots": slots, "rss_mb": 50, "cpu": 1, "database": "ok", EVIL: HOSTILE}

@@ -81,7 +81,7 @@ def test_a_list_filtered_by_an_error_code_leads_to_a_page_about_all_that_it_show
     assert re.search(r"failed with corrupt_file</th><td>2<", text)
     assert not orders().exists(), "nothing was begun"
     said = confirm(admin, "ingestfile", page, from_stage="indexing", priority="5").content.decode()
-    assert "2 files and 0 archives" in said
+    assert "puts them into the queue: 2 files." in said
     order = orders().get()
     assert (order.priority, order.payload["from_stage"]) == (5, "indexing")
     assert order.payload["selection"] == {"error_code": "corrupt_file"}, "of everybody"

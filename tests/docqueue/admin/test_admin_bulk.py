@@ -181,7 +181,7 @@ def test_one_is_aborted_from_its_page_once_that_is_confirmed(chief, service, dea
     answer = chief.post(abort_of(found), {"confirmed": "yes", "reason": "wrong queue"})
     assert (answer["Location"], said(answer)) == (
         page_of(found),
-        [f"Bulk operation {found.pk} was aborted; 1 items were changed before."],
+        [f"Bulk operation {found.pk} was aborted; 1 item was changed before."],
     )
     assert service.bulk_status(found.pk).state == "aborted"
     last = AuditEntry.objects.order_by("-id")[0]
@@ -209,9 +209,16 @@ def test_chosen_ones_are_aborted_as_far_as_that_is_allowed(operator, service, de
     requeue, discard, ended = (service.bulk(a, status="dead") for a in ("requeue", "discard", "requeue"))
     service.bulk_abort(ended.pk)
     ann = operator("view_bulkoperation", "requeue_item")
-    data = {"action": "abort", "_selected_action": [requeue.pk, discard.pk, ended.pk], "index": 0}
+    data = {"action": "abort", "_selected_action": [requeue.pk, discard.pk, ended.pk]}
+    listing = reverse("admin:docqueue_bulkoperation_changelist")
 
-    answer = ann.post(reverse("admin:docqueue_bulkoperation_changelist"), data)
+    asked = ann.post(listing, data | {"index": 0}).content.decode()
+    assert 'value="Yes, Abort (3 bulk operations)"' in asked
+    assert asked.count('name="_selected_action"') == 3
+    assert "items that are dead" in asked
+    assert BulkOperation.objects.filter(state="running").count() == 2, "nothing was done yet"
+
+    answer = ann.post(listing, data | {"confirmed": "yes", "reason": "wrong queue"})
 
     assert sorted(said(answer)) == [
         f"Bulk operation {requeue.pk} was aborted; 0 items were changed before.",
@@ -219,6 +226,8 @@ def test_chosen_ones_are_aborted_as_far_as_that_is_allowed(operator, service, de
         f"Skipped: you may not abort bulk operation {discard.pk}.",
     ]
     assert [BulkOperation.objects.get(pk=o.pk).state for o in (requeue, discard)] == ["aborted", "running"]
+    last = AuditEntry.objects.latest("id")
+    assert (last.action, last.actor, last.reason) == ("bulk_requeue_aborted", "ann", "wrong queue")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +246,7 @@ def test_each_needs_its_permission_and_its_list(operator, model, action, codenam
     assert without.get(start("historyitem", "requeue")).status_code == 403
     assert not BulkOperation.objects.exists()
     with_it = operator("view_queueitem", codename, name="cid")
-    assert with_it.post(start(model, action), {"confirmed": "yes", "priority": "5"}).status_code == 302
+    assert with_it.post(start(model, action), {"confirmed": "yes", "priority": "5", "reason": "so"}).status_code == 302
     assert BulkOperation.objects.get().action == action
 
 

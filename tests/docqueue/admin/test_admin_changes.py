@@ -207,6 +207,15 @@ def test_a_worker_is_asked_from_its_page_and_says_so(chief):
     assert [e.action for e in AuditEntry.objects.order_by("id")] == ["quiet_worker", "stop_worker"]
 
 
+def test_nothing_is_asked_of_a_worker_whose_lease_has_run_out(chief):
+    row = worker(datetime.now(UTC) - timedelta(minutes=2))
+    for asked in (None, "quiet"):
+        Worker.objects.filter(pk=row).update(asked=asked)
+        assert "/ask/" not in page(chief, "worker", row)
+    told = said(chief.post(there("worker_ask", row, "stop_worker"), {"confirmed": "yes"}))[-1]
+    assert "its lease has run out" in told
+
+
 def test_asking_a_worker_needs_its_permission(ann):
     row = worker(datetime.now(UTC))
     assert "/ask/" not in page(ann, "worker", row)
@@ -241,7 +250,7 @@ def test_what_died_more_than_so_many_days_ago_is_discarded(chief, service, dead)
     QueueItem.objects.filter(pk=old).update(died_at=datetime.now(UTC) - timedelta(days=9))
     discard = there("deaditem_bulk", "discard") + "?older_than_days=5"
     assert ">1</td>" in chief.get(discard).content.decode()
-    chief.post(discard, {"confirmed": "yes"})
+    chief.post(discard, {"confirmed": "yes", "reason": "too old"})
     bulk.run("default")
     assert service.get_status(old) == Status.CANCELLED
     assert service.get_status(young) == Status.DEAD

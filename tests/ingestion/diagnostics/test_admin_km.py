@@ -40,6 +40,12 @@ def reader(transactional_db):
     return logged_in(user)
 
 
+def test_the_list_and_the_page_of_a_call_have_our_styles_and_a_name(reader, some):
+    for address in (reverse(LIST), reverse("admin:ingestion_kmcall_change", args=[some[0]])):
+        assert "docqueue/admin.css" in reader.get(address).content.decode()
+    assert "<title>Knowledge store calls |" in reader.get(reverse(LIST)).content.decode()
+
+
 def rows(page) -> list[int]:
     return [int(pk) for pk in re.findall(r"kmcall/(\d+)/change/", page.content.decode())]
 

@@ -52,6 +52,7 @@ def test_the_action_ends_uploads_but_for_one_that_is_just_being_taken_in(admin, 
     assert "Yes, End 2 uploads" in asked
     assert asked.count('name="_selected_action"') == 2
     assert UploadSession.objects.count() == 2, "nothing was done yet"
+    ended = str(UploadSession.objects.exclude(pk=busy.pk).get().pk)
     gone = "5b5e2a4e-0000-4000-8000-000000000000"
     chosen |= {"confirmed": "yes", "reason": "left over", "_selected_action": [*chosen["_selected_action"], gone]}
     with writing(busy.pk, 0) as held:
@@ -61,6 +62,6 @@ def test_the_action_ends_uploads_but_for_one_that_is_just_being_taken_in(admin, 
     assert ".txt (2,000 bytes): Another request is writing to this upload." in page
     assert "1 of them had ended before" in page
     [entry] = AuditEntry.objects.filter(action="end_upload")
-    assert (entry.reason, entry.filter["name"]) == ("left over", "a.txt")
+    assert (entry.reason, entry.filter) == ("left over", {"upload": ended, "name": "a.txt"})
     assert list(UploadSession.objects.all()) == [busy]
     assert {path.stem for path in files.folder().iterdir()} == {busy.pk.hex}
