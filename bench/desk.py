@@ -29,6 +29,14 @@ ASKED, WARM = 40, 2
 BACKLOG, ALONE_SECONDS = 2_000_000, 8.0
 QUERIES = ["q=4711", "q=nothing", *(f"queue={name}" for name in ("bench", "rare", "none"))]
 QUERIES += [f"operation={name}" for name in ("bench.noop", "bench.rare", "none")]
+STATES = ("waiting", "dead", "in_progress", "completed", "cancelled", "not_started", "stuck")
+MORE = ["document_id=4711", "tenant=none", "age=1h", "within=1d", "outcome=failed"]
+MORE += [f"wait_reason={name}" for name in ("delayed", "retry")] + [f"status={name}" for name in STATES]
+PAGES_OF_ITS_OWN = {
+    "admin:docqueue_overview_live": [],
+    "admin:docqueue_queue_page": ["queue=bench", "queue=rare"],
+}
+PREVIEWS = {"queueitem": ("requeue", "cancel"), "deaditem": ("requeue", "discard"), "historyitem": ("purge",)}
 API_QUERIES = ["document_id=4711", "enqueued_before=2030-01-01T00:00:00Z", "error_code=failed", "error_code=none"]
 FILTERED = ("items", "dead-letters")
 """The API's lists that are asked with filters."""
@@ -51,7 +59,7 @@ def measure(run: Run) -> None:
     client = Client()
     client.force_login(_chief())
     slowest: list[float] = []
-    for address in _addresses():
+    for address in _addresses(client):
         took = [_ask(client, address) for _ in range(WARM + ASKED)][WARM:]
         slowest.append(percentile(took, 0.95) * 1000)
         run.say("desk", address, p50_ms=percentile(took, 0.5) * 1000, p95_ms=slowest[-1])
@@ -87,30 +95,47 @@ def _ask(client: Any, address: str) -> float:
     return time.perf_counter() - began
 
 
-def _addresses() -> Iterator[str]:
-    """The admin's lists, further pages, filters and an object of each; then the API's."""
+def _addresses(client: Any) -> Iterator[str]:
+    """The admin's lists, their second pages, filters, previews and an object of each; then the API's."""
+    samples: dict[str, Any] = {}
+    yield from _of_admin(client, samples)
+    yield from _of_api(samples)
+
+
+def _of_admin(client: Any, samples: dict[str, Any]) -> Iterator[str]:
     from django.contrib import admin
     from django.urls import reverse
 
-    from docqueue.api import urls
     from docqueue.conf import get_settings
 
     using = get_settings().DATABASE
-    samples: dict[str, Any] = {}
     for model, page in admin.site._registry.items():  # noqa: SLF001 - there is no public list
         if model._meta.app_label != "docqueue":
             continue
-        name = f"admin:docqueue_{model._meta.model_name}"
-        yield reverse(f"{name}_changelist")
-        for query in QUERIES:
-            if _takes(page, query):
-                yield f"{reverse(f'{name}_changelist')}?{query}"
+        kind = str(model._meta.model_name)
+        there = reverse(f"admin:docqueue_{kind}_changelist")
+        yield there
+        following = getattr(_list(client, there), "next_link", None)
+        if following:
+            yield f"{there}{following}"
+        for action in PREVIEWS.get(kind, ()):
+            yield f"{reverse(f'admin:docqueue_{kind}_bulk', args=[action])}?queue=bench"
+        yield from (f"{there}?{query}" for query in (*QUERIES, *MORE) if _takes(page, query))
         rows = model.objects.using(using)
-        found = rows.filter(status="dead") if model._meta.model_name == "deaditem" else rows
+        found = rows.filter(status="dead") if kind == "deaditem" else rows
         one = found.order_by("pk").first()
         if one is not None:
-            samples[str(model._meta.model_name)] = one
-            yield reverse(f"{name}_change", args=[one.pk])
+            samples[kind] = one
+            yield reverse(f"admin:docqueue_{kind}_change", args=[one.pk])
+    for page_name, queries in PAGES_OF_ITS_OWN.items():
+        yield from (f"{reverse(page_name)}?{query}" for query in queries or [""])
+
+
+def _of_api(samples: dict[str, Any]) -> Iterator[str]:
+    from django.urls import reverse
+
+    from docqueue.api import urls
+
     kinds = {"item_id": "queueitem", "worker_id": "worker", "fingerprint": "failuregroup", "batch_id": "batch"}
     for pattern in urls.urlpatterns:
         view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
@@ -118,19 +143,20 @@ def _addresses() -> Iterator[str]:
             continue
         wanted = list(pattern.pattern.converters)
         if not wanted:
-            yield reverse(f"docqueue:{pattern.name}")
+            there = reverse(f"docqueue:{pattern.name}")
+            yield there
             if pattern.name in FILTERED:
-                more = (
-                    "document_id=4711",
-                    "enqueued_before=2030-01-01T00:00:00Z",
-                    "error_code=failed",
-                    "error_code=none",
-                )
-                yield from (f"{reverse(f'docqueue:{pattern.name}')}?{query}" for query in (*QUERIES[2:], *more))
+                yield from (f"{there}?{query}" for query in (*QUERIES[2:], *API_QUERIES))
         elif wanted == ["name"]:
             yield reverse(f"docqueue:{pattern.name}", args=["bench"])
         elif len(wanted) == 1 and (sample := samples.get(kinds.get(wanted[0], ""))) is not None:
             yield reverse(f"docqueue:{pattern.name}", args=[sample.pk])
+
+
+def _list(client: Any, address: str) -> Any:
+    """What the admin's list at this address has found; None: it is none."""
+    context = client.get(address).context
+    return context.get("cl") if context else None
 
 
 def _viewers() -> dict[str, float]:
