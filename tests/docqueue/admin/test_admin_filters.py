@@ -46,7 +46,7 @@ def test_items_are_filtered_by_tenant_document_and_age_and_all_of_it_together(an
     assert ids(ann, url("queueitem", "age=1d")) == []
     assert ids(ann, url("queueitem", "document_id=d2&status=not_started")) == [other]
     assert ids(ann, url("queueitem", "status=not_started&tenant=acme&age=1h&queue=demo&operation=admin.demo")) == [old]
-    assert ids(ann, url("queueitem", "tenant=%00acme")) == [new, old]
+    assert ann.get(url("queueitem", "tenant=%00acme")).headers["Location"].endswith("?e=1")
     page = ann.get(url("queueitem", "tenant=acme&status=pending")).content.decode()
     form = page.split('id="docqueue-filter-document_id"')[0].rsplit("<form", 1)[1]
     assert '<input type="hidden" name="tenant" value="acme">' in form, "the other filters stay"
