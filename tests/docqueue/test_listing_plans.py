@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from docqueue import history, store
-from docqueue.listing import WINDOW, ItemFilter
+from docqueue.listing import FOUND, WINDOW, ItemFilter, few_live
 from docqueue.service import DocumentQueueService
 from docqueue.states import Status
 from tests.docqueue.helpers import T0
@@ -117,3 +117,21 @@ def test_a_page_reads_a_bounded_number_of_items_by_indexes(crowd, explained, wan
             done = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
             assert not (node["Node Type"] == "Seq Scan" and big), node
             assert not big or done <= WINDOW + 1, node
+
+
+LATE = """
+insert into docqueue_item (queue, status, operation, payload, metadata, max_attempts, timeout_seconds, died_at)
+select 'late', 'dead', 'test.noop', '{}', '{}', 5, 300, now() from generate_series(1, %(number)s)
+"""
+
+
+def test_whether_items_are_few_is_seen_without_passing_by_all_that_are_older(crowd, explained):
+    with connection.cursor() as cursor:
+        cursor.execute(LATE, {"number": LIVE // 2})
+        cursor.execute("analyze docqueue_item")
+    for asked in ({"statuses": [Status.DEAD], "queue": "late"}, {"queue": "late"}, {"statuses": [Status.WAITING]}):
+        assert few_live("default", **asked) is None
+    for plan in explained.plans:
+        for node in plan.nodes:
+            assert node.get("Rows Removed by Filter", 0) == 0, node
+            assert node["Actual Rows"] * node["Actual Loops"] <= 3 * FOUND, node
