@@ -94,7 +94,7 @@ TARGETS = (
         measure=value("desk", desk.REQUEUE, "requeued_rate"),
     ),
     Target(
-        text="requeue of all dead letters: claims meanwhile ÷ before",
+        text="requeue of all dead letters: claims meanwhile ÷ before and after",
         workload="desk",
         at_least=0.9,
         measure=value("desk", desk.REQUEUE, "ratio"),
