@@ -204,7 +204,9 @@ PREPARED = frozenset({"step", "look", "mark_lost", "promote_due", "waiting_reaso
 """Statements that a session of our own prepares: parsing and planning them takes longer than running them."""
 
 _DUE = frozenset({"promote_due", "promote_retries"})
-_LOOKS = frozenset({"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count", "waiting_reasons"})
+_LOOKS = frozenset(
+    {"step", "look", "stats_finished", "stats_live", "item_queues", "bulk_count", "waiting_reasons", "queue_waits"}
+)
 _LISTS = frozenset({"list_items", "find_items", "items_shown", "few_live", "audit_of_many"})
 _BATCHES = frozenset({"batch_status", "batch_size"})
 _ASIDE = frozenset({"promote_keys", "promote_slots", "promote_children", "discard_dead", "age"})

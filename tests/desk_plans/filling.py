@@ -191,6 +191,7 @@ def filled(owner: int, other: int) -> Iterator[None]:
     for week in range(WEEKS + 1):
         history.ensure("default", datetime.now(UTC) - timedelta(weeks=week))
     try:
+        _empty()  # the numbers of rows begin anew
         fill_items()
         fill_beside_items()
         fill_the_rest()
@@ -199,9 +200,14 @@ def filled(owner: int, other: int) -> Iterator[None]:
             cursor.execute(f"vacuum (analyze) {', '.join(tables())}")
         yield
     finally:
+        _empty()
         with connection.cursor() as cursor:
-            cursor.execute(f"truncate {', '.join(tables())} restart identity cascade")
             cursor.execute(f"analyze {', '.join(tables())}")
+
+
+def _empty() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"truncate {', '.join(tables())} restart identity cascade")
 
 
 def tables() -> list[str]:
