@@ -23,7 +23,7 @@ from docqueue.models import AnyItem, BulkOperation
 from docqueue.states import Status
 
 EVERY_SECONDS = 1.0
-ROUND_SECONDS = 0.25  # other duties wait meanwhile, and who claims keeps more than nine tenths of the pace
+ROUND_SECONDS = 0.2  # other duties wait meanwhile, and who claims keeps more than nine tenths of the pace
 SLICE = 1000
 STRETCH = 20_000  # rows looked at for one slice
 LOCK_MILLISECONDS = 100
