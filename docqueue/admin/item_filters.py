@@ -105,7 +105,7 @@ class LiveDocumentFilter(DocumentFilter):
 class AgeFilter(admin.SimpleListFilter):
     """What happened longer ago. `column` is the first of the list's key, so that the walk begins there."""
 
-    column = ""
+    column, compared = "", "lt"
     parameter_name = "age"
     in_order = True
 
@@ -113,13 +113,13 @@ class AgeFilter(admin.SimpleListFilter):
         return list(LABELS.items())
 
     def before(self) -> datetime | None:
-        """Until when."""
+        """The moment so long ago."""
         age = AGES.get(self.value() or "")
         return None if age is None else datetime.now(UTC) - age
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         before = self.before()
-        return queryset if before is None else queryset.filter(**{f"{self.column}__lt": before})
+        return queryset if before is None else queryset.filter(**{f"{self.column}__{self.compared}": before})
 
 
 class DiedAgeFilter(AgeFilter):
@@ -167,19 +167,11 @@ def last_enqueued_before(using: str, before: datetime) -> int:
     return low
 
 
-class WithinFilter(admin.SimpleListFilter):
+class WithinFilter(AgeFilter):
     """What happened not longer ago."""
 
-    column = ""
+    compared = "gte"
     parameter_name = "within"
-    in_order = True
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return list(LABELS.items())
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        age = AGES.get(self.value() or "")
-        return queryset if age is None else queryset.filter(**{f"{self.column}__gte": datetime.now(UTC) - age})
 
 
 class DiedWithinFilter(WithinFilter):
